@@ -1,0 +1,15 @@
+"""trn3: the open lab for AWS Trainium3.
+
+A module imports only from the tiers below it:
+
+* 0 formulas: ``units roofline collectives energy reliability cost``
+* 1 records: ``data hardware workload``
+* 2 composers: ``memory training layouts search inference scaling savings uncertainty calibration training_fit
+  serving_fit validation``
+* 3 showing: ``charts story``
+* 4 running: ``reporting.parameters reporting.engine reporting.batch reporting.html reporting.cli``
+
+``import trn3`` loads nothing heavy; import the module that you need: ``from trn3 import hardware``.
+"""
+
+__version__ = "0.1.0"

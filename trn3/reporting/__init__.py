@@ -1,0 +1,1 @@
+"""Running notebooks as reports: parameters, engine, batch, HTML and the command line."""
