@@ -1,0 +1,474 @@
+"""Calibration: one robust hierarchical fit for every evaluator, its folds, and the committed table of constants.
+
+A constant is fitted as a logarithm, in a tree: the global value, the value of a chip family, the value of a chip. Each
+node is drawn to its parent by a ridge, so that a chip without measurements takes its family's value with a wider
+deviation. Rows are weighted so that every (source, model, chip) group counts once, and a bad row is bounded by the loss.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3 import data
+
+Values = Mapping[str, np.ndarray]
+COLUMNS = ["kind", "owner", "name", "value", "log_sd", "n_groups", "borrowed_from", "rows_hash", "command"]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One efficiency or cost that the fit may move.
+
+    Attributes
+    ----------
+    name : str
+        Name by which the evaluator asks for it [-].
+    value : float
+        Centre of the prior, positive, in the unit of the constant [-].
+    sd : float
+        Deviation of the logarithm of the global value around the centre [-].
+    family_sd, chip_sd : float
+        Deviation of a family around the global value and of a chip around its family; 0: no such level [-].
+    """
+
+    name: str
+    value: float
+    sd: float
+    family_sd: float = 0.0
+    chip_sd: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Log constants as nodes: global, family and chip, each with its parent.
+
+    Attributes
+    ----------
+    owner, name : list of str
+        Who owns a node (``global``, a family, a chip) and which constant it is [-].
+    parent : numpy.ndarray
+        Index of the parent, -1 at the global nodes [-].
+    mean, sd : numpy.ndarray
+        Centre at the global nodes (0 elsewhere) and deviation from the parent, in log [-].
+    """
+
+    owner: list[str]
+    name: list[str]
+    parent: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+    def leaf(self, name: str, chip: str) -> int:
+        """Node that a chip sees: its own where there is one, else the global one.
+
+        Parameters
+        ----------
+        name : str
+            Constant [-].
+        chip : str
+            Chip id [-].
+
+        Returns
+        -------
+        int
+            Index of the node [-].
+        """
+        own = [i for i, (n, o) in enumerate(zip(self.name, self.owner)) if n == name and o in (chip, "global")]
+        return own[-1]
+
+    def start(self) -> np.ndarray:
+        """Log constants before any row is seen: every node at its parent.
+
+        Returns
+        -------
+        numpy.ndarray
+            Logarithms of the prior centres [-].
+        """
+        theta = self.mean.copy()
+        for i, p in enumerate(self.parent):
+            theta[i] += theta[p] if p >= 0 else 0.0
+        return theta
+
+    def ridge(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the ridge: (theta - parent - mean) / sd = A theta - b.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Matrix A and vector b [-].
+        """
+        a = np.eye(len(self.sd))
+        child = np.flatnonzero(self.parent >= 0)
+        a[child, self.parent[child]] -= 1.0
+        return a / self.sd[:, None], self.mean / self.sd
+
+
+def tree(constants: Sequence[Constant], families: Mapping[str, str]) -> Tree:
+    """Lay out the nodes of all constants for these chips.
+
+    Parameters
+    ----------
+    constants : sequence of Constant
+        What may be fitted [-].
+    families : mapping of str to str
+        Family of each chip id, also of chips without a row [-].
+
+    Returns
+    -------
+    Tree
+        Nodes in a fixed order [-].
+    """
+    owner: list[str] = []
+    name: list[str] = []
+    parent: list[int] = []
+    centre: list[tuple[float, float]] = []
+
+    def add(who: str, what: str, above: int, mean: float, sd: float) -> int:
+        owner.append(who)
+        name.append(what)
+        parent.append(above)
+        centre.append((mean, sd))
+        return len(owner) - 1
+
+    for c in constants:
+        top = add("global", c.name, -1, float(np.log(c.value)), c.sd)
+        mid = {f: add(f, c.name, top, 0.0, c.family_sd) for f in sorted(set(families.values())) if c.family_sd}
+        for chip in sorted(families) if c.chip_sd else ():
+            add(chip, c.name, mid.get(families[chip], top), 0.0, c.chip_sd)
+    mean, sd = np.array(centre).T
+    return Tree(owner, name, np.array(parent), mean, sd)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows to fit or to score, and the evaluator that predicts them.
+
+    Attributes
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    rows : pandas.DataFrame
+        One line per row: at least row_id, group, source, publisher, chip, family, generation, model, quantity,
+        measured [-].
+    tree : Tree
+        Constants with their priors [-].
+    predict : callable
+        From constants by name, each an array with one value per row, to the predicted quantity per row [-].
+    skipped : dict
+        Reason by row_id of the rows that are not in ``rows`` [-].
+    scale : float
+        Log error beyond which the loss grows linearly [-].
+    """
+
+    kind: str
+    rows: pd.DataFrame
+    tree: Tree
+    predict: Callable[[Values], np.ndarray]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    scale: float = 0.08
+
+    @cached_property
+    def index(self) -> dict[str, np.ndarray]:
+        """Node of every constant that each row sees.
+
+        Returns
+        -------
+        dict
+            Constant name to array of node indices, one per row [-].
+        """
+        chips = list(self.rows["chip"])
+        names = list(dict.fromkeys(self.tree.name))
+        leaf = {n: {c: self.tree.leaf(n, c) for c in set(chips)} for n in names}
+        return {n: np.array([leaf[n][c] for c in chips], dtype=int) for n in names}
+
+    def log_errors(self, theta: np.ndarray) -> np.ndarray:
+        """Logarithm of predicted over measured.
+
+        Parameters
+        ----------
+        theta : numpy.ndarray
+            Log constants, one per node [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Log error per row [-].
+        """
+        values = {n: np.exp(theta[i]) for n, i in self.index.items()}
+        return np.log(self.predict(values) / self.rows["measured"].to_numpy(float))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted log constants.
+
+    Attributes
+    ----------
+    theta : numpy.ndarray
+        Log constant of each node [-].
+    log_sd : numpy.ndarray
+        Posterior deviation of each log constant [-].
+    log_errors : numpy.ndarray
+        Log of predicted over measured for every row, left-out rows too [-].
+    """
+
+    theta: np.ndarray
+    log_sd: np.ndarray
+    log_errors: np.ndarray
+
+
+def group_weights(group: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Weight of each row so that every group counts once.
+
+    Parameters
+    ----------
+    group : sequence of str
+        Group of each row [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        One over the number of rows of the row's group [-].
+
+    Examples
+    --------
+    >>> group_weights(["a", "a", "b"]).tolist()
+    [0.5, 0.5, 1.0]
+    """
+    _, inverse, count = np.unique(np.asarray(group, dtype=str), return_inverse=True, return_counts=True)
+    return 1.0 / count[inverse]
+
+
+def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, n_steps: int = 60) -> Fit:
+    """Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge, by damped Gauss-Newton.
+
+    Cost = sum_i w_i s^2 (sqrt(1 + (r_i/s)^2) - 1) / s^2 + 1/2 |A theta - b|^2, with s the scale of the problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, evaluator and priors [-].
+    weights : numpy.ndarray
+        Weight of each row; 0 leaves it out [-].
+    start : numpy.ndarray, optional
+        Log constants to start from [-].
+    n_steps : int
+        Most steps to take [-].
+
+    Returns
+    -------
+    Fit
+        The constants, and the errors of all rows with them [-].
+
+    Notes
+    -----
+    A row sees one node per constant, so one extra evaluation per constant gives the whole Jacobian.
+    """
+    a, b = problem.tree.ridge()
+    index, s = problem.index, problem.scale
+    theta = problem.tree.start() if start is None else start.copy()
+    measured = problem.rows["measured"].to_numpy(float)
+
+    def errors(values: Values) -> np.ndarray:
+        return np.log(problem.predict(values) / measured)
+
+    def cost(r: np.ndarray, theta: np.ndarray) -> float:
+        return float(weights @ (np.sqrt(1 + (r / s) ** 2) - 1) + 0.5 * np.sum((a @ theta - b) ** 2))
+
+    values = {n: np.exp(theta[i]) for n, i in index.items()}
+    r, damping = errors(values), 1e-3
+    for _ in range(n_steps):
+        jacobian = np.zeros((len(r), len(theta)))
+        for n, i in index.items():
+            jacobian[np.arange(len(r)), i] = (errors({**values, n: values[n] * np.exp(1e-5)}) - r) / 1e-5
+        w = weights / s**2 / np.sqrt(1 + (r / s) ** 2)
+        hessian = jacobian.T @ (w[:, None] * jacobian) + a.T @ a
+        gradient = jacobian.T @ (w * r) + a.T @ (a @ theta - b)
+        before = cost(r, theta)
+        for _ in range(12):
+            step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient)
+            new = theta + np.clip(step, -0.5, 0.5)
+            new_values = {n: np.exp(new[i]) for n, i in index.items()}
+            new_r = errors(new_values)
+            if cost(new_r, new) <= before:
+                break
+            damping *= 8
+        else:
+            break
+        done = before - cost(new_r, new) < 1e-10 * (1 + before)
+        theta, values, r, damping = new, new_values, new_r, max(damping / 8, 1e-9)
+        if done:
+            break
+    return Fit(theta, np.sqrt(np.diag(np.linalg.inv(hessian))), r)
+
+
+def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Each label once, with the rows that carry it.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Label of each row, such as its source [-].
+
+    Yields
+    ------
+    tuple
+        Label, and the mask of its rows [-].
+    """
+    labels = np.asarray(labels, dtype=str)
+    for label in np.unique(labels):
+        yield str(label), labels == label
+
+
+def left_out(problem: Problem, labels: Sequence[str] | np.ndarray, full: Fit | None = None) -> np.ndarray:
+    """Log error of every row by a fit that has not seen the rows of its label.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, evaluator and priors [-].
+    labels : sequence of str
+        Label of each row; one refit per label [-].
+    full : Fit, optional
+        Fit to all rows, as the start of every refit [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Log of predicted over measured [-].
+    """
+    weights = group_weights(problem.rows["group"].to_numpy(str))
+    full = full or fit(problem, weights)
+    errors = np.empty(len(weights))
+    for _, mask in folds(labels):
+        errors[mask] = fit(problem, np.where(mask, 0.0, weights), full.theta).log_errors[mask]
+    return errors
+
+
+def rows_hash(frame: pd.DataFrame) -> str:
+    """Fingerprint of the rows behind a fit.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The rows [-].
+
+    Returns
+    -------
+    str
+        First 12 hexadecimal digits of the SHA-256 of the rows as CSV [-].
+    """
+    return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:12]
+
+
+def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, Any]] = ()) -> pd.DataFrame:
+    """Fitted constants as rows of ``data/calibration.csv``.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted [-].
+    result : Fit
+        Its outcome [-].
+    extra : sequence of mapping
+        Further rows, such as the bands by family [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per node, ready to write [-].
+    """
+    t, rows = problem.tree, problem.rows
+    seen = {"global": rows["group"].nunique()}
+    for level in ("family", "chip"):
+        seen |= rows.groupby(level)["group"].nunique().to_dict()
+    out: list[dict[str, Any]] = []
+    for i, (owner, name) in enumerate(zip(t.owner, t.name)):
+        up = int(t.parent[i])
+        while up >= 0 and not seen.get(t.owner[up], 0):
+            up = int(t.parent[up])
+        borrowed = "" if seen.get(owner, 0) or up < 0 else t.owner[up]
+        out.append({"owner": owner, "name": name, "value": f"{np.exp(result.theta[i]):.5g}",
+                    "log_sd": f"{result.log_sd[i]:.3f}", "n_groups": seen.get(owner, 0), "borrowed_from": borrowed})  # fmt: skip
+    frame = pd.DataFrame([*out, *extra])
+    frame.insert(0, "kind", problem.kind)
+    frame["rows_hash"], frame["command"] = rows_hash(rows), f"trn3 calibrate {problem.kind}"
+    return frame[COLUMNS].astype(str)
+
+
+@cache
+def _table(kind: str) -> dict[tuple[str, str], float]:
+    frame = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False)
+    frame = frame[frame["kind"] == kind]
+    return {(r.name, r.owner): float(r.value) for r in frame.itertuples(index=False, name="Row")}
+
+
+def constant(kind: str, name: str, *owners: str) -> float:
+    """Committed value of a constant.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    name : str
+        Constant [-].
+    *owners : str
+        Who may own it, nearest first (chip, family); ``global`` is tried last [-].
+
+    Returns
+    -------
+    float
+        Value in the unit of the constant [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        No owner has it.
+    """
+    for owner in (*owners, "global"):
+        if (name, owner) in (table := _table(kind)):
+            return table[name, owner]
+    raise data.DataError(f"calibration.csv has no {kind} constant {name!r} for {owners}; run: trn3 calibrate {kind}")
+
+
+def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
+    """Refit from the committed rows and write ``data/calibration.csv``.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` (also ``inference``) [-].
+    check : bool
+        Compare with the committed table to the digit instead of writing it [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of this kind [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        The committed table differs (check) [-].
+    """
+    from trn3 import serving_fit, training_fit, validation
+
+    kind = "serving" if kind == "inference" else kind
+    problem = {"training": training_fit, "serving": serving_fit}[kind].problem()
+    result = fit(problem, group_weights(problem.rows["group"].to_numpy(str)))
+    mine = constants_frame(problem, result, validation.band_rows(problem, result))
+    path = data.DATA / "calibration.csv"
+    known = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else mine.iloc[:0]
+    if check:
+        if known[known["kind"] == kind].to_csv(index=False) != mine.to_csv(index=False):
+            raise data.DataError(f"calibration.csv differs from a refit of the {kind} rows; run: trn3 calibrate {kind}")
+        return mine
+    merged = pd.concat([known[known["kind"] != kind], mine]).sort_values("kind", kind="stable")
+    merged.to_csv(path, index=False, lineterminator="\n")
+    _table.cache_clear()
+    return mine
