@@ -1,0 +1,610 @@
+"""What is computed: model shapes, their parameter, FLOP and KV-cache counts, and the jobs that use them.
+
+One record, `ModelShape`, describes dense and mixture-of-experts transformers. Its fields are scalars, or arrays of one
+length (`stack`), and every property is plain NumPy arithmetic, so one model and a thousand models are the same code.
+
+References
+----------
+Kaplan et al. 2020, arXiv:2001.08361 (2 FLOP per parameter and token); Narayanan et al. 2021, arXiv:2104.04473, eq. 2
+and 3 (parameters and FLOP of a GPT); DeepSeek-V2, arXiv:2405.04434 (multi-head latent attention).
+"""
+
+import dataclasses
+import difflib
+import functools
+import json
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trn3 import data
+from trn3.units import Array
+
+_SHAPE = (
+    "n_layers d_model n_heads n_kv_heads head_dim d_ff gated vocab tied n_experts top_k n_shared_experts d_ff_expert"
+)
+_SHAPE += " n_dense_layers kv_lora_rank q_lora_rank rope_dim v_head_dim window n_window_layers n_positions context"
+NUMBERS = tuple(_SHAPE.split())
+"""The fields of a shape that are numbers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelShape:
+    """The dimensions of a transformer; every number follows from them.
+
+    Attributes
+    ----------
+    id, name : str
+        Identifier in ``data/models.csv`` (or of the config file) and full name.
+    n_layers, d_model, n_heads, n_kv_heads, head_dim : int or ndarray
+        Layers, width, attention heads, key/value heads and width of a head (without its rotary part in MLA) [-].
+    d_ff : int or ndarray
+        Inner width of the feed-forward block of dense layers [-].
+    gated : bool or ndarray
+        Whether the block has a gate (three matrices, SwiGLU) or is plain (two) [-].
+    vocab : int or ndarray
+        Rows of the embedding [-].
+    tied : bool or ndarray
+        Whether input and output embedding are one matrix [-].
+    n_experts, top_k, n_shared_experts, d_ff_expert : int or ndarray
+        Routed experts per layer (0: dense), experts per token, always-on experts, inner width of an expert [-].
+    n_dense_layers : int or ndarray
+        Layers of a mixture-of-experts model that have the dense block of width `d_ff` [-].
+    attention : str or ndarray
+        ``mha``, ``gqa``, ``mqa`` or ``mla``; for the reader, the counts follow from the numbers.
+    kv_lora_rank, q_lora_rank, rope_dim, v_head_dim : int or ndarray
+        Ranks of latent attention, its separate rotary width, width of a value head (0: `head_dim`) [-].
+    window, n_window_layers : int or ndarray
+        Length of the attention window and the number of layers that have one [-].
+    n_positions : int or ndarray
+        Rows of a learned position table (0: rotary or none) [-].
+    context : int or ndarray
+        Longest sequence [-].
+    source_id : str or ndarray
+        Where the dimensions come from (``data/sources.csv``).
+    """
+
+    n_layers: Any
+    d_model: Any
+    n_heads: Any
+    n_kv_heads: Any
+    head_dim: Any
+    d_ff: Any
+    vocab: Any
+    gated: Any = False
+    tied: Any = False
+    n_experts: Any = 0
+    top_k: Any = 0
+    n_shared_experts: Any = 0
+    d_ff_expert: Any = 0
+    n_dense_layers: Any = 0
+    attention: Any = "mha"
+    kv_lora_rank: Any = 0
+    q_lora_rank: Any = 0
+    rope_dim: Any = 0
+    v_head_dim: Any = 0
+    window: Any = 0
+    n_window_layers: Any = 0
+    n_positions: Any = 0
+    context: Any = 0
+    id: Any = ""
+    name: Any = ""
+    source_id: Any = ""
+
+    @property
+    def n_moe_layers(self) -> Array:
+        """Layers whose feed-forward block is routed [-]."""
+        return (self.n_layers - self.n_dense_layers) * (self.n_experts > 0)
+
+    @property
+    def qk_dim(self) -> Array:
+        """Width of one query or key, rotary part included [-]."""
+        return self.head_dim + self.rope_dim
+
+    @property
+    def v_dim(self) -> Array:
+        """Width of one value [-]."""
+        return self.v_head_dim + (self.v_head_dim == 0) * self.head_dim
+
+    @property
+    def n_ffn_matrices(self) -> Array:
+        """Matrices of a feed-forward block: 3 gated, 2 plain [-]."""
+        return 2 + 1 * (self.gated != 0)
+
+    @property
+    def n_attention_params_per_layer(self) -> Array:
+        """Weights of the attention of one layer: query, key, value and output projections [-]."""
+        h, a, q = self.d_model, self.n_heads, self.q_lora_rank
+        query = (q > 0) * q * (h + a * self.qk_dim) + (q == 0) * h * a * self.qk_dim
+        latent = h * (self.kv_lora_rank + self.rope_dim) + self.kv_lora_rank * a * (self.head_dim + self.v_dim)
+        plain = h * self.n_kv_heads * (self.qk_dim + self.v_dim)
+        mla = self.kv_lora_rank > 0
+        return query + mla * latent + (1 - mla) * plain + h * a * self.v_dim
+
+    @property
+    def n_dense_ffn_params_per_layer(self) -> Array:
+        """Weights of a dense feed-forward block [-]."""
+        return self.n_ffn_matrices * self.d_model * self.d_ff
+
+    @property
+    def n_expert_params(self) -> Array:
+        """Weights of one expert [-]."""
+        return self.n_ffn_matrices * self.d_model * self.d_ff_expert
+
+    @property
+    def n_router_params_per_layer(self) -> Array:
+        """Weights of the router of one routed layer [-]."""
+        return self.d_model * self.n_experts
+
+    def _layers(self, n_routed: Any) -> Any:
+        """Weights of all layers with `n_routed` routed experts in each routed one."""
+        moe = self.n_router_params_per_layer + (n_routed + self.n_shared_experts) * self.n_expert_params
+        dense = (self.n_layers - self.n_moe_layers) * self.n_dense_ffn_params_per_layer
+        return self.n_layers * self.n_attention_params_per_layer + dense + self.n_moe_layers * moe
+
+    @property
+    def n_layer_params(self) -> Array:
+        """Matrix weights of all layers, every expert counted [-]."""
+        return self._layers(self.n_experts)
+
+    @property
+    def n_active_layer_params(self) -> Array:
+        """Matrix weights of all layers that one token passes through [-]."""
+        return self._layers(self.top_k)
+
+    @property
+    def n_head_params(self) -> Array:
+        """Weights of the output head, a matrix multiplication even where it is tied [-]."""
+        return self.vocab * self.d_model
+
+    @property
+    def n_embedding_params(self) -> Array:
+        """Weights of input and output embedding and learned positions, a tied matrix counted once [-]."""
+        return (self.vocab * (2 - 1 * (self.tied != 0)) + self.n_positions) * self.d_model
+
+    @property
+    def n_norm_params(self) -> Array:
+        """Gains of the normalisations, two per layer and a last one [-]."""
+        return (2 * self.n_layers + 1) * self.d_model
+
+    @property
+    def n_params(self) -> Array:
+        """All parameters (biases, below 0.1 %, are left out) [-]."""
+        return self.n_layer_params + self.n_embedding_params + self.n_norm_params
+
+    @property
+    def n_active_params(self) -> Array:
+        """Parameters that one token uses, embeddings included as publishers count them [-]."""
+        return self.n_active_layer_params + self.n_embedding_params + self.n_norm_params
+
+    @property
+    def n_matmul_params(self) -> Array:
+        """Weights that one token is multiplied with: active layers and output head [-]."""
+        return self.n_active_layer_params + self.n_head_params
+
+    def attention_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
+        """Forward FLOP per token of scores and weighted values, `2 a (d_qk + d_v)` per token attended.
+
+        Parameters
+        ----------
+        seq_len : float or ndarray
+            Tokens of the sequence [-].
+        causal : bool
+            Count only the attended half, or the whole square as "full attention" conventions do [-].
+
+        Returns
+        -------
+        float or ndarray
+            FLOP per token, all layers.
+        """
+        cap = np.minimum(self.window, seq_len)
+        full, near = (seq_len / 2, cap - cap**2 / (2 * seq_len)) if causal else (seq_len, cap)
+        n_attended = (self.n_layers - self.n_window_layers) * full + self.n_window_layers * near
+        return 2.0 * self.n_heads * (self.qk_dim + self.v_dim) * n_attended
+
+    def forward_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
+        """Forward FLOP per token: `2 N_matmul` and the attention.
+
+        Parameters
+        ----------
+        seq_len : float or ndarray
+            Tokens of the sequence [-].
+        causal : bool
+            Attention convention, see `attention_flops_per_token` [-].
+
+        Returns
+        -------
+        float or ndarray
+            FLOP per token.
+        """
+        return 2.0 * self.n_matmul_params + self.attention_flops_per_token(seq_len, causal)
+
+    def train_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
+        """FLOP per token of forward and backward pass, three times the forward pass, nothing recomputed.
+
+        Parameters
+        ----------
+        seq_len : float or ndarray
+            Tokens of the sequence [-].
+        causal : bool
+            Attention convention, see `attention_flops_per_token` [-].
+
+        Returns
+        -------
+        float or ndarray
+            FLOP per token.
+        """
+        return 3.0 * self.forward_flops_per_token(seq_len, causal)
+
+    def kv_bytes_per_token(self, kv_bytes: Array = 2.0) -> Array:
+        """Key/value cache of one token over all layers, windows not yet full.
+
+        Parameters
+        ----------
+        kv_bytes : float or ndarray
+            Bytes of one cached number [B].
+
+        Returns
+        -------
+        float or ndarray
+            Bytes per token [B].
+        """
+        return self.n_layers * self._kv_numbers * kv_bytes
+
+    def kv_bytes(self, context: Array, kv_bytes: Array = 2.0) -> Array:
+        """Key/value cache of one sequence; layers with a window keep no more than that.
+
+        Parameters
+        ----------
+        context : float or ndarray
+            Tokens in the cache [-].
+        kv_bytes : float or ndarray
+            Bytes of one cached number [B].
+
+        Returns
+        -------
+        float or ndarray
+            Bytes [B].
+        """
+        n = (self.n_layers - self.n_window_layers) * context + self.n_window_layers * np.minimum(context, self.window)
+        return n * self._kv_numbers * kv_bytes
+
+    @property
+    def _kv_numbers(self) -> Any:
+        """Numbers cached per token and layer."""
+        mla = self.kv_lora_rank > 0
+        plain = self.n_kv_heads * (self.qk_dim + self.v_dim)
+        return mla * (self.kv_lora_rank + self.rope_dim) + (1 - mla) * plain
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitShape:
+    """Work per unit of output where the unit is not a token: an image, a second of video or of audio.
+
+    Attributes
+    ----------
+    id, name, unit : str
+        Identifier, full name, and what one unit is (``image``, ``second of video``).
+    flops_per_unit : float
+        FLOP that one unit takes.
+    bytes_per_unit : float
+        Memory traffic that one unit takes [B].
+    source_id : str
+        Where the numbers come from.
+    """
+
+    id: str
+    name: str
+    unit: str
+    flops_per_unit: Array
+    bytes_per_unit: Array
+    source_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingJob:
+    """A training run.
+
+    Attributes
+    ----------
+    model : ModelShape
+        The model.
+    tokens : float
+        Tokens of the whole run [-].
+    seq_len : int
+        Tokens of one sequence [-].
+    global_batch : int
+        Sequences of one step [-].
+    dtype : str
+        Format of the matrix multiplications.
+    """
+
+    model: ModelShape
+    tokens: float
+    seq_len: int
+    global_batch: int
+    dtype: str = "bf16"
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are not positive."""
+        for field, unit in (("tokens", "tokens"), ("seq_len", "tokens"), ("global_batch", "sequences")):
+            positive(field, getattr(self, field), unit)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingLoad:
+    """A serving load with its latency limits.
+
+    Attributes
+    ----------
+    model : ModelShape
+        The model.
+    input_tokens, output_tokens : int
+        Tokens of a prompt and of an answer [-].
+    ttft_s, tpot_s : float
+        Longest time to the first token and per further token [s].
+    weights_dtype, kv_dtype : str
+        Formats of weights and cache.
+    requests_per_s : float
+        Arrival rate [1/s].
+    """
+
+    model: ModelShape
+    input_tokens: int
+    output_tokens: int
+    ttft_s: float = np.inf
+    tpot_s: float = np.inf
+    weights_dtype: str = "bf16"
+    kv_dtype: str = "bf16"
+    requests_per_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are not positive."""
+        for field, unit in (("input_tokens", "tokens"), ("output_tokens", "tokens"), ("ttft_s", "s"), ("tpot_s", "s")):
+            positive(field, getattr(self, field), unit)
+
+
+def positive(field: str, value: Any, unit: str) -> None:
+    """Refuse a value that is not a positive number.
+
+    Parameters
+    ----------
+    field : str
+        Its name, for the message.
+    value : float or ndarray
+        The value.
+    unit : str
+        Its unit, for the message.
+
+    Raises
+    ------
+    TrnError
+        With field, value, unit and what is allowed.
+
+    Examples
+    --------
+    >>> positive("global_batch", 0, "sequences")
+    Traceback (most recent call last):
+    trn3.data.TrnError: global_batch = 0 sequences: must be a number above 0
+    """
+    try:
+        fine = bool(np.all(np.asarray(value, dtype=float) > 0))
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise data.TrnError(f"{field} = {value} {unit}: must be a number above 0")
+
+
+def stack(shapes: Sequence[ModelShape]) -> ModelShape:
+    """Join shapes into one whose fields are arrays.
+
+    Parameters
+    ----------
+    shapes : sequence of ModelShape
+        The shapes, one per element.
+
+    Returns
+    -------
+    ModelShape
+        Fields are arrays of the length of `shapes`.
+
+    Examples
+    --------
+    >>> stack([model("gpt3_175b"), model("llama2_70b")]).n_params.round(-9)
+    array([1.75e+11, 6.90e+10])
+    """
+    fields = [f.name for f in dataclasses.fields(ModelShape)]
+    kind = {name: float for name in NUMBERS}
+    return ModelShape(**{f: np.array([getattr(s, f) for s in shapes], dtype=kind.get(f)) for f in fields})
+
+
+@functools.lru_cache(1)
+def models() -> dict[str, ModelShape]:
+    """All models of ``data/models.csv``.
+
+    Returns
+    -------
+    dict
+        Identifier to shape.
+
+    Examples
+    --------
+    >>> models()["llama3_1_8b"].n_kv_heads
+    8
+    """
+    frame = data.table("models")
+    text = {"id", "name", "attention", "source_id"}
+    rows = frame[[*NUMBERS, *text]].to_dict("records")
+    return {r["id"]: ModelShape(**{k: str(v) if k in text else int(v) for k, v in r.items()}) for r in rows}
+
+
+def _key(text: str) -> str:
+    """Letters and digits only, so that Llama-3.3-70B and llama3_3_70b are one."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+@functools.lru_cache(1)
+def _names() -> dict[str, str]:
+    """Every accepted spelling to its identifier."""
+    frame = data.table("models")
+    names = {_key(alias): i for i, aliases in zip(frame["id"], frame["aliases"]) for alias in str(aliases).split()}
+    return names | {_key(i): i for i in frame["id"]}
+
+
+def model(text: str) -> ModelShape:
+    """Find a model by identifier, alias or path of a Hugging Face ``config.json``.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``llama3_3_70b``, ``Llama-3.3-70B`` or ``my/config.json``.
+
+    Returns
+    -------
+    ModelShape
+        The shape.
+
+    Raises
+    ------
+    UnknownId
+        Where nothing has that name; the nearest ones are named.
+
+    Examples
+    --------
+    >>> round(model("Llama-3.3-70B").n_params / 1e9, 2)
+    70.55
+    >>> model("llama3_70")
+    Traceback (most recent call last):
+    trn3.data.UnknownId: unknown model 'llama3_70': ...
+    """
+    names = _names()
+    if found := names.get(_key(text.removeprefix("hf:"))):
+        return models()[found]
+    if text.endswith(".json") or pathlib.Path(text).is_file():
+        return from_config(_read(text), id=pathlib.Path(text).parent.name or text, name=text)[0]
+    near = list(dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5)))
+    hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(models())}"
+    raise data.UnknownId(f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json")
+
+
+def _read(path: str) -> dict[str, Any]:
+    """A config file, with errors that name it."""
+    try:
+        config = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise data.TrnError(f"model config {path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise data.TrnError(f"model config {path}: not JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise data.TrnError(f"model config {path}: a JSON object is expected, found {type(config).__name__}")
+    return config
+
+
+_ALIASES = {
+    "n_layers": "num_hidden_layers n_layer n_layers num_layers",
+    "d_model": "hidden_size n_embd d_model",
+    "n_heads": "num_attention_heads n_head n_heads",
+    "n_kv_heads": "num_key_value_heads num_kv_heads n_head_kv multi_query_group_num",
+    "head_dim": "qk_nope_head_dim head_dim kv_channels",
+    "d_ff": "intermediate_size_mlp intermediate_size ffn_hidden_size n_inner ffn_dim",
+    "vocab": "vocab_size padded_vocab_size",
+    "tied": "tie_word_embeddings",
+    "n_experts": "n_routed_experts num_local_experts num_experts",
+    "top_k": "num_experts_per_tok num_experts_per_token moe_topk experts_per_token",
+    "n_shared_experts": "n_shared_experts num_shared_experts",
+    "d_ff_expert": "moe_intermediate_size",
+    "n_dense_layers": "first_k_dense_replace",
+    "kv_lora_rank": "kv_lora_rank",
+    "q_lora_rank": "q_lora_rank",
+    "rope_dim": "qk_rope_head_dim",
+    "v_head_dim": "v_head_dim",
+    "window": "sliding_window attention_chunk_size",
+    "context": "max_position_embeddings n_positions max_seq_len max_sequence_length n_ctx seq_length",
+}
+_PLAIN = set("gpt2 gptj gpt_neo gpt_neox opt bloom mpt falcon nemotron phi starcoder2 gpt_bigcode".split())
+_TIED = set("gpt2 gpt_neo opt bloom mpt falcon gemma gemma2 gemma3 gemma3_text gpt_bigcode".split())
+_NO_EFFECT = re.compile(
+    r"dropout|pdrop|_token_id|initializer|eps|epsilon|rope_(theta|scaling|type|parameters|interleave)|rotary|torch_dtype"
+    r"|^dtype$|architectures|auto_map|transformers_version|use_cache|aux_loss|router_|norm_topk|scoring_func|topk_|n_group"
+    r"|routed_scaling|hidden_act|activation|attention_bias|mlp_bias|pretraining_tp|_name_or_path|ep_size|seq_aux|name"
+    r"|output_|qk_norm|max_window_layers|task_specific|is_decoder|return_dict|alibi|logit|attn_|for_llm|head_bias|^bias$"
+    r"|model_type|layer_norm|residual|moe_layer_freq|quantization|no_bias|norm_type|init_config|verbose|cache_implementation"
+    r"|unk_index|scale_|summary_|swiglu_limit|initial_context|temperature|no_rope|new_decoder|parallel_attn|id$"
+)
+
+
+def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> tuple[ModelShape, list[str]]:
+    """Read a Hugging Face ``config.json``.
+
+    Parameters
+    ----------
+    config : dict
+        The parsed file.
+    id, name : str
+        What to call the model.
+
+    Returns
+    -------
+    tuple of ModelShape and list of str
+        The shape, and the fields that could change the counts and were not understood.
+
+    Raises
+    ------
+    TrnError
+        Where a needed field is missing or is not a number.
+
+    Examples
+    --------
+    >>> shape, unplaced = from_config({"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4,
+    ...     "intermediate_size": 128, "vocab_size": 100, "hyper_connections": 3})
+    >>> shape.n_params, unplaced
+    (94784, ['hyper_connections'])
+    """
+    outside = [k for k in config if "text_config" in config and k.endswith("_config") and k != "text_config"]
+    config = config.get("text_config", config) or {}
+    kind = str(config.get("model_type", ""))
+    used: set[str] = {"multi_query", "expansion_ratio", "ffn_config", "layer_types", "mlp_only_layers"}
+    used |= set("sliding_window_pattern use_sliding_window interleave_moe_layer_step decoder_sparse_step".split())
+    used |= {"shared_expert_intermediate_size", *" ".join(_ALIASES.values()).split()}
+    got = {field: _first(config, names) for field, names in _ALIASES.items()}
+    for field in ("n_layers", "d_model", "n_heads", "vocab"):
+        if not got[field]:
+            raise data.TrnError(f"model config {name or id}: needs one of {_ALIASES[field].replace(' ', ', ')}")
+    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, kind)
+    unplaced = [k for k in config if k not in used and not _NO_EFFECT.search(k)] + outside
+    return ModelShape(id=id, name=name or id, source_id="user_config", **shape), sorted(unplaced)
+
+
+def _first(config: dict[str, Any], names: str) -> int | None:
+    """The first field that is there, as a number."""
+    for key in names.split():
+        if (value := config.get(key)) is not None:
+            if not isinstance(value, (int, float)) or value != int(value) or value < 0:
+                raise data.TrnError(f"model config field {key} = {value!r}: must be a whole number, 0 or more")
+            return int(value)
+    return None
+
+
+def _inferred(config: dict[str, Any], got: dict[str, Any], kind: str) -> dict[str, Any]:
+    """What a config leaves to the model's class, by the class's defaults."""
+    n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
+    kv = 1 if config.get("multi_query") and not got["n_kv_heads"] else got["n_kv_heads"] or a
+    d_ff = got["d_ff"] or int(config.get("expansion_ratio") or 4) * h
+    out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff}
+    out |= {"gated": int(kind not in _PLAIN), "tied": got["tied"] if got["tied"] is not None else int(kind in _TIED)}
+    out["attention"] = "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
+    out["n_positions"] = (got["context"] or 0) if kind in ("gpt2", "opt", "mpt", "gpt_bigcode") else 0
+    types = config.get("layer_types") or []
+    step = config.get("sliding_window_pattern") or 0
+    near = sum("sliding" in t or "chunk" in t for t in types) if types else n - n // step if step else n
+    out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
+    if got["n_experts"]:
+        inner = got["d_ff_expert"] or _first(config, "intermediate_size ffn_hidden_size") or d_ff
+        shared = (config.get("shared_expert_intermediate_size") or 0) // inner or int(kind.startswith("llama4"))
+        step = config.get("interleave_moe_layer_step") or config.get("decoder_sparse_step") or 1
+        dense = got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
+        out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared, "n_dense_layers": dense}
+    return out
