@@ -134,14 +134,9 @@ class ModelShape:
         """Weights of one expert [-]."""
         return self.n_ffn_matrices * self.d_model * self.d_ff_expert
 
-    @property
-    def n_router_params_per_layer(self) -> Array:
-        """Weights of the router of one routed layer [-]."""
-        return self.d_model * self.n_experts
-
     def _layers(self, n_routed: Any) -> Any:
         """Weights of all layers with `n_routed` routed experts in each routed one."""
-        moe = self.n_router_params_per_layer + (n_routed + self.n_shared_experts) * self.n_expert_params
+        moe = self.d_model * self.n_experts + (n_routed + self.n_shared_experts) * self.n_expert_params
         dense = (self.n_layers - self.n_moe_layers) * self.n_dense_ffn_params_per_layer
         return self.n_layers * self.n_attention_params_per_layer + dense + self.n_moe_layers * moe
 
@@ -166,19 +161,14 @@ class ModelShape:
         return (self.vocab * (2 - 1 * (self.tied != 0)) + self.n_positions) * self.d_model
 
     @property
-    def n_norm_params(self) -> Array:
-        """Gains of the normalisations, two per layer and a last one [-]."""
-        return (2 * self.n_layers + 1) * self.d_model
-
-    @property
     def n_params(self) -> Array:
-        """All parameters (biases, below 0.1 %, are left out) [-]."""
-        return self.n_layer_params + self.n_embedding_params + self.n_norm_params
+        """All parameters; two normalisations per layer and a last one count, biases (below 0.1 %) do not [-]."""
+        return self.n_layer_params + self.n_embedding_params + (2 * self.n_layers + 1) * self.d_model
 
     @property
     def n_active_params(self) -> Array:
         """Parameters that one token uses, embeddings included as publishers count them [-]."""
-        return self.n_active_layer_params + self.n_embedding_params + self.n_norm_params
+        return self.n_params - self.n_layer_params + self.n_active_layer_params
 
     @property
     def n_matmul_params(self) -> Array:
@@ -417,11 +407,16 @@ def stack(shapes: Sequence[ModelShape]) -> ModelShape:
     array([1.75e+11, 6.90e+10])
     """
     fields = [f.name for f in dataclasses.fields(ModelShape)]
-    kind = {name: float for name in NUMBERS}
+    kind = dict.fromkeys(NUMBERS, float)
     return ModelShape(**{f: np.array([getattr(s, f) for s in shapes], dtype=kind.get(f)) for f in fields})
 
 
-@functools.lru_cache(1)
+def _rows(name: str) -> tuple[dict[str, Any], ...]:
+    """The rows of a table, without the cost of a frame."""
+    return data._rows(data.DATA, name)
+
+
+@functools.lru_cache(8)
 def models() -> dict[str, ModelShape]:
     """All models of ``data/models.csv``.
 
@@ -435,10 +430,8 @@ def models() -> dict[str, ModelShape]:
     >>> models()["llama3_1_8b"].n_kv_heads
     8
     """
-    frame = data.table("models")
-    text = {"id", "name", "attention", "source_id"}
-    rows = frame[[*NUMBERS, *text]].to_dict("records")
-    return {r["id"]: ModelShape(**{k: str(v) if k in text else int(v) for k, v in r.items()}) for r in rows}
+    text = ("id", "name", "attention", "source_id")
+    return {r["id"]: ModelShape(**{k: int(r[k]) for k in NUMBERS}, **{k: r[k] for k in text}) for r in _rows("models")}
 
 
 def _key(text: str) -> str:
@@ -449,9 +442,7 @@ def _key(text: str) -> str:
 @functools.lru_cache(1)
 def _names() -> dict[str, str]:
     """Every accepted spelling to its identifier."""
-    frame = data.table("models")
-    names = {_key(alias): i for i, aliases in zip(frame["id"], frame["aliases"]) for alias in str(aliases).split()}
-    return names | {_key(i): i for i in frame["id"]}
+    return {_key(name): r["id"] for r in _rows("models") for name in (r["id"], *r["aliases"].split())}
 
 
 def model(text: str) -> ModelShape:
@@ -503,39 +494,6 @@ def _read(path: str) -> dict[str, Any]:
     return config
 
 
-_ALIASES = {
-    "n_layers": "num_hidden_layers n_layer n_layers num_layers",
-    "d_model": "hidden_size n_embd d_model",
-    "n_heads": "num_attention_heads n_head n_heads",
-    "n_kv_heads": "num_key_value_heads num_kv_heads n_head_kv multi_query_group_num",
-    "head_dim": "qk_nope_head_dim head_dim kv_channels",
-    "d_ff": "intermediate_size_mlp intermediate_size ffn_hidden_size n_inner ffn_dim",
-    "vocab": "vocab_size padded_vocab_size",
-    "tied": "tie_word_embeddings",
-    "n_experts": "n_routed_experts num_local_experts num_experts",
-    "top_k": "num_experts_per_tok num_experts_per_token moe_topk experts_per_token",
-    "n_shared_experts": "n_shared_experts num_shared_experts",
-    "d_ff_expert": "moe_intermediate_size",
-    "n_dense_layers": "first_k_dense_replace",
-    "kv_lora_rank": "kv_lora_rank",
-    "q_lora_rank": "q_lora_rank",
-    "rope_dim": "qk_rope_head_dim",
-    "v_head_dim": "v_head_dim",
-    "window": "sliding_window attention_chunk_size",
-    "context": "max_position_embeddings n_positions max_seq_len max_sequence_length n_ctx seq_length",
-}
-_PLAIN = set("gpt2 gptj gpt_neo gpt_neox opt bloom mpt falcon nemotron phi starcoder2 gpt_bigcode".split())
-_TIED = set("gpt2 gpt_neo opt bloom mpt falcon gemma gemma2 gemma3 gemma3_text gpt_bigcode".split())
-_NO_EFFECT = re.compile(
-    r"dropout|pdrop|_token_id|initializer|eps|epsilon|rope_(theta|scaling|type|parameters|interleave)|rotary|torch_dtype"
-    r"|^dtype$|architectures|auto_map|transformers_version|use_cache|aux_loss|router_|norm_topk|scoring_func|topk_|n_group"
-    r"|routed_scaling|hidden_act|activation|attention_bias|mlp_bias|pretraining_tp|_name_or_path|ep_size|seq_aux|name"
-    r"|output_|qk_norm|max_window_layers|task_specific|is_decoder|return_dict|alibi|logit|attn_|for_llm|head_bias|^bias$"
-    r"|model_type|layer_norm|residual|moe_layer_freq|quantization|no_bias|norm_type|init_config|verbose|cache_implementation"
-    r"|unk_index|scale_|summary_|swiglu_limit|initial_context|temperature|no_rope|new_decoder|parallel_attn|id$"
-)
-
-
 def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> tuple[ModelShape, list[str]]:
     """Read a Hugging Face ``config.json``.
 
@@ -564,47 +522,57 @@ def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> t
     (94784, ['hyper_connections'])
     """
     outside = [k for k in config if "text_config" in config and k.endswith("_config") and k != "text_config"]
-    config = config.get("text_config", config) or {}
-    kind = str(config.get("model_type", ""))
-    used: set[str] = {"multi_query", "expansion_ratio", "ffn_config", "layer_types", "mlp_only_layers"}
-    used |= set("sliding_window_pattern use_sliding_window interleave_moe_layer_step decoder_sparse_step".split())
-    used |= {"shared_expert_intermediate_size", *" ".join(_ALIASES.values()).split()}
-    got = {field: _first(config, names) for field, names in _ALIASES.items()}
+    config = config.get("text_config") or config
+    got = {field: _first(config, names) for field, names in _fields().items() if field not in ("inferred", "no_effect")}
     for field in ("n_layers", "d_model", "n_heads", "vocab"):
         if not got[field]:
-            raise data.TrnError(f"model config {name or id}: needs one of {_ALIASES[field].replace(' ', ', ')}")
-    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, kind)
-    unplaced = [k for k in config if k not in used and not _NO_EFFECT.search(k)] + outside
-    return ModelShape(id=id, name=name or id, source_id="user_config", **shape), sorted(unplaced)
+            raise data.TrnError(f"model config {name or id}: needs one of {', '.join(_fields()[field])}")
+    placed = {key for names in _fields().values() for key in names}
+    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got)
+    odd = {t for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
+    unplaced = sorted([k for k in config if k not in placed] + outside + [f"layer_types: {t}" for t in odd])
+    return ModelShape(id=id, name=name or id, source_id="user_config", **shape), unplaced
 
 
-def _first(config: dict[str, Any], names: str) -> int | None:
+@functools.lru_cache(8)
+def _fields() -> dict[str, list[str]]:
+    """Fields of a config by what they mean, in the order of preference."""
+    fields: dict[str, list[str]] = {}
+    for row in sorted(_rows("config_fields"), key=lambda r: int(r["rank"])):
+        fields.setdefault(row["meaning"] if row["kind"] == "field" else "_", []).append(row["name"])
+    fields.pop("_")
+    return fields
+
+
+def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
     """The first field that is there, as a number."""
-    for key in names.split():
+    for key in names:
         if (value := config.get(key)) is not None:
-            if not isinstance(value, (int, float)) or value != int(value) or value < 0:
+            if not isinstance(value, (int, float)) or value != value // 1 or value < 0:
                 raise data.TrnError(f"model config field {key} = {value!r}: must be a whole number, 0 or more")
             return int(value)
     return None
 
 
-def _inferred(config: dict[str, Any], got: dict[str, Any], kind: str) -> dict[str, Any]:
+def _inferred(config: dict[str, Any], got: dict[str, Any]) -> dict[str, Any]:
     """What a config leaves to the model's class, by the class's defaults."""
+    kind = str(config.get("model_type", ""))
+    llama4 = kind.startswith("llama4")
+    habits = next((r["meaning"] for r in _rows("config_fields") if (r["kind"], r["name"]) == ("model_type", kind)), "")
     n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
-    kv = 1 if config.get("multi_query") and not got["n_kv_heads"] else got["n_kv_heads"] or a
+    kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
     d_ff = got["d_ff"] or int(config.get("expansion_ratio") or 4) * h
-    out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff}
-    out |= {"gated": int(kind not in _PLAIN), "tied": got["tied"] if got["tied"] is not None else int(kind in _TIED)}
+    out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff, "gated": int("plain" not in habits)}
     out["attention"] = "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
-    out["n_positions"] = (got["context"] or 0) if kind in ("gpt2", "opt", "mpt", "gpt_bigcode") else 0
-    types = config.get("layer_types") or []
-    step = config.get("sliding_window_pattern") or 0
-    near = sum("sliding" in t or "chunk" in t for t in types) if types else n - n // step if step else n
+    out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
+    out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
+    types, step = config.get("layer_types"), config.get("sliding_window_pattern") or (4 if llama4 else n + 1)
+    near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
     out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
     if got["n_experts"]:
-        inner = got["d_ff_expert"] or _first(config, "intermediate_size ffn_hidden_size") or d_ff
-        shared = (config.get("shared_expert_intermediate_size") or 0) // inner or int(kind.startswith("llama4"))
+        inner = got["d_ff_expert"] or _first(config, ("intermediate_size", "ffn_hidden_size")) or d_ff
         step = config.get("interleave_moe_layer_step") or config.get("decoder_sparse_step") or 1
-        dense = got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
-        out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared, "n_dense_layers": dense}
+        shared = (config.get("shared_expert_intermediate_size") or 0) // inner or int(llama4)
+        out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared}
+        out["n_dense_layers"] = got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
     return out
