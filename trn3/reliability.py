@@ -526,7 +526,8 @@ def simulate(
 
     Notes
     -----
-    The standard error is that of a ratio of means (delta method), and at least one segment. Events are drawn in blocks that fit the cache.
+    The standard error is that of a ratio of means (delta method), and at least one segment.
+    Events are drawn in blocks that fit the cache.
 
     Examples
     --------
