@@ -519,7 +519,7 @@ def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> t
     >>> shape, unplaced = from_config({"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4,
     ...     "intermediate_size": 128, "vocab_size": 100, "hyper_connections": 3})
     >>> shape.n_params, unplaced
-    (94784, ['hyper_connections'])
+    (95040, ['hyper_connections'])
     """
     outside = [k for k in config if "text_config" in config and k.endswith("_config") and k != "text_config"]
     config = config.get("text_config") or config
