@@ -302,7 +302,7 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     last = shape.n_layers - (lay.pp - 1) * per_stage
     busiest = np.maximum(per_stage * layer, last * layer + head)
     mean = (shape.n_layers * layer + head) / lay.pp
-    boundary = 2 * tokens * shape.d_model / (1 + lay.sequence_parallel * (lay.tp - 1))
+    boundary = 2 * tokens * shape.d_model / lay.tp
     hop = collectives.s_per_byte(lay.pp, lay.tp * lay.cp * lay.dp, machine.tiers) * boundary / c["network"]
     sends = 2 * n_micro * lay.interleave * hop * (lay.pp > 1) * (1 - lay.pp_overlap)
     bubble = (lay.pp - 1) / lay.interleave * mean
