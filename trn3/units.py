@@ -11,7 +11,11 @@ HOUR_S, DAY_S, YEAR_S = 3600.0, 86400.0, 365.25 * 86400.0
 KWH_J = 3.6e6
 
 
-class InputError(ValueError):
+class TrnError(ValueError):
+    """Base of every error that a user may see: one line that says what to change."""
+
+
+class InputError(TrnError):
     """A number that no formula accepts; the text names the field, the value, its unit and what is allowed."""
 
 
