@@ -1,0 +1,1088 @@
+"""Serving: time of prefill and decode over arrays of layouts and batches, and the frontier of throughput against speed.
+
+One decode step of `B` sequences per attention group takes
+
+    T = (T_weights^3 + T_compute^3)^(1/3) + T_cache + T_links + L t_layer m + t_host + B t_sequence
+
+and a request in a closed loop pays, per output token, also its share of the others' prefill. Efficiencies and fixed
+costs are constants of `data/calibration.csv` (kind ``serving``), fitted to published runs by `trn3.serving_fit`.
+
+References
+----------
+Pope et al. 2022, Efficiently scaling transformer inference, arXiv:2211.05102 (weight, cache and collective terms);
+Leviathan et al. 2023, arXiv:2211.17192, eq. 1 (tokens per verification of speculative decoding).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3 import calibration, data, hardware, workload
+
+Values = Mapping[str, Any]
+DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
+"""Bytes of a stored number; 4-bit formats carry a scale per block and are in `dtype_bytes`."""
+
+
+class NoLayoutMeets(data.TrnError):
+    """No layout fits the memory and meets the limits; the message names the nearest that can be had."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a serving step needs to know of a model; scalars or arrays of one length.
+
+    Attributes
+    ----------
+    n_layers, d_model, n_heads, n_kv_heads : Array
+        Layers, width, attention heads and key/value heads [-].
+    n_dense_params : Array
+        Weights that every token passes through, without embedding, head and routed experts [-].
+    n_head_params, n_embedding_params : Array
+        Output head; input and output embedding as stored [-].
+    n_expert_params, n_experts, top_k : Array
+        One routed expert over all its layers, experts of a layer, experts of a token [-].
+    n_cached : Array
+        Numbers in the cache per token over all layers [-].
+    n_score_flops : Array
+        Attention FLOP of a decode step per token attended, all layers [-].
+    window, window_share : Array
+        Attention window, and the share of layers that have one [-].
+    latent : Array
+        Whether the cache is latent (MLA), so that every rank holds all of it [-].
+    n_latent_flops : Array
+        FLOP of absorbed latent attention per token attended, all layers [-].
+    """
+
+    n_layers: Any
+    d_model: Any
+    n_heads: Any
+    n_kv_heads: Any
+    n_dense_params: Any
+    n_head_params: Any
+    n_embedding_params: Any
+    n_expert_params: Any
+    n_experts: Any
+    top_k: Any
+    n_cached: Any
+    n_score_flops: Any
+    window: Any
+    window_share: Any
+    latent: Any
+    n_latent_flops: Any
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a serving step needs to know of a chip and its links; scalars or arrays.
+
+    Attributes
+    ----------
+    hbm_bytes, hbm_bytes_per_s : Array
+        Memory of a chip [B] and its bandwidth [B/s].
+    peak_flops_per_s, bf16_flops_per_s : Array
+        Dense peak in the format of the weights' matrix products, and in bf16 for attention [FLOP/s].
+    compute_bytes : Array
+        Width of that format: 2 for bf16, 1 for fp8, 0.5 for fp4 [B].
+    link_bytes_per_s : Array
+        Link one way per chip inside the scale-up domain [B/s].
+    n_ranks : Array
+        Ranks that share a chip (logical NeuronCores; 1 on a GPU) [-].
+    compiled : Array
+        Whether graphs are compiled for fixed shapes, and prompts prefilled one at a time (Neuron) [-].
+    torus : Array
+        Whether the links form a torus (TPU) rather than a switch or full mesh [-].
+    """
+
+    hbm_bytes: Any
+    hbm_bytes_per_s: Any
+    peak_flops_per_s: Any
+    bf16_flops_per_s: Any
+    compute_bytes: Any
+    link_bytes_per_s: Any
+    n_ranks: Any = 1.0
+    compiled: Any = False
+    torus: Any = False
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """How one copy of the model lies on chips; scalars or arrays.
+
+    Attributes
+    ----------
+    tp : Array
+        Chips that share one attention group [-].
+    dp : Array
+        Attention groups that share the experts (data-parallel attention, expert parallelism over all) [-].
+    pp : Array
+        Pipeline stages [-].
+    """
+
+    tp: Any
+    dp: Any = 1.0
+    pp: Any = 1.0
+
+    @property
+    def n_chips(self) -> Any:
+        """Chips of one copy [-]."""
+        return self.tp * self.dp * self.pp
+
+
+@dataclass(frozen=True)
+class Work:
+    """What runs; scalars or arrays.
+
+    Attributes
+    ----------
+    batch : Array
+        Sequences that decode together in one attention group [-].
+    input_tokens, output_tokens : Array
+        Tokens of a prompt and of an answer [-].
+    weight_bytes, kv_bytes : Array
+        Bytes of a stored weight and of a cached number [B].
+    bucket_batch, bucket_input, bucket_context : Array
+        Shapes that a compiled graph computes: 0 takes the next power of two on a compiled device [-].
+    chunk_tokens : Array
+        Most prompt tokens of one prefill pass [-].
+    expert_reads : Array
+        Times that a graph may read one expert in a pass; 1 where tokens of one expert are gathered [-].
+    """
+
+    batch: Any
+    input_tokens: Any
+    output_tokens: Any
+    weight_bytes: Any = 2.0
+    kv_bytes: Any = 2.0
+    bucket_batch: Any = 0.0
+    bucket_input: Any = 0.0
+    bucket_context: Any = 0.0
+    chunk_tokens: Any = 8192.0
+    expert_reads: Any = 1.0
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Times and rates of every point.
+
+    Attributes
+    ----------
+    decode_s, prefill_s : Array
+        One decode step of the batch; one prompt [s].
+    tpot_s, ttft_s : Array
+        Per output token and to the first token, under the load that keeps the batch full [s].
+    tokens_per_s_per_user : Array
+        Output tokens a user sees per second [1/s].
+    tokens_per_s_per_chip : Array
+        Output tokens per second and chip [1/s].
+    memory_bytes : Array
+        Weights and cache on a chip [B].
+    fits : Array
+        Whether that leaves the reserve free [-].
+    """
+
+    decode_s: Any
+    prefill_s: Any
+    tpot_s: Any
+    ttft_s: Any
+    tokens_per_s_per_user: Any
+    tokens_per_s_per_chip: Any
+    memory_bytes: Any
+    fits: Any
+
+
+def dtype_bytes(dtype: str) -> float:
+    """Bytes of a stored number.
+
+    Parameters
+    ----------
+    dtype : str
+        ``bf16``, ``fp8``, ``fp4``, ``mxfp4`` ... [-].
+
+    Returns
+    -------
+    float
+        Bytes, the scale of its block included [B].
+
+    Raises
+    ------
+    trn3.data.TrnError
+        Where the format is not known.
+
+    Examples
+    --------
+    One byte-wide scale per 16 numbers in NVFP4, per 32 in the MX formats (OCP MX specification 1.0, section 5.2).
+
+    >>> dtype_bytes("nvfp4"), dtype_bytes("mxfp4")
+    (0.5625, 0.53125)
+    """
+    known = DTYPE_BYTES | {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
+    if dtype not in known:
+        raise data.TrnError(f"dtype = {dtype!r}: must be one of {', '.join(known)}")
+    return known[dtype]
+
+
+def sizes(model: workload.ModelShape) -> Sizes:
+    """Counts that a serving step needs.
+
+    Parameters
+    ----------
+    model : ModelShape
+        One model, or models stacked [-].
+
+    Returns
+    -------
+    Sizes
+        Scalars or arrays, as the model's fields are [-].
+
+    Examples
+    --------
+    >>> z = sizes(workload.model("deepseek_v3"))
+    >>> round(z.n_expert_params * z.n_experts / 1e9)
+    654
+    """
+    m = model
+    routed = m.n_moe_layers * m.n_expert_params
+    latent = np.asarray(m.kv_lora_rank) > 0
+    absorbed = 2.0 * m.n_layers * m.n_heads * (2 * m.kv_lora_rank + m.rope_dim)
+    return Sizes(
+        m.n_layers, m.d_model, m.n_heads, m.n_kv_heads, m.n_active_layer_params - m.top_k * routed, m.n_head_params,
+        m.n_embedding_params, routed, m.n_experts, m.top_k, m.kv_bytes_per_token(1.0),
+        2.0 * m.n_layers * m.n_heads * (m.qk_dim + m.v_dim), m.window, m.n_window_layers / m.n_layers, latent, absorbed,
+    )  # fmt: skip
+
+
+def device(system: hardware.System, dtype: str = "bf16") -> Device:
+    """Numbers of a system's chip for weights of a format.
+
+    Parameters
+    ----------
+    system : System
+        Where the model runs [-].
+    dtype : str
+        Format of the weights [-].
+
+    Returns
+    -------
+    Device
+        Scalars [-].
+
+    Raises
+    ------
+    trn3.hardware.UnsupportedDtype
+        Where the chip has no such format.
+    """
+    chip = system.chip
+    peak, bf16 = chip.peak(dtype), chip.peak("bf16")
+    width = next((w for w, d in ((2.0, "bf16"), (1.0, "fp8")) if _has(chip, d) and peak <= 1.01 * chip.peak(d)), 0.5)
+    per_rank = data.maybe(chip.id, "cores_per_rank")
+    neuron = per_rank is not None
+    ranks = chip.n_cores / per_rank.value if per_rank else 1.0
+    torus = "torus" in system.topology.lower() and not neuron
+    bandwidth, links = chip.hbm_sustained_bytes_per_s, chip.scale_up_bytes_per_s
+    return Device(chip.hbm_bytes, bandwidth, peak, bf16, width, links, ranks, neuron, torus)
+
+
+def _has(chip: hardware.Chip, dtype: str) -> bool:
+    try:
+        return bool(chip.native(dtype))
+    except hardware.UnsupportedDtype:
+        return False
+
+
+NAMES = [
+    "hbm_share", "matmul_share", "collective_s", "kv_share", "fp8_share", "fp4_share", "attention_share",
+    "expert_matmul_share", "expert_imbalance", "expert_sharing", "layer_s", "moe_layers", "latent_layers", "host_s",
+    "sequence_s", "all_to_all_s", "mixing", "first_token_s", "first_token_steps", "queue", "queue_power",
+]  # fmt: skip
+"""Constants that the evaluator asks for."""
+
+
+def constants(chip: hardware.Chip) -> dict[str, float]:
+    """Committed constants for a chip: its own, else its family's, else the shared value.
+
+    Parameters
+    ----------
+    chip : Chip
+        The accelerator [-].
+
+    Returns
+    -------
+    dict
+        Value by name, as in `NAMES` [-].
+    """
+    return {n: calibration.constant("serving", n, chip.id, chip.family) for n in NAMES}
+
+
+def all_reduce_s(n_bytes: Any, n: Any, device: Device, latency_s: Any) -> Any:
+    """Time of one all-reduce by message size: a one-shot kernel for small, a two-shot one for large messages.
+
+    With x = B / beta: alpha + min((n - 1) x / 0.35, 2 (n - 1) / n sqrt(x (x + 35 us)) / 0.45) on a switch or mesh, and
+    alpha sqrt(n) + 4 x / sqrt(n) over both axes of a torus.
+
+    Parameters
+    ----------
+    n_bytes : Array
+        Message [B].
+    n : Array
+        Chips of the group [-].
+    device : Device
+        Its links [-].
+    latency_s : Array
+        Time of an empty all-reduce, alpha [s].
+
+    Returns
+    -------
+    Array
+        Time, 0 for one chip [s].
+
+    Notes
+    -----
+    The three numbers follow the all-reduce times of TensorRT-LLM kernels in CUDA graphs that NVIDIA's aiconfigurator
+    publishes for H100, H200, B200 and GB200 at 2, 4 and 8 chips, 8 KiB to 512 MiB, within about 30 %.
+    """
+    n = np.asarray(n, float)
+    x = n_bytes / device.link_bytes_per_s
+    two_shot = 2 * (n - 1) / n * np.sqrt(x * (x + 35e-6)) / 0.45
+    switched = latency_s + np.minimum((n - 1) * x / 0.35, two_shot)
+    return np.where(n > 1, np.where(device.torus, np.sqrt(n) * latency_s + 4 * x / np.sqrt(n), switched), 0.0)
+
+
+def links_s(z: Sizes, d: Device, at: Layouts, k: Values, tokens: Any) -> Any:
+    """Collectives of one pass: two all-reduces per layer, or one and two all-to-alls where experts are spread.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    k : mapping
+        Constants [-].
+    tokens : Array
+        Tokens of one attention group [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+    """
+    reduce = all_reduce_s(2.0 * tokens * z.d_model, at.tp, d, k["collective_s"])
+    exchange = k["all_to_all_s"] + 1.5 * tokens * z.top_k * z.d_model / d.link_bytes_per_s
+    spread = np.greater(at.dp, 1) & np.greater(z.n_experts, 0)
+    return z.n_layers * (reduce + np.where(spread, 2 * exchange, reduce))
+
+
+def kernels_s(z: Sizes, k: Values) -> Any:
+    """Launch and synchronisation of one pass: a cost per layer, more of them for experts and latent attention.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    k : mapping
+        Constants [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+    """
+    more = np.where(np.greater(z.n_experts, 0), k["moe_layers"], 1.0) * np.where(z.latent, k["latent_layers"], 1.0)
+    return z.n_layers * k["layer_s"] * more
+
+
+def experts_read(z: Sizes, w: Work, k: Values, tokens: Any) -> Any:
+    """Distinct experts that a pass of so many tokens reads per layer.
+
+    E (1 - (1 - k/E)^(1 + (n - 1) s)), where s < 1 because tokens of one text share experts; a graph that reads the
+    experts of every token anew reads n k, at most `expert_reads` times all of them.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    w : Work
+        How often a graph reads an expert [-].
+    k : mapping
+        Constants [-].
+    tokens : Array
+        Tokens that meet at the experts [-].
+
+    Returns
+    -------
+    Array
+        Experts, not whole [-].
+
+    Examples
+    --------
+    DeepSeek-V3 (256, 8): 163 experts at 32 independent tokens.
+
+    >>> z = sizes(workload.model("deepseek_v3"))
+    >>> round(float(experts_read(z, Work(32, 1024, 1024), {"expert_sharing": 1.0}, 32)))
+    163
+    """
+    e = np.maximum(z.n_experts, 1)
+    shared = e * (1 - (1 - z.top_k / e) ** (1 + np.maximum(tokens - 1, 0) * k["expert_sharing"]))
+    anew = np.minimum(tokens * z.top_k, w.expert_reads * z.n_experts)
+    return np.where(np.greater(w.expert_reads, 1), anew, shared * np.greater(z.n_experts, 0))
+
+
+def matmul_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, decode: bool) -> Any:
+    """Matrix products of `tokens` per attention group: reading weights and computing, nearly the longer of the two.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    k : mapping
+        Constants [-].
+    w : Work
+        Formats and the prefill chunk [-].
+    tokens : Array
+        Tokens of one attention group [-].
+    decode : bool
+        One pass with the output head; else prefill in chunks without it [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Notes
+    -----
+    Checkpoints in 4 bits keep attention and shared weights of mixture-of-experts models at 8 bits; the output head
+    stays at 16.
+    """
+    passes = 1.0 if decode else np.ceil(tokens / w.chunk_tokens)
+    moe, head = np.greater(z.n_experts, 0), 1.0 if decode else 0.0
+    dense_bytes = z.n_dense_params * np.where(moe, np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
+    spread = at.tp * at.dp
+    read = experts_read(z, w, k, tokens * at.dp / passes / at.pp) * z.n_expert_params * w.weight_bytes
+    uneven = np.where(np.greater(spread, 1), k["expert_imbalance"], 1.0)
+    n_bytes = (dense_bytes + 2.0 * head * z.n_head_params) / at.tp + read * uneven / spread
+    t_read = passes * n_bytes / (d.hbm_bytes_per_s * k["hbm_share"])
+    narrow = np.where(d.compute_bytes < 1, k["fp4_share"], np.where(d.compute_bytes < 2, k["fp8_share"], 1.0))
+    routed = z.top_k * z.n_expert_params / (1.0 if decode else k["expert_matmul_share"])
+    n_flops = 2.0 * tokens * (z.n_dense_params + head * z.n_head_params + routed) / (at.tp * at.pp)
+    t_compute = n_flops / (d.peak_flops_per_s * k["matmul_share"] * narrow)
+    return np.cbrt(t_read * t_read * t_read + t_compute * t_compute * t_compute)
+
+
+def attended(z: Sizes, tokens: Any) -> Any:
+    """Tokens that a layer attends on average, windows counted.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    tokens : Array
+        Context [-].
+
+    Returns
+    -------
+    Array
+        Tokens [-].
+    """
+    return tokens + z.window_share * (np.minimum(tokens, z.window) - tokens)
+
+
+def cache_shards(z: Sizes, d: Device, at: Layouts) -> Any:
+    """Chips' worth of bandwidth that read one group's cache: key/value heads bound it, latent caches are copied.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+
+    Returns
+    -------
+    Array
+        Shards [-].
+    """
+    heads = np.minimum(at.tp * d.n_ranks, z.n_kv_heads) / d.n_ranks
+    return np.where(z.latent, 1.0, np.where(d.torus, at.tp, heads)) * at.pp
+
+
+def decode_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
+    """Time of one decode step.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    k : mapping
+        Constants [-].
+    w : Work
+        Batch and lengths as computed, buckets already applied (`padded`) [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+    """
+    live = w.input_tokens + w.output_tokens / 2
+    context = attended(z, np.where(np.greater(w.bucket_context, 0), w.bucket_context, live))
+    cached = w.batch * context * z.n_cached * w.kv_bytes
+    t_cache = cached / (cache_shards(z, d, at) * d.hbm_bytes_per_s * k["hbm_share"] * k["kv_share"])
+    scores = w.batch * context * z.n_latent_flops / (at.tp * d.bf16_flops_per_s * k["attention_share"])
+    t_cache = np.where(z.latent, np.maximum(t_cache, scores), t_cache)
+    fixed = kernels_s(z, k) + k["host_s"] + w.batch * k["sequence_s"]
+    return matmul_s(z, d, at, k, w, w.batch, True) + t_cache + links_s(z, d, at, k, w.batch) + fixed
+
+
+def prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
+    """Time to prefill one prompt per attention group, in chunks.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    k : mapping
+        Constants [-].
+    w : Work
+        Lengths and chunk [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+    """
+    tokens = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
+    passes = np.ceil(tokens / w.chunk_tokens)
+    scores = z.n_score_flops / 2 * tokens * attended(z, tokens)
+    t_scores = scores / (at.tp * at.pp * d.bf16_flops_per_s * k["attention_share"])
+    per_pass = links_s(z, d, at, k, tokens / passes) + kernels_s(z, k)
+    return matmul_s(z, d, at, k, w, tokens, False) + t_scores + passes * per_pass
+
+
+def padded(d: Device, w: Work) -> Work:
+    """Fill in the shapes that a compiled device computes: the next power of two of batch, prompt and context.
+
+    Parameters
+    ----------
+    d : Device
+        Chip; where it is not compiled nothing changes [-].
+    w : Work
+        What is asked [-].
+
+    Returns
+    -------
+    Work
+        With the buckets set, and `batch` kept as asked [-].
+
+    Examples
+    --------
+    >>> trn = Device(96e9, 2.9e12, 6.67e14, 6.67e14, 2.0, 6.4e11, compiled=True)
+    >>> w = padded(trn, Work(5.0, 1500.0, 250.0))
+    >>> float(w.bucket_batch), float(w.bucket_input), float(w.bucket_context)
+    (8.0, 2048.0, 2048.0)
+    """
+
+    def bucket(given: Any, asked: Any) -> Any:
+        return np.where(d.compiled & np.equal(given, 0), 2.0 ** np.ceil(np.log2(np.maximum(asked, 1))), given)
+
+    context = w.input_tokens + w.output_tokens
+    return replace(
+        w, bucket_batch=bucket(w.bucket_batch, w.batch), bucket_input=bucket(w.bucket_input, w.input_tokens),
+        bucket_context=bucket(w.bucket_context, context),
+    )  # fmt: skip
+
+
+def weight_bytes_per_chip(z: Sizes, at: Layouts, w: Work) -> Any:
+    """Weights that a chip holds; embeddings stay at 16 bits, attention is copied per group, experts are spread.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    at : Layouts
+        Layout [-].
+    w : Work
+        Formats [-].
+
+    Returns
+    -------
+    Array
+        Bytes [B].
+    """
+    dense = z.n_dense_params * np.where(np.greater(z.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
+    experts = z.n_experts * z.n_expert_params * w.weight_bytes / (at.tp * at.dp)
+    return ((dense + 2.0 * z.n_embedding_params) / at.tp + experts) / at.pp
+
+
+def cache_bytes_per_chip(z: Sizes, d: Device, at: Layouts, w: Work) -> Any:
+    """Cache of one sequence at its full length, on the chip that holds most of it.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    w : Work
+        Lengths and format [-].
+
+    Returns
+    -------
+    Array
+        Bytes of one sequence [B].
+    """
+    tokens = np.maximum(w.input_tokens + w.output_tokens, w.bucket_context)
+    return attended(z, tokens) * z.n_cached * w.kv_bytes / cache_shards(z, d, at)
+
+
+def max_batch(z: Sizes, d: Device, at: Layouts, w: Work) -> Any:
+    """Most sequences per attention group whose full caches fit beside the weights.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    w : Work
+        Lengths and formats [-].
+
+    Returns
+    -------
+    Array
+        Sequences, 0 where not one fits [-].
+
+    Notes
+    -----
+    Usable share of the memory and the reserve for activations and graphs are assumptions (`data/assumptions.csv`).
+    """
+    usable = data.assumption("serving_usable_hbm_share").value * d.hbm_bytes - data.assumption("serving_reserve").value
+    room = (usable - weight_bytes_per_chip(z, at, w)) / cache_bytes_per_chip(z, d, at, w)
+    return np.clip(np.floor(room), 0.0, data.assumption("serving_max_sequences").value)
+
+
+def evaluate(
+    z: Sizes, d: Device, at: Layouts, w: Work, k: Values, disaggregated: bool = False, speedup: Any = 1.0
+) -> Steps:
+    """Times and rates of every point; arguments broadcast, so one point and a million are the same call.
+
+    TPOT = T(B) / speedup + phi (B - 1) T_prefill / output; TTFT = T_prefill (1 + g (B - 1)^h) + t_0 + n T(B).
+
+    Parameters
+    ----------
+    z : Sizes
+        Model, from `sizes` [-].
+    d : Device
+        Chip and links, from `device` [-].
+    at : Layouts
+        Layouts [-].
+    w : Work
+        Batch, lengths, formats [-].
+    k : mapping
+        Constants, from `constants` [-].
+    disaggregated : bool
+        Prefill on chips of its own, of the same layout, in the ratio that keeps both busy [-].
+    speedup : Array
+        Tokens accepted per step of speculative decoding over its cost, from `speculative_speedup` [-].
+
+    Returns
+    -------
+    Steps
+        Arrays of the broadcast shape [-].
+    """
+    w = padded(d, w)
+    compiled = np.maximum(w.bucket_batch, w.batch)
+    step = decode_s(z, d, at, k, replace(w, batch=compiled)) / speedup
+    pre = prefill_s(z, d, at, k, w)
+    waiting = np.maximum(w.batch - 1.0, 0.0)
+    mixed = 0.0 if disaggregated else k["mixing"] * waiting / w.output_tokens * pre
+    tpot = step + mixed
+    ttft = pre * (1 + k["queue"] * waiting ** k["queue_power"]) + k["first_token_s"] + k["first_token_steps"] * step
+    chips_busy = 1.0 + (pre * w.batch / (w.output_tokens * step) if disaggregated else 0.0)
+    held = weight_bytes_per_chip(z, at, w)
+    cache = cache_bytes_per_chip(z, d, at, w)
+    return Steps(
+        step, pre, tpot, ttft, 1.0 / tpot, w.batch * at.dp / (tpot * at.n_chips * chips_busy),
+        held + compiled * cache, compiled <= max_batch(z, d, at, w),
+    )  # fmt: skip
+
+
+def speculative_speedup(acceptance: Any, draft_tokens: Any, draft_cost: Any, wider: Any = 1.0) -> Any:
+    """Speed-up of decode by a draft: tokens gained per verification over its cost.
+
+    (1 - a^(g + 1)) / (1 - a) / (1 + g c) / r, with r the cost of a step of B (g + 1) tokens over one of B.
+
+    Parameters
+    ----------
+    acceptance : Array
+        Chance that a drafted token is accepted, below 1 [-].
+    draft_tokens : Array
+        Tokens drafted per step, g [-].
+    draft_cost : Array
+        Time of a draft token over that of a step, c [-].
+    wider : Array
+        Cost of the wider step, r [-].
+
+    Returns
+    -------
+    Array
+        Speed-up; below 1 where the wider step costs more than it gains [-].
+
+    Examples
+    --------
+    Leviathan et al. 2023, eq. 1: acceptance 0.8 and 5 draft tokens give 3.69 tokens per verification.
+
+    >>> round(speculative_speedup(0.8, 5, 0.0), 2)
+    3.69
+
+    References
+    ----------
+    Leviathan, Kalman and Matias 2023, Fast inference from transformers via speculative decoding, arXiv:2211.17192.
+    """
+    return (1 - acceptance ** (draft_tokens + 1)) / (1 - acceptance) / (1 + draft_tokens * draft_cost) / wider
+
+
+def traffic(z: Sizes, d: Device, at: Layouts, w: Work, k: Values) -> dict[str, Any]:
+    """Work behind one output token, its share of the prompt included; what energy is charged for.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    w : Work
+        Batch, lengths, formats [-].
+    k : mapping
+        Constants [-].
+
+    Returns
+    -------
+    dict
+        ``flops``, ``hbm_bytes`` and ``link_bytes`` per output token, over all chips [-, B, B].
+    """
+    w = padded(d, w)
+    batch, share = np.maximum(w.bucket_batch, w.batch), 1.0 / w.output_tokens
+    prompt = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
+    context = attended(
+        z, np.where(np.greater(w.bucket_context, 0), w.bucket_context, w.input_tokens + w.output_tokens / 2)
+    )
+    active = 2.0 * (z.n_dense_params + z.n_head_params + z.top_k * z.n_expert_params)
+    scores = np.where(z.latent, z.n_latent_flops, z.n_score_flops) * context
+    flops = (active + scores) * batch / w.batch + share * prompt * (active + z.n_score_flops / 2 * attended(z, prompt))
+    dense = z.n_dense_params * np.where(np.greater(z.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
+    dense = dense + 2.0 * z.n_head_params
+    passes = share * np.ceil(prompt / w.chunk_tokens)
+
+    def weights(tokens: Any) -> Any:
+        return dense * at.dp + experts_read(z, w, k, tokens * at.dp) * z.n_expert_params * w.weight_bytes
+
+    cache = batch * context * z.n_cached * w.kv_bytes * at.tp / cache_shards(z, d, at)
+    per_step = (weights(batch) + at.dp * cache) / (w.batch * at.dp)
+    hbm = per_step + passes * weights(prompt) / at.dp
+    per_token = 2.0 * z.n_layers * 2.0 * z.d_model * 2.0 * (at.tp - 1.0)
+    routed = np.where(np.greater(at.dp, 1), 3.0 * z.n_layers * z.top_k * z.d_model, 0.0)
+    return {"flops": flops, "hbm_bytes": hbm, "link_bytes": (per_token + routed) * (batch / w.batch + share * prompt)}
+
+
+def band(chip: hardware.Chip, metric: str) -> np.ndarray:
+    """Factors from a prediction to its 80 % band.
+
+    Parameters
+    ----------
+    chip : Chip
+        Accelerator; one that was never fitted takes the band of generations left out [-].
+    metric : str
+        ``tpot``, ``ttft`` or ``throughput`` [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Low, middle (1) and high [-].
+    """
+    ends = [calibration.constant("serving", f"band_{metric}_{side}", chip.id, chip.family) for side in ("low", "high")]
+    return np.array([ends[0], 1.0, ends[1]])
+
+
+@dataclass(frozen=True)
+class ServingPoint:
+    """One operating point; results are arrays of low, middle and high (80 % band).
+
+    Attributes
+    ----------
+    system : System
+        Where it runs [-].
+    n_chips, tp, dp, ep : int
+        Chips of one copy of the model, tensor-parallel group, attention groups, chips that share the experts [-].
+    batch : int
+        Sequences in flight per copy [-].
+    output_tokens_per_s_per_chip, tokens_per_s_per_user : numpy.ndarray
+        Rates [1/s].
+    tpot_s, ttft_s : numpy.ndarray
+        Times [s].
+    memory_bytes : float
+        Weights and caches on a chip [B].
+    flops_per_token, hbm_bytes_per_token, link_bytes_per_token : float
+        Work behind an output token, over all chips [-], [B], [B].
+    """
+
+    system: hardware.System
+    n_chips: int
+    tp: int
+    dp: int
+    ep: int
+    batch: int
+    output_tokens_per_s_per_chip: np.ndarray
+    tokens_per_s_per_user: np.ndarray
+    tpot_s: np.ndarray
+    ttft_s: np.ndarray
+    memory_bytes: float
+    flops_per_token: float
+    hbm_bytes_per_token: float
+    link_bytes_per_token: float
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Every (layout, batch) of a system that fits, and those that no other beats in speed and throughput.
+
+    Attributes
+    ----------
+    load : ServingLoad
+        What is asked [-].
+    system : System
+        Where it runs [-].
+    points : pandas.DataFrame
+        All points that fit, with times, rates and whether they meet the limits [-].
+    """
+
+    load: workload.ServingLoad
+    system: hardware.System
+    points: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """Points within the limits that no other beats, fastest user first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            n_chips, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with _low and _high,
+            ttft_s, tpot_s [-].
+        """
+        ok = self.points[self.points["meets"]].sort_values("tokens_per_s_per_user", ascending=False, kind="stable")
+        best = ok["output_tokens_per_s_per_chip"].cummax()
+        hull = ok[best > best.shift(fill_value=0.0)].drop(columns="meets").reset_index(drop=True)
+        low, _, high = band(self.system.chip, "throughput")
+        rate = hull["output_tokens_per_s_per_chip"]
+        return hull.assign(output_tokens_per_s_per_chip_low=rate * low, output_tokens_per_s_per_chip_high=rate * high)
+
+
+def layouts(model: workload.ModelShape, system: hardware.System) -> Layouts:
+    """Layouts of one copy: groups of 1, 2, 4 ... chips inside the scale-up domain, and for experts many such groups.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Bounds the group by its attention heads [-].
+    system : System
+        Bounds it by its chips [-].
+
+    Returns
+    -------
+    Layouts
+        Arrays [-].
+    """
+    powers = [2**i for i in range(11) if 2**i <= system.n_chips]
+    groups = [tp for tp in powers if tp <= model.n_heads]
+    spread = sorted({*powers, system.n_chips}) if system.n_chips < 1024 else powers
+    many = [(tp, n // tp) for n in spread for tp in groups if n % tp == 0]
+    tp, dp = np.array(many if model.n_experts else [(tp, 1) for tp in groups], float).T
+    return Layouts(tp, dp)
+
+
+def frontier(
+    load: workload.ServingLoad, system: hardware.System, disaggregated: bool = False, context_tokens: float = 0.0
+) -> Frontier:
+    """Evaluate every layout and batch of a system for a load.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths, limits and formats [-].
+    system : System
+        Where it runs [-].
+    disaggregated : bool
+        Prefill on chips of its own [-].
+    context_tokens : float
+        Length for which a compiled device was configured; 0: the next power of two [-].
+
+    Returns
+    -------
+    Frontier
+        All points that fit [-].
+
+    Raises
+    ------
+    NoLayoutMeets
+        No layout holds the model and one sequence, or the context is longer than the model's.
+    trn3.hardware.UnsupportedDtype
+        The chip has no such format.
+    """
+    total = load.input_tokens + load.output_tokens
+    if load.model.context and total > load.model.context:
+        most = f"{load.model.name} takes at most {load.model.context:,.0f}"
+        raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
+    z, d, k = sizes(load.model), device(system, load.weights_dtype), constants(system.chip)
+    at = layouts(load.model, system)
+    at = Layouts(at.tp[:, None], at.dp[:, None])
+    most = data.assumption("serving_max_sequences").value
+    batch = 2.0 ** np.arange(np.log2(most) + 1) if d.compiled else np.unique(np.round(np.geomspace(1, most, 48)))
+    w = _work(load, batch, context_tokens)
+    s = evaluate(z, d, at, w, k, disaggregated)
+    if not np.any(s.fits):
+        need = np.min(weight_bytes_per_chip(z, at, padded(d, w)) + cache_bytes_per_chip(z, d, at, padded(d, w)))
+        raise NoLayoutMeets(
+            f"{load.model.name} with {total:,.0f} tokens of context does not fit {system.name}: one sequence needs "
+            f"{need / 2**30:,.0f} GiB per chip on {system.n_chips} chips, each has {d.hbm_bytes / 2**30:,.0f} GiB"
+        )
+    rows = {
+        "n_chips": at.n_chips, "tp": at.tp, "dp": at.dp, "ep": np.where(load.model.n_experts > 0, at.n_chips, 1.0),
+        "batch": w.batch * at.dp, "tokens_per_s_per_user": s.tokens_per_s_per_user,
+        "output_tokens_per_s_per_chip": s.tokens_per_s_per_chip, "ttft_s": s.ttft_s, "tpot_s": s.tpot_s,
+        "memory_bytes": s.memory_bytes, "meets": (s.ttft_s <= load.ttft_s) & (s.tpot_s <= load.tpot_s),
+    }  # fmt: skip
+    keep = np.asarray(s.fits)
+    points = pd.DataFrame({n: np.broadcast_to(v, keep.shape)[keep] for n, v in rows.items()})
+    return Frontier(load, system, points.astype(dict.fromkeys(("n_chips", "tp", "dp", "ep", "batch"), int)))
+
+
+def best(
+    load: workload.ServingLoad, system: hardware.System, disaggregated: bool = False, context_tokens: float = 0.0
+) -> ServingPoint:
+    """Highest throughput per chip within the limits.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths, limits and formats [-].
+    system : System
+        Where it runs [-].
+    disaggregated : bool
+        Prefill on chips of its own [-].
+    context_tokens : float
+        Length for which a compiled device was configured; 0: the next power of two [-].
+
+    Returns
+    -------
+    ServingPoint
+        With its 80 % band [-].
+
+    Raises
+    ------
+    NoLayoutMeets
+        Nothing fits, or no point meets the limits; names the nearest point.
+    """
+    found = frontier(load, system, disaggregated, context_tokens)
+    if not found.points["meets"].any():
+        raise NoLayoutMeets(_nearest(found))
+    row = found.points[found.points["meets"]].nlargest(1, "output_tokens_per_s_per_chip").iloc[0]
+    return _point(found, row, context_tokens)
+
+
+def _nearest(found: Frontier) -> str:
+    load, p = found.load, found.points
+    miss = np.maximum(p["ttft_s"] / load.ttft_s, p["tpot_s"] / load.tpot_s)
+    near = p.loc[miss.idxmin()]
+    limits = f"meets ttft_s = {load.ttft_s:g} s and tpot_s = {load.tpot_s:g} s"
+    layout = f"tp={near['tp']:.0f} dp={near['dp']:.0f} batch={near['batch']:.0f}"
+    times = f"ttft_s = {near['ttft_s']:.3g} s and tpot_s = {near['tpot_s']:.3g} s"
+    return f"no layout of {load.model.name} on {found.system.name} {limits}; the nearest is {layout} with {times}"
+
+
+def _work(load: workload.ServingLoad, batch: Any, context_tokens: float) -> Work:
+    widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
+    return Work(batch, load.input_tokens, load.output_tokens, *widths, bucket_context=context_tokens)
+
+
+def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoint:
+    load, system = found.load, found.system
+    z, d, at = sizes(load.model), device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
+    work = traffic(z, d, at, _work(load, row["batch"] / row["dp"], context_tokens), constants(system.chip))
+    slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", "ttft", "throughput"))
+    return ServingPoint(
+        system=system,
+        n_chips=int(row["n_chips"]),
+        tp=int(row["tp"]),
+        dp=int(row["dp"]),
+        ep=int(row["ep"]),
+        batch=int(row["batch"]),
+        output_tokens_per_s_per_chip=row["output_tokens_per_s_per_chip"] * rate,
+        tokens_per_s_per_user=row["tokens_per_s_per_user"] / slow[::-1],
+        tpot_s=row["tpot_s"] * slow,
+        ttft_s=row["ttft_s"] * wait,
+        memory_bytes=float(row["memory_bytes"]),
+        flops_per_token=float(work["flops"]),
+        hbm_bytes_per_token=float(work["hbm_bytes"]),
+        link_bytes_per_token=float(work["link_bytes"]),
+    )
+
+
+def fleet(load: workload.ServingLoad, system: hardware.System, n_available: float = math.inf) -> np.ndarray:
+    """Chips that serve a request rate, with headroom for its peaks, in whole copies of the model.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        With `requests_per_s` above 0 [-].
+    system : System
+        Where it runs [-].
+    n_available : float
+        Chips that can be had [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Chips at the high, middle and low end of the throughput band: low, middle, high [-].
+
+    Raises
+    ------
+    NoLayoutMeets
+        Nothing meets the limits, or the rate needs more chips than there are.
+    """
+    workload.positive("requests_per_s", load.requests_per_s, "1/s")
+    point = best(load, system)
+    busy = data.assumption("serving_fleet_utilisation").value
+    rate = load.requests_per_s * load.output_tokens / (point.output_tokens_per_s_per_chip[::-1] * busy)
+    chips = np.ceil(rate / point.n_chips) * point.n_chips
+    if chips[1] > n_available:
+        most = load.requests_per_s * n_available / chips[1]
+        raise NoLayoutMeets(
+            f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips of {system.name}; "
+            f"{n_available:,.0f} serve about {most:.3g} 1/s"
+        )
+    return chips
