@@ -1,8 +1,9 @@
 """Every number with its source: CSV tables in ``data/``, typed and checked on reading, and the facts in them.
 
-The tables and their columns are described once, in ``data/datapackage.json``; this module reads that description, so
-a new column or a new allowed word is an edit there. Tables of the *long form* hold one number per row, in the unit in
-which it was published; a `Fact` gives it in SI units. Rates per hour, per kWh and money keep their customary units.
+The tables, their columns and their vocabulary are described once, in ``data/datapackage.json``, which is read here and
+by Frictionless; units and their factors stand in ``data/units.csv``. A table of the *long form* holds one number per
+row in the unit in which it was published; a `Fact` gives it in SI units. Rates per hour or kWh, money and grams of
+CO2e keep their customary units, as their names say.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import json
 import math
 import operator
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trn3 import units as u
+from trn3.units import DAY_S, TrnError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,29 +35,13 @@ DATA = Path(os.environ.get("TRN3_DATA") or Path(__file__).resolve().parent.paren
 """The folder of the tables; the environment variable TRN3_DATA names another one."""
 
 Row = dict[str, Any]
-_MONEY = {"USD": 1.0, "kUSD": u.KILO, "MUSD": u.MEGA, "BUSD": u.GIGA}
-UNITS: dict[str, tuple[float, str]] = {
-    **{p + "FLOP/s": (f, "FLOP/s") for p, f in (("", 1.0), ("G", u.GIGA), ("T", u.TERA), ("P", u.PETA))},
-    **{"TOP/s": (u.TERA, "FLOP/s"), "EFLOP/s": (u.KILO * u.PETA, "FLOP/s"), "FLOP": (1.0, "FLOP")},
-    **{"B": (1.0, "B"), "KiB": (u.KIB, "B"), "MiB": (u.MIB, "B"), "GiB": (u.GIB, "B"), "TB": (u.TERA, "B")},
-    **{"GB": (u.GIGA, "B"), "MB": (u.MEGA, "B"), "GB/s": (u.GIGA, "B/s"), "TB/s": (u.TERA, "B/s")},
-    **{"GiB/s": (u.GIB, "B/s"), "Gbit/s": (u.GIGA / 8, "B/s"), "Tbit/s": (u.TERA / 8, "B/s")},
-    **{"W": (1.0, "W"), "kW": (u.KILO, "W"), "MW": (u.MEGA, "W"), "GW": (u.GIGA, "W"), "GHz": (u.GIGA, "Hz")},
-    **{"ns": (1e-9, "s"), "us": (1e-6, "s"), "ms": (1e-3, "s"), "s": (1.0, "s"), "min": (60.0, "s")},
-    **{"h": (u.HOUR_S, "s"), "d": (u.DAY_S, "s"), "week": (7 * u.DAY_S, "s"), "yr": (u.YEAR_S, "s")},
-    **{"-": (1.0, "-"), "x": (1.0, "-"), "count": (1.0, "-"), "%": (0.01, "-")},
-    **{k: (f, "USD") for k, f in _MONEY.items()},
-    **{k + "/yr": (f, "USD/yr") for k, f in _MONEY.items()},
-    **{"USD/W": (1.0, "USD/W"), "MUSD/MW": (1.0, "USD/W"), "BUSD/GW": (1.0, "USD/W"), "USD/h": (1.0, "USD/h")},
-    **{"USD/kWh": (1.0, "USD/kWh"), "US cent/kWh": (0.01, "USD/kWh"), "USD/MWh": (1e-3, "USD/kWh")},
-    **{k: (1.0, k) for k in ("USD/Mtok", "USD/kW-month", "EUR/kWh", "JPY/kWh", "USD/week", "pJ", "pJ/B", "pJ/FLOP")},
-    **{k: (1.0, k) for k in ("gCO2e/kWh", "kgCO2e", "L/kWh", "1/h", "nm", "1/node-d", "J/FLOP", "J/B")},
-}
-"""Factor to SI and the SI unit of every unit that a table may use."""
-
-
-TrnError = u.TrnError
-"""Base of every error that a user may see; defined beside the units, so that formulas can raise it too."""
+_FACTS = ("specs", "systems", "sites", "failures", "assumptions")
+_KEY = ("subject", "quantity", "dtype", "basis", "region", "term")
+_IDS = {"model": ("models", "id"), "source": ("sources", "id"), "term": ("prices", "term"), "dtype": ("specs", "dtype")}
+_REFERENCE = re.compile(r"([a-z_]\w*)\.([a-z_]\w*)(?:\[(\w+)(?:, *(\w+))?\])?")
+_ARITHMETIC: dict[type, Any] = dict(
+    zip((ast.Add, ast.Sub, ast.Mult, ast.Div), (operator.add, operator.sub, operator.mul, operator.truediv))
+)
 
 
 class DataError(TrnError):
@@ -116,107 +102,95 @@ class Fact:
         return np.array([self.low, self.value, self.high])
 
 
-def _fault(name: str, line: int, column: str, text: str) -> DataError:
-    return DataError(f"data/{name}.csv line {line}, column {column}: {text}")
-
-
 @lru_cache(maxsize=8)
 def _package(folder: Path) -> Row:
-    path = folder / "datapackage.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads((folder / "datapackage.json").read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise DataError(f"data/datapackage.json: {error}") from None
 
 
-def _schema(folder: Path, name: str) -> Row:
-    known = {r["name"]: r["schema"] for r in _package(folder)["resources"]}
-    return dict(known.get(name, {}))
+def _need(good: bool, place: tuple[str, int, str], text: str) -> None:
+    if not good:
+        raise DataError("data/{}.csv line {}, column {}: ".format(*place) + text)
 
 
-def _cell(name: str, line: int, field: Row, text: str) -> Any:
-    rules, column = field.get("constraints", {}), field["name"]
-    if text == "":
-        if rules.get("required"):
-            raise _fault(name, line, column, "is empty")
-        return math.nan if field["type"] in ("number", "integer") else ""
-    if "enum" in rules and text not in rules["enum"]:
-        raise _fault(name, line, column, f"{text!r} is none of {', '.join(rules['enum'])}")
+def _cell(place: tuple[str, int, str], field: Row, text: str) -> Any:
+    rules = field.get("constraints", {})
+    _need(bool(text) or not rules.get("required"), place, "is empty")
+    if text and "enum" in rules:
+        _need(text in rules["enum"], place, f"{text!r} is none of {', '.join(rules['enum'])}")
     if field["type"] not in ("number", "integer"):
         return text
     try:
-        number = float(text)
+        value = float(text or "nan")
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or (field["type"] == "integer" and number != int(number)):
-        raise _fault(name, line, column, f"{text!r} is not a finite {field['type']}")
-    return int(number) if field["type"] == "integer" else number
+        value = math.inf
+    _need(not text or math.isfinite(value), place, f"{text!r} is not a finite number")
+    return value
 
 
 @lru_cache(maxsize=64)
 def _rows(folder: Path, name: str) -> tuple[Row, ...]:
-    fields = _schema(folder, name).get("fields")
     try:
         with open(folder / f"{name}.csv", encoding="utf-8", newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
-            lines = [(reader.line_num, cells) for cells in reader if cells]
-    except OSError as error:
-        raise DataError(f"data/{name}.csv: {error.strerror}") from None
-    fields = fields or [{"name": column, "type": "string"} for column in header]
-    if header != [f["name"] for f in fields]:
-        odd = sorted({f["name"] for f in fields} ^ set(header)) or ["their order"]
-        raise _fault(name, 1, odd[0], "the header differs from datapackage.json in " + ", ".join(odd))
+            lines = [(reader.line_num, cells) for cells in reader]
+    except (OSError, ValueError) as error:
+        raise DataError(f"data/{name}.csv: {error}") from None
+    schema = {r["name"]: r["schema"] for r in _package(folder)["resources"]}.get(name, {})
+    fields = schema.get("fields") or [{"name": c, "type": "string"} for c in header]
+    odd = sorted({f["name"] for f in fields} ^ set(header))
+    _need(
+        header == [f["name"] for f in fields], (name, 1, (odd or header)[0]), "the header is not as in datapackage.json"
+    )
     rows = []
     for line, cells in lines:
-        if len(cells) != len(fields):
-            raise _fault(name, line, header[min(len(cells), len(header)) - 1], f"{len(cells)} cells, not {len(fields)}")
-        rows.append({"_line": line} | {f["name"]: _cell(name, line, f, c) for f, c in zip(fields, cells)})
-    _check_keys(folder, name, rows)
+        _need(len(cells) == len(fields), (name, line, header[-1]), f"{len(cells)} cells, not {len(fields)}")
+        rows.append({"_line": line} | {f["name"]: _cell((name, line, f["name"]), f, c) for f, c in zip(fields, cells)})
+    _check_keys(folder, name, schema, rows)
     if {"value", "low", "high", "status", "use"} <= set(header):
         _check_long(name, rows)
     return tuple(rows)
 
 
-def _check_keys(folder: Path, name: str, rows: list[Row]) -> None:
-    schema = _schema(folder, name)
-    for key in schema.get("foreignKeys", []):
-        (column,), reference = key["fields"], key["reference"]
-        known = {r[reference["fields"][0]] for r in _rows(folder, reference["resource"])}
-        for row in rows:
-            if row[column] and row[column] not in known:
-                raise _fault(name, row["_line"], column, f"{row[column]!r} is not in data/{reference['resource']}.csv")
-    key, seen = schema.get("primaryKey", []), {}
-    for row in rows if key else []:
-        value = tuple(row[c] for c in key)
-        if value in seen:
-            raise _fault(name, row["_line"], key[0], f"repeats line {seen[value]} ({', '.join(map(str, value))})")
-        seen[value] = row["_line"]
+def _check_keys(folder: Path, name: str, schema: Row, rows: list[Row]) -> None:
+    for key in schema.get("foreignKeys", ()):
+        (column,), other = key["fields"], key["reference"]["resource"]
+        known = {r[key["reference"]["fields"][0]] for r in _rows(folder, other)} | {""}
+        for r in rows:
+            _need(r[column] in known, (name, r["_line"], column), f"{r[column]!r} is not in data/{other}.csv")
+    key, seen = schema.get("primaryKey", ()), dict[tuple, int]()
+    for r in rows if key else ():
+        first = seen.setdefault(tuple(r[c] for c in key), r["_line"])
+        _need(first == r["_line"], (name, r["_line"], key[0]), f"repeats line {first}")
 
 
 def _group(row: Row) -> tuple[str, ...]:
-    return tuple(row.get(c, "") for c in ("subject", "quantity", "dtype", "basis", "region", "term"))
+    return tuple(row.get(c, "") for c in _KEY)
 
 
 def _check_long(name: str, rows: list[Row]) -> None:
     used: dict[tuple[str, ...], int] = {}
-    for row in rows:
-        line, value, low, high = row["_line"], row["value"], row["low"], row["high"]
-        if row["unit"] not in UNITS:
-            raise _fault(name, line, "unit", f"{row['unit']!r} is unknown{_nearest(row['unit'], UNITS)}")
-        if math.isnan(low) != math.isnan(high) or not (math.isnan(low) or low <= value <= high):
-            raise _fault(name, line, "low", f"low, value, high = {low:g}, {value:g}, {high:g} are not in order")
-        if row["status"] == "assumed" and math.isnan(low):
-            raise _fault(name, line, "low", "an assumed number needs low and high")
-        if math.isnan(value) != (row["status"] in ("undisclosed", "unsupported")):
-            raise _fault(name, line, "value", f"status {row['status']} does not go with value {value:g}")
-        if row["status"] == "derived" and not row["note"].startswith("= "):
-            raise _fault(name, line, "note", "a derived number gives its arithmetic, '= ...'")
-        if row["use"] == "yes" and used.setdefault(_group(row), line) != line:
-            raise _fault(name, line, "use", f"line {used[_group(row)]} is already in use for this quantity")
-    for row in rows:
-        if not math.isnan(row["value"]) and _group(row) not in used:
-            raise _fault(name, row["_line"], "use", f"no row of {row['subject']} {row['quantity']} has use=yes")
+    for r in rows:
+        value, low, high, none = r["value"], r["low"], r["high"], math.isnan(r["low"])
+        first = used.setdefault(_group(r), r["_line"]) if r["use"] == "yes" else r["_line"]
+        for column, good, text in (
+            ("low", none == math.isnan(high), "low and high go together"),
+            ("low", none or low <= value <= high, f"low, value, high = {low:g}, {value:g}, {high:g} are not in order"),
+            ("low", not none or r["status"] != "assumed", "an assumed number needs low and high"),
+            ("value", math.isnan(value) == (r["status"][:2] == "un"), f"{value:g} does not go with {r['status']}"),
+            ("note", r["status"] != "derived" or r["note"].startswith("= "), "a derived number gives '= arithmetic'"),
+            ("use", first == r["_line"], f"line {first} already has use=yes for this quantity"),
+        ):
+            _need(good, (name, r["_line"], column), text)
+    for r in rows:
+        _need(
+            math.isnan(r["value"]) or _group(r) in used,
+            (name, r["_line"], "use"),
+            "no row of this quantity has use=yes",
+        )
 
 
 def _nearest(text: str, known: Iterable[str]) -> str:
@@ -225,7 +199,7 @@ def _nearest(text: str, known: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _table(folder: Path, name: str) -> pd.DataFrame:
+def _frame(folder: Path, name: str) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(list(_rows(folder, name))).drop(columns="_line", errors="ignore")
@@ -254,7 +228,12 @@ def table(name: str) -> pd.DataFrame:
     >>> int(table("subjects").query("id == 'trainium3'").shape[0])
     1
     """
-    return _table(DATA, name).copy()
+    return _frame(DATA, name).copy()
+
+
+@lru_cache(maxsize=8)
+def _units(folder: Path) -> dict[str, tuple[float, str]]:
+    return {r["unit"]: (r["factor"], r["si"]) for r in _rows(folder, "units")}
 
 
 def to_fact(row: Row) -> Fact:
@@ -270,27 +249,17 @@ def to_fact(row: Row) -> Fact:
     Fact
         The same in SI units.
     """
-    scale, unit = UNITS[row["unit"]]
+    scale, unit = _units(DATA)[row["unit"]]
     low, high = (row["value"] if math.isnan(row[k]) else row[k] for k in ("low", "high"))
-    texts = {k: row[k] for k in ("subject", "quantity", "per", "basis", "dtype", "status", "source_id", "locator")}
-    return Fact(
-        value=row["value"] * scale, low=low * scale, high=high * scale, unit=unit, shown_unit=row["unit"], scale=scale,
-        use=row["use"] == "yes", accessed=row["accessed"], note=row["note"], **texts,
-    )  # fmt: skip
-
-
-_FACT_TABLES = ("specs", "systems", "sites", "failures")
+    numbers = {"value": row["value"] * scale, "low": low * scale, "high": high * scale, "use": row["use"] == "yes"}
+    kept = {k: row[k] for k in Fact.__dataclass_fields__ if k in row}
+    return Fact(**{**kept, **numbers, "unit": unit, "shown_unit": row["unit"], "scale": scale})
 
 
 @lru_cache(maxsize=8)
 def _facts(folder: Path) -> dict[tuple[str, ...], Fact]:
-    rows = itertools.chain.from_iterable(_rows(folder, t) for t in _FACT_TABLES)
-    return {_group(r)[:4]: to_fact(r) for r in rows if r["use"] == "yes"}
-
-
-@lru_cache(maxsize=8)
-def _assumed(folder: Path) -> dict[str, Fact]:
-    return {r["quantity"]: to_fact(r) for r in _rows(folder, "assumptions") if r["use"] == "yes"}
+    rows = ((t, r) for t in _FACTS for r in _rows(folder, t) if r["use"] == "yes")
+    return {("assumption" if t == "assumptions" else r["subject"], *_group(r)[1:4]): to_fact(r) for t, r in rows}
 
 
 def maybe(subject: str, quantity: str, dtype: str = "", basis: str = "") -> Fact | None:
@@ -340,13 +309,10 @@ def fact(subject: str, quantity: str, dtype: str = "", basis: str = "") -> Fact:
     """
     found = maybe(subject, quantity, dtype, basis)
     if found is None:
-        keys = [k for k in _facts(DATA) if k[0] == subject]
-        if not keys:
-            subjects = {k[0] for k in _facts(DATA)}
-            raise UnknownId(f"subject {subject!r} has no facts{_nearest(subject, subjects)}")
+        names = [" ".join(filter(None, k[1:])) for k in _facts(DATA) if k[0] == subject]
         asked = " ".join(filter(None, (quantity, dtype, basis)))
-        names = [" ".join(filter(None, k[1:])) for k in keys]
-        raise UnknownId(f"{subject} has no {asked!r}{_nearest(asked, names)}")
+        hint = _nearest(asked, names) if names else _nearest(subject, {k[0] for k in _facts(DATA)})
+        raise UnknownId(f"{subject} has no {asked!r}{hint}" if names else f"subject {subject!r} has no facts{hint}")
     return found
 
 
@@ -363,8 +329,7 @@ def facts(subject: str) -> list[Fact]:
     list of Fact
         In the order of the tables.
     """
-    rows = itertools.chain.from_iterable(_rows(DATA, t) for t in _FACT_TABLES)
-    return [to_fact(r) for r in rows if r["subject"] == subject]
+    return [to_fact(r) for t in _FACTS for r in _rows(DATA, t) if r["subject"] == subject]
 
 
 def assumption(name: str) -> Fact:
@@ -390,9 +355,7 @@ def assumption(name: str) -> Fact:
     >>> bool(assumption("restart_s").low <= assumption("restart_s").value)
     True
     """
-    if name not in _assumed(DATA):
-        raise UnknownId(f"assumption {name!r} is unknown{_nearest(name, _assumed(DATA))}")
-    return _assumed(DATA)[name]
+    return fact("assumption", name)
 
 
 def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
@@ -417,19 +380,14 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
     UnknownId
         When there is no such price; names the terms that there are.
     """
-    rows = [r for r in _rows(DATA, "prices") if r["subject"] == subject and r["quantity"] == "price_usd_per_chip_h"]
-    for row in rows:
-        if (
-            row["use"] == "yes"
-            and row["term"] == term
-            and region in ("", row["region"])
-            and basis in ("", row["basis"])
-        ):
-            return to_fact(row)
-    terms = sorted({f"{r['term']} {r['region']}".strip() for r in rows if r["use"] == "yes"}) or ["none"]
-    raise UnknownId(
-        f"{subject} has no {' '.join(filter(None, (term, region, basis)))} price; there are: {', '.join(terms)}"
-    )
+    rows = [
+        r for r in _rows(DATA, "prices") if r["use"] == "yes" and _group(r)[:2] == (subject, "price_usd_per_chip_h")
+    ]
+    for r in rows:
+        if r["term"] == term and region in ("", r["region"]) and basis in ("", r["basis"]):
+            return to_fact(r)
+    terms = ", ".join(sorted({f"{r['term']} {r['region']}".strip() for r in rows})) or "none"
+    raise UnknownId(f"{subject} has no price for {' '.join(filter(None, (term, region, basis)))}; there are: {terms}")
 
 
 def sources(ids: Iterable[str]) -> pd.DataFrame:
@@ -474,21 +432,16 @@ def ids(kind: str) -> list[str]:
     UnknownId
         When there is no such kind.
     """
-    columns = {
-        "model": ("models", "id"),
-        "source": ("sources", "id"),
-        "term": ("prices", "term"),
-        "dtype": ("specs", "dtype"),
-    }
-    if kind in columns:
-        name, column = columns[kind]
-        return sorted({r[column] for r in _rows(DATA, name)} - {""})
-    kinds: dict[str, list[str]] = {}
-    for row in _rows(DATA, "subjects"):
-        kinds.setdefault(row["kind"], []).append(row["id"])
-    if kind not in kinds:
-        raise UnknownId(f"kind {kind!r} is unknown; there are: {', '.join(sorted([*kinds, *columns]))}")
-    return sorted(kinds[kind])
+    name, column = _IDS.get(kind, ("subjects", "id"))
+    found = {r[column] for r in _rows(DATA, name) if kind in _IDS or r["kind"] == kind} - {""}
+    if not found:
+        kinds = sorted({r["kind"] for r in _rows(DATA, "subjects")} | set(_IDS))
+        raise UnknownId(f"kind {kind!r} is unknown; there are: {', '.join(kinds)}")
+    return sorted(found)
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum())
 
 
 def resolve(kind: str, text: str) -> str:
@@ -516,20 +469,12 @@ def resolve(kind: str, text: str) -> str:
     >>> resolve("chip", "Trainium-3"), resolve("chip", "trn3"), resolve("region", "us-east-2")
     ('trainium3', 'trainium3', 'us_east_2')
     """
-    known = {_plain(i): i for i in ids(kind)}
-    aliases = {
-        a: r["id"] for r in _rows(DATA, "subjects") if r["kind"] == kind for a in map(_plain, r["aliases"].split())
-    }
-    wanted = _plain(text)
-    if wanted not in known and wanted not in aliases:
-        near = get_close_matches(wanted, [*known, *aliases], 3, 0.5)
-        names = list(dict.fromkeys(known.get(n) or aliases[n] for n in near)) or sorted(known.values())[:8]
-        raise UnknownId(f"{kind} {text!r} is unknown; did you mean {' or '.join(names)}?")
-    return known.get(wanted) or aliases[wanted]
-
-
-def _plain(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())
+    rows = (r for r in _rows(DATA, "subjects") if r["kind"] == kind)
+    known = {_plain(a): r["id"] for r in rows for a in r["aliases"].split()} | {_plain(i): i for i in ids(kind)}
+    if _plain(text) not in known:
+        near = [known[n] for n in get_close_matches(_plain(text), known, 3, 0.5)] or sorted(known.values())
+        raise UnknownId(f"{kind} {text!r} is unknown; did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?")
+    return known[_plain(text)]
 
 
 def data_date() -> date:
@@ -563,7 +508,7 @@ def age_days(day: str, today: date | None = None) -> int:
     >>> age_days("2026-07", date(2026, 7, 31))
     30
     """
-    return ((today or data_date()) - date.fromisoformat((day + "-01-01")[:10] if len(day) < 10 else day[:10])).days
+    return ((today or data_date()) - date.fromisoformat((day + "-01-01")[:10])).days
 
 
 def stale(day: str, today: date | None = None) -> bool:
@@ -581,22 +526,12 @@ def stale(day: str, today: date | None = None) -> bool:
     bool
         True when a page must warn.
     """
-    return age_days(day, today) * u.DAY_S > assumption("price_age_limit_s").value
+    return age_days(day, today) * DAY_S > assumption("price_age_limit_s").value
 
 
-_OPERATORS: dict[type, Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
-}  # fmt: skip
-
-
-def _reference(node: ast.expr) -> Fact | None:
-    place = [n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)] if isinstance(node, ast.Subscript) else []
-    inner = node.value if isinstance(node, ast.Subscript) else node
-    if not (isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name)):
-        return None
-    if inner.value.id == "assumption":
-        return assumption(inner.attr)
-    return fact(inner.value.id, inner.attr, *("" if p == "_" else p for p in place))
+def _referred(found: re.Match[str]) -> Fact:
+    subject, quantity, *place = (("" if part == "_" else part or "") for part in found.groups())
+    return fact(subject, quantity, *place)
 
 
 def references(expression: str) -> list[Fact]:
@@ -612,13 +547,19 @@ def references(expression: str) -> list[Fact]:
     list of Fact
         In the order in which they appear.
     """
-    nodes = [n for n in ast.walk(ast.parse(expression, mode="eval")) if isinstance(n, ast.Attribute | ast.Subscript)]
-    inside = {id(n.value) for n in nodes if isinstance(n, ast.Subscript)}
-    return list(dict.fromkeys(f for n in nodes if id(n) not in inside and (f := _reference(n))))
+    return list(dict.fromkeys(map(_referred, _REFERENCE.finditer(expression))))
+
+
+def _arithmetic(node: ast.AST) -> float:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return float(node.value)
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        return float(_ARITHMETIC[type(node.op)](_arithmetic(node.left), _arithmetic(node.right)))
+    raise SyntaxError
 
 
 def compute(expression: str, take: dict[Fact, float] | None = None) -> float:
-    """Evaluate an expression over the tables: numbers, ``+ - * / **``, and references to facts in SI units.
+    """Evaluate an expression over the tables: numbers, ``+ - * /``, brackets, and references to facts in SI units.
 
     A reference is ``subject.quantity``, ``subject.quantity[dtype]``, ``subject.quantity[dtype, basis]`` with ``_`` for
     no dtype, or ``assumption.name``. Nothing else is accepted, so no text from a table is ever run.
@@ -646,22 +587,13 @@ def compute(expression: str, take: dict[Fact, float] | None = None) -> float:
     1.94
     """
 
-    def value(node: ast.expr) -> float:
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return -value(node.operand)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            return float(node.value)
-        found = _reference(node) if isinstance(node, ast.Attribute | ast.Subscript) else None
-        if found is None:
-            raise DataError(f"cannot evaluate {ast.unparse(node)!r} in {expression!r}")
-        return (take or {}).get(found, found.value)
+    def number(found: re.Match[str]) -> str:
+        return repr((take or {}).get(_referred(found), _referred(found).value))
 
     try:
-        return value(ast.parse(expression.strip(), mode="eval").body)
-    except SyntaxError:
-        raise DataError(f"cannot read the expression {expression!r}") from None
+        return _arithmetic(ast.parse(_REFERENCE.sub(number, expression).strip(), mode="eval").body)
+    except (SyntaxError, ZeroDivisionError):
+        raise DataError(f"cannot evaluate {expression!r}: only numbers, references, + - * / and brackets") from None
 
 
 def compute_range(expression: str) -> np.ndarray:

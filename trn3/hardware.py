@@ -1,4 +1,4 @@
-"""Chips, systems and clusters as validated records, built from ``data/subjects.csv``, ``specs.csv`` and ``systems.csv``.
+"""Chips, systems and clusters as records, built from ``data/subjects.csv``, ``specs.csv`` and ``systems.csv``.
 
 Adding a chip or a system means adding rows; nothing in this module names one.
 """
@@ -18,7 +18,7 @@ _STAND_INS = {"fp8": ("mxfp8",), "fp4": ("nvfp4", "mxfp4"), "mxfp8": ("fp8",), "
 """The formats of the same width that serve where a chip lacks the asked one, in the order of preference."""
 
 
-class UnsupportedDtype(data.TrnError):  # noqa: N818
+class UnsupportedDtype(data.TrnError):
     """The chip has no such number format; names those that it has."""
 
 
