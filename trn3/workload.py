@@ -378,7 +378,7 @@ def positive(field: str, value: Any, unit: str) -> None:
     --------
     >>> positive("global_batch", 0, "sequences")
     Traceback (most recent call last):
-    trn3.data.TrnError: global_batch = 0 sequences: must be a number above 0
+    trn3.units.TrnError: global_batch = 0 sequences: must be a number above 0
     """
     try:
         fine = bool(np.all(np.asarray(value, dtype=float) > 0))
