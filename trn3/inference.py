@@ -147,6 +147,8 @@ class Work:
         Bytes of a stored weight and of a cached number [B].
     bucket_batch, bucket_input, bucket_context : Array
         Shapes that a compiled graph computes: 0 takes the next power of two on a compiled device [-].
+    prompts : Array
+        Prompts that are prefilled together [-].
     chunk_tokens : Array
         Most prompt tokens of one prefill pass [-].
     expert_reads : Array
@@ -161,6 +163,7 @@ class Work:
     bucket_batch: Any = 0.0
     bucket_input: Any = 0.0
     bucket_context: Any = 0.0
+    prompts: Any = 1.0
     chunk_tokens: Any = 8192.0
     expert_reads: Any = 1.0
 
@@ -550,7 +553,7 @@ def decode_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
 
 
 def prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
-    """Time to prefill one prompt per attention group, in chunks.
+    """Time to prefill one prompt per attention group (or several together), in chunks.
 
     Parameters
     ----------
@@ -570,16 +573,17 @@ def prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     Array
         Time [s].
     """
-    tokens = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
+    prompt = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
+    tokens = w.prompts * prompt
     passes = np.ceil(tokens / w.chunk_tokens)
-    scores = z.n_score_flops / 2 * tokens * attended(z, tokens)
+    scores = z.n_score_flops / 2 * tokens * attended(z, prompt)
     t_scores = scores / (at.tp * at.pp * d.bf16_flops_per_s * k["attention_share"])
     per_pass = links_s(z, d, at, k, tokens / passes) + kernels_s(z, k)
     return matmul_s(z, d, at, k, w, tokens, False) + t_scores + passes * per_pass
 
 
 def padded(d: Device, w: Work) -> Work:
-    """Fill in the shapes that a compiled device computes: the next power of two of batch, prompt and context.
+    """Fill in the shapes that a compiled device computes: powers of two of batch and prompt, the load's full context.
 
     Parameters
     ----------
@@ -596,19 +600,20 @@ def padded(d: Device, w: Work) -> Work:
     Examples
     --------
     >>> trn = Device(96e9, 2.9e12, 6.67e14, 6.67e14, 2.0, 6.4e11, compiled=True)
-    >>> w = padded(trn, Work(5.0, 1500.0, 250.0))
+    >>> w = padded(trn, Work(5.0, 900.0, 250.0))
     >>> float(w.bucket_batch), float(w.bucket_input), float(w.bucket_context)
-    (8.0, 2048.0, 2048.0)
+    (8.0, 1024.0, 1150.0)
     """
 
-    def bucket(given: Any, asked: Any) -> Any:
-        return np.where(d.compiled & np.equal(given, 0), 2.0 ** np.ceil(np.log2(np.maximum(asked, 1))), given)
+    def power(asked: Any) -> Any:
+        return 2.0 ** np.ceil(np.log2(np.maximum(asked, 1)))
 
-    context = w.input_tokens + w.output_tokens
-    return replace(
-        w, bucket_batch=bucket(w.bucket_batch, w.batch), bucket_input=bucket(w.bucket_input, w.input_tokens),
-        bucket_context=bucket(w.bucket_context, context),
-    )  # fmt: skip
+    def bucket(given: Any, shape: Any) -> Any:
+        return np.where(d.compiled & np.equal(given, 0), shape, given)
+
+    context = bucket(w.bucket_context, w.input_tokens + w.output_tokens)
+    prompt = bucket(w.bucket_input, np.minimum(power(w.input_tokens), np.maximum(context, w.input_tokens)))
+    return replace(w, bucket_batch=bucket(w.bucket_batch, power(w.batch)), bucket_input=prompt, bucket_context=context)
 
 
 def weight_bytes_per_chip(z: Sizes, at: Layouts, w: Work) -> Any:
@@ -960,8 +965,8 @@ def frontier(
     z, d, k = sizes(load.model), device(system, load.weights_dtype), constants(system.chip)
     at = layouts(load.model, system)
     at = Layouts(at.tp[:, None], at.dp[:, None])
-    most = data.assumption("serving_max_sequences").value
-    batch = 2.0 ** np.arange(np.log2(most) + 1) if d.compiled else np.unique(np.round(np.geomspace(1, most, 48)))
+    top = data.assumption("serving_max_sequences").value
+    batch = 2.0 ** np.arange(np.log2(top) + 1) if d.compiled else np.unique(np.round(np.geomspace(1, top, 48)))
     w = _work(load, batch, context_tokens)
     s = evaluate(z, d, at, w, k, disaggregated)
     if not np.any(s.fits):
