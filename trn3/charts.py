@@ -4,7 +4,7 @@ A form takes a tidy frame and the names of its columns and returns a `Chart`; `f
 
 >>> import pandas as pd
 >>> frame = pd.DataFrame({"what": ["Chip, FP8", "Chip, BF16"], "ratio": [1.94, 1.01], "claim": [4.0, 4.0]})
->>> chart = rows(frame, "ratio", "what", claim="claim", unit="×", reference=1, x_title="Trainium3 over Trainium2")
+>>> chart = rows(frame, "ratio", "what", axis=Axis("Trainium3 over Trainium2"), unit="×", reference=1)
 >>> chart = finish(chart, title="One chip gains 1.9×", subtitle="Published dense peaks, ratio", source="Source: AWS.")
 >>> chart.meta["numbers"]["columns"]
 ['what', 'ratio', 'claim']

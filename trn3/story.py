@@ -1,0 +1,620 @@
+"""Words and tables around the charts: the answer, what was assumed, what would change it, checks, sources, results.
+
+Everything returned shows itself at the end of a cell, in JupyterLab and in the exported page; numbers follow one set of
+rules (two significant digits for predictions, three for specifications, en dash in ranges, a true minus sign).
+"""
+
+import html
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from trn3 import data
+
+RESULTS = "application/vnd.trn3.results+json"
+BADGES = {
+    "published": ("good", "disc"), "measured": ("good", "square"), "derived": ("info", "half"), "assumed": ("warn", "ring"),
+    "reported": ("info", "half"), "undisclosed": ("none", "dashed"), "unsupported": ("none", "cross"),
+    "holds": ("good", "tick"), "within band": ("good", "tick"), "move": ("good", "tick"), "buy": ("good", "tick"),
+    "partly": ("warn", "half"), "likely": ("warn", "half"), "pilot": ("warn", "half"), "extrapolated": ("warn", "half"),
+    "does not hold": ("bad", "cross"), "failed": ("bad", "cross"), "outside band": ("bad", "cross"), "wrong": ("bad", "cross"),
+    "cannot be checked": ("none", "dash"), "stay": ("none", "dash"), "wait": ("none", "dash"), "out of date": ("warn", "half"),
+}  # fmt: skip
+"""Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts with."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something that shows itself at the end of a cell.
+
+    Attributes
+    ----------
+    bundle : dict
+        Representation by media type.
+    """
+
+    bundle: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return self.bundle
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the key figures under the answer.
+
+    Attributes
+    ----------
+    label : str
+        What it is.
+    value : str
+        The formatted number with its unit.
+    condition : str
+        Range or condition.
+    """
+
+    label: str
+    value: str
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One prediction held against a published number.
+
+    Attributes
+    ----------
+    verdict : str
+        A word of `BADGES`, for example "Within band".
+    text : str
+        What was predicted and measured, with the ratio; ``**bold**`` allowed.
+    kind : str
+        "independent", "left out" or "reproduces its input"; only the first two count as evidence.
+    """
+
+    verdict: str
+    text: str
+    kind: str = "independent"
+
+
+def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
+    """Format a number to significant digits.
+
+    Parameters
+    ----------
+    value : float or None
+        The number; missing ones read "not published" [any].
+    digits : int
+        2 for predictions, 3 for published specifications [-].
+    unit : str
+        Appended after a space.
+
+    Returns
+    -------
+    str
+        With thousands commas and a true minus sign.
+
+    Examples
+    --------
+    >>> sig(2.146), sig(671.3, 3), sig(131072, 6), sig(-0.94), sig(1, 2), sig(None)
+    ('2.1', '671', '131,072', '−0.94', '1.0', 'not published')
+    """
+    if value is None or not math.isfinite(value):
+        return "not published"
+    if value == 0:
+        return ("0 " + unit).strip()
+    rounded = float(f"{value:.{digits - 1}e}")
+    return _fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (f" {unit}" if unit else "")
+
+
+def _fixed(value: float, decimals: int) -> str:
+    return f"{value:,.{max(0, decimals)}f}".replace("-", "−")
+
+
+def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) -> str:
+    """Format a range: en dash, unit once; "to" where an end is negative.
+
+    Parameters
+    ----------
+    low, high : float or None
+        The ends; missing ones read "range unknown" [any].
+    unit : str
+        Appended after a space.
+    digits : int
+        Significant digits of the larger end [-].
+
+    Returns
+    -------
+    str
+        The range.
+
+    Examples
+    --------
+    >>> rng(3.3, 5.6, "USD"), rng(-0.93, 2.81), rng(0.971, 1.384, digits=3), rng(4, 4), rng(None, 2)
+    ('3.3–5.6 USD', '−0.9 to 2.8', '0.97–1.38', '4.0', 'range unknown')
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "range unknown"
+    if low == high:
+        return sig(low, digits, unit)
+    decimals = digits - 1 - math.floor(math.log10(max(abs(low), abs(high))))
+    ends = [_fixed(round(v, decimals), decimals) for v in (low, high)]
+    return (" to " if low < 0 else "–").join(ends) + (f" {unit}" if unit else "")
+
+
+def ratio(value: float, of: str = "") -> str:
+    """Format a ratio: with a multiplication sign from 1 on, as a share of the base below.
+
+    Parameters
+    ----------
+    value : float
+        The ratio [-].
+    of : str
+        Name of the base, for shares.
+
+    Returns
+    -------
+    str
+        For example "1.94×" or "0.55 of B200".
+
+    Examples
+    --------
+    >>> ratio(1.938), ratio(0.5512, "B200"), ratio(1)
+    ('1.94×', '0.55 of B200', '1.00×')
+    """
+    if value >= 0.995 or not of:
+        return sig(value, 3) + "×" if value >= 0.995 else f"{sig(value)}×"
+    return f"{sig(value)} of {of}"
+
+
+def big(value: float, digits: int = 2) -> str:
+    """Format a count: commas from a thousand, words from a million.
+
+    Parameters
+    ----------
+    value : float
+        The count [any].
+    digits : int
+        Significant digits from a million on [-].
+
+    Returns
+    -------
+    str
+        For example "131,072" or "3.6 million".
+
+    Examples
+    --------
+    >>> big(131072), big(3.61e6), big(15.6e12, 3), big(-2.5e6)
+    ('131,072', '3.6 million', '15.6 trillion', '−2.5 million')
+    """
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= 0.9995 * size:
+            return f"{sig(value / size, digits)} {word}"
+    return _fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
+
+
+def money(value: float, per: str = "", currency: str = "USD") -> str:
+    """Format an amount: ISO code after it, two decimals below a hundred.
+
+    Parameters
+    ----------
+    value : float
+        The amount [USD].
+    per : str
+        Basis, for example "chip-hour".
+    currency : str
+        ISO code.
+
+    Returns
+    -------
+    str
+        For example "12.36 USD per chip-hour" or "3.6 million USD".
+
+    Examples
+    --------
+    >>> money(12.357, "chip-hour"), money(3.6e6), money(1540)
+    ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD')
+    """
+    text = _fixed(value, 2) if abs(value) < 100 else big(value)
+    return f"{text} {currency}" + (f" per {per}" if per else "")
+
+
+def pct(value: float, digits: int = 2) -> str:
+    """Format a share as per cent.
+
+    Parameters
+    ----------
+    value : float
+        The share, 0 to 1 [-].
+    digits : int
+        Significant digits [-].
+
+    Returns
+    -------
+    str
+        For example "40%".
+
+    Examples
+    --------
+    >>> pct(0.4), pct(0.0683), pct(1)
+    ('40%', '6.8%', '100%')
+    """
+    return sig(100 * value, max(digits, 3 if abs(value) >= 0.995 else digits)) + "%"
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """Format with an SI prefix.
+
+    Parameters
+    ----------
+    value : float
+        The number in the bare unit [unit].
+    unit : str
+        Unit without prefix, for example "FLOP/s".
+    digits : int
+        Significant digits [-].
+
+    Returns
+    -------
+    str
+        For example "2.52 PFLOP/s".
+
+    Examples
+    --------
+    >>> si(2.517e15, "FLOP/s"), si(4.9e12, "B/s", 2), si(0.0154, "s")
+    ('2.52 PFLOP/s', '4.9 TB/s', '15.4 ms')
+    """
+    if not math.isfinite(value) or value == 0:
+        return sig(value, digits, unit)
+    power = min(6, max(-3, math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))) / 3)))
+    return f"{sig(value / 1000.0**power, digits)} {dict(zip(range(-3, 7), ['n', 'µ', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'], strict=True))[power]}{unit}"
+
+
+def duration(seconds: float, digits: int = 2) -> str:
+    """Format a time in its natural unit.
+
+    Parameters
+    ----------
+    seconds : float
+        The time [s].
+    digits : int
+        Significant digits [-].
+
+    Returns
+    -------
+    str
+        Milliseconds below one second, days below 400.
+
+    Examples
+    --------
+    >>> duration(0.0154), duration(90), duration(41 * 86400), duration(3e8)
+    ('15 ms', '1.5 minutes', '41 days', '9.5 years')
+    """
+    for limit, size, word in (
+        (1.0, 1e-3, "ms"),
+        (60.0, 1.0, "s"),
+        (3600.0, 60.0, "minutes"),
+        (172800.0, 3600.0, "hours"),
+    ):
+        if seconds < limit:
+            return f"{sig(seconds / size, digits)} {word}"
+    days = seconds / 86400.0
+    return f"{sig(days, digits)} days" if days < 400 else f"{sig(days / 365.25, digits)} years"
+
+
+def day(text: str) -> str:
+    """Format a date for prose.
+
+    Parameters
+    ----------
+    text : str
+        ISO date; anything else is given back.
+
+    Returns
+    -------
+    str
+        For example "22 Nov 2026".
+
+    Examples
+    --------
+    >>> day("2026-11-22"), day("2026")
+    ('22 Nov 2026', '2026')
+    """
+    try:
+        when = date.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when.day} {when:%b %Y}"
+
+
+def _inline(text: str) -> str:
+    """Escaped text in which only ``**bold**`` and `` `code` `` are marked."""
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(text, quote=False))
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", bold)
+
+
+def badge(word: str) -> str:
+    """Coloured word with its glyph.
+
+    Parameters
+    ----------
+    word : str
+        A status or verdict; unknown words get a dash.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Examples
+    --------
+    >>> badge("published")
+    '<span class="badge good disc">Published</span>'
+    """
+    state, glyph = next((v for k, v in BADGES.items() if word.lower().startswith(k)), ("none", "dash"))
+    return f'<span class="badge {state} {glyph}">{html.escape(word[:1].upper() + word[1:])}</span>'
+
+
+def _show(markup: str, plain: str) -> Shown:
+    return Shown({"text/html": markup, "text/plain": plain})
+
+
+def answer(lead: str, rest: str = "", figures: Sequence[Figure] = ()) -> Shown:
+    """Answer the report's question in two sentences and four numbers.
+
+    Parameters
+    ----------
+    lead : str
+        The verdict with the threshold that flips it, one sentence.
+    rest : str
+        The number with unit, range and horizon; 45 words with the lead.
+    figures : sequence of Figure
+        Four at most.
+
+    Returns
+    -------
+    Shown
+        For the end of the cell tagged `answer`.
+
+    Examples
+    --------
+    >>> answer("Yes, below 6 USD.", "At 4 USD it saves.", [Figure("Break-even", "6 USD")]).bundle["text/plain"]
+    'Yes, below 6 USD. At 4 USD it saves. | Break-even: 6 USD'
+    """
+    cells = "".join(
+        f"<td>{_inline(f.label)}<br><strong>{_inline(f.value)}</strong><br><small>{_inline(f.condition)}</small></td>"
+        for f in figures
+    )
+    stats = f'<table class="stats"><tr>{cells}</tr></table>' if figures else ""
+    plain = " | ".join([f"{lead} {rest}".strip(), *(f"{f.label}: {f.value} {f.condition}".strip() for f in figures)])
+    return _show(f'<p class="lead"><strong>{_inline(lead)}</strong> {_inline(rest)}</p>{stats}', plain)
+
+
+def say(text: str) -> Shown:
+    """Show computed prose.
+
+    Parameters
+    ----------
+    text : str
+        Markdown, with every number formatted from the computation.
+
+    Returns
+    -------
+    Shown
+        Prose.
+    """
+    return Shown({"text/markdown": text, "text/plain": text})
+
+
+def table(frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), digits: int = 3) -> Shown:
+    """Show a table: numbers to the right, text to the left, badges for status and verdict columns.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Already rounded texts or plain numbers; the index is left out; ``**bold**`` allowed in texts.
+    caption : str
+        One line above it.
+    badges : iterable of str
+        Columns shown as badges.
+    digits : int
+        Significant digits of plain numbers [-].
+
+    Returns
+    -------
+    Shown
+        The table.
+    """
+    numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
+    marked = set(badges)
+
+    def cell(column: Any, value: Any) -> str:
+        if column in marked:
+            return f"<td>{badge(str(value))}</td>"
+        if column in numeric:
+            return f'<td class="n">{"—" if pd.isna(value) else sig(float(value), digits) if value != round(value) else big(value, digits)}</td>'
+        return f"<td>{_inline(str(value))}</td>" if value is not None and value == value else "<td>—</td>"
+
+    heads = "".join(
+        f'<th scope="col"{" class=n" if c in numeric else ""}>{_inline(str(c))}</th>' for c in frame.columns
+    )
+    body = "".join(
+        "<tr>" + "".join(cell(c, v) for c, v in zip(frame.columns, row, strict=True)) + "</tr>"
+        for row in frame.itertuples(index=False)
+    )
+    title = f"<caption>{_inline(caption)}</caption>" if caption else ""
+    return _show(
+        f"<table>{title}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>", frame.to_string(index=False)
+    )
+
+
+def cite(source_id: str) -> str:
+    """Link to a source of this page; the exporter turns it into its number.
+
+    Parameters
+    ----------
+    source_id : str
+        Id in ``data/sources.csv``.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    return f'<a class="cite" href="#source-{html.escape(source_id)}">{html.escape(source_id)}</a>' if source_id else ""
+
+
+def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
+    """Show what the report took as given: value, range, unit, status and source of each input.
+
+    Parameters
+    ----------
+    facts : iterable of Fact or (label, Fact)
+        In order of weight; without a label the subject and the quantity name it.
+
+    Returns
+    -------
+    Shown
+        For the end of the cell tagged `assumptions`.
+    """
+    rows, plain = [], []
+    for entry in facts:
+        label, fact = entry if isinstance(entry, tuple) else (_label(entry), entry)
+        value, low, high = (v / fact.scale for v in (fact.value, fact.low, fact.high))
+        number = sig(value, 3) if math.isfinite(value) else "—"
+        span = rng(low, high, digits=3) if math.isfinite(low) and low != high else "—"
+        unit, note = html.escape(fact.shown_unit), _inline(fact.note)
+        rows.append(
+            f'<tr><th scope="row">{_inline(label)}</th><td class="n">{number}</td><td class="n">{span}</td><td>{unit}</td><td>{badge(fact.status)}</td><td>{note} {cite(fact.source_id)}</td></tr>'
+        )
+        plain.append(f"{label}: {number} {fact.shown_unit} ({span}) {fact.status} {fact.source_id}")
+    heads = "".join(
+        f'<th scope="col"{c}>{t}</th>'
+        for t, c in (
+            ("Input", ""),
+            ("Value", " class=n"),
+            ("Range", " class=n"),
+            ("Unit", ""),
+            ("Status", ""),
+            ("From", ""),
+        )
+    )
+    return _show(
+        f'<table class="assumed"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
+        "\n".join(plain),
+    )
+
+
+def _label(fact: data.Fact) -> str:
+    words = f"{fact.subject} {fact.quantity} {fact.dtype}".replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def flips(items: Iterable[str]) -> Shown:
+    """List the thresholds at which the answer changes.
+
+    Parameters
+    ----------
+    items : iterable of str
+        One computed sentence each; ``**bold**`` allowed.
+
+    Returns
+    -------
+    Shown
+        For the end of the cell tagged `flips`.
+    """
+    lines = list(items)
+    return _show("<ul>" + "".join(f"<li>{_inline(t)}</li>" for t in lines) + "</ul>", "\n".join(lines))
+
+
+def checks(items: Iterable[Check]) -> Shown:
+    """List predictions beside published numbers, each with a verdict.
+
+    Parameters
+    ----------
+    items : iterable of Check
+        One comparison each.
+
+    Returns
+    -------
+    Shown
+        For the end of the cell tagged `checks`.
+    """
+    lines = list(items)
+    markup = "".join(
+        f"<li>{badge(c.verdict)} {_inline(c.text)} <small>({html.escape(c.kind)})</small></li>" for c in lines
+    )
+    return _show(f'<ul class="checks">{markup}</ul>', "\n".join(f"{c.verdict}: {c.text} ({c.kind})" for c in lines))
+
+
+def sources(ids: Iterable[str]) -> Shown:
+    """List the sources that this report used, numbered in the order given.
+
+    Parameters
+    ----------
+    ids : iterable of str
+        Ids in ``data/sources.csv``; repeated and empty ones are dropped.
+
+    Returns
+    -------
+    Shown
+        For the end of the cell tagged `sources`.
+    """
+    wanted = list(dict.fromkeys(i for i in ids if i))
+    found = data.sources(wanted).set_index("id").loc[wanted].reset_index()
+    rows, plain = [], []
+    for row in found.to_dict("records"):
+        link = (
+            f'<a href="{html.escape(row["url"])}">{html.escape(row["title"])}</a>'
+            if str(row["url"]).startswith("http")
+            else html.escape(row["title"])
+        )
+        read = f", read {day(str(row['accessed']))}" if str(row["accessed"]) else ""
+        rows.append(f'<li id="source-{html.escape(row["id"])}">{html.escape(row["publisher"])}, {link}{read}.</li>')
+        plain.append(f"{row['publisher']}, {row['title']}{read}.")
+    return _show(f'<ol class="sources">{"".join(rows)}</ol>', "\n".join(plain))
+
+
+def results(headline: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame] | None = None) -> Shown:
+    """Give the machine-readable results.
+
+    Parameters
+    ----------
+    headline : sequence of mapping
+        Numbers with ``name, value, low, high, unit, status, conditions``; `baseline` optionally, for the index page.
+    tables : mapping of str to DataFrame, optional
+        Tables behind the charts, units in the column names.
+
+    Returns
+    -------
+    Shown
+        For the end of the cell tagged `results`.
+
+    Examples
+    --------
+    >>> shown = results([{"name": "speed", "value": 1.94, "unit": "x"}])
+    >>> shown.bundle[RESULTS]["headline"][0]["low"] is None
+    True
+    """
+    keys = ("name", "value", "low", "high", "unit", "status", "conditions")
+    numbers = [{k: _plain(row.get(k)) for k in (*keys, *(x for x in row if x not in keys))} for row in headline]
+    records = {
+        n: [{str(k): _plain(v) for k, v in r.items()} for r in f.to_dict("records")] for n, f in (tables or {}).items()
+    }
+    plain = "\n".join(f"{n['name']}: {n['value']} {n['unit'] or ''}".strip() for n in numbers)
+    return Shown({RESULTS: {"headline": numbers, "tables": records}, "text/plain": plain})
+
+
+def _plain(value: Any) -> Any:
+    """JSON value; missing is None, floats keep six digits."""
+    if value is None or isinstance(value, str):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value if isinstance(value, (bool, int)) else str(value)
