@@ -1,12 +1,15 @@
 """Parallel layouts: how a model is split over chips, as records of arrays, with checks and enumeration."""
 
 import dataclasses
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from trn3 import data
 from trn3.units import Array
+from trn3.workload import ModelShape
 
 
 class LayoutError(data.TrnError):
@@ -74,3 +77,198 @@ class Layouts:
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Layouts))
 """The axes of a layout."""
+
+
+def divisors(n: int) -> list[int]:
+    """Whole numbers that divide `n`.
+
+    Parameters
+    ----------
+    n : int
+        A positive number [-].
+
+    Returns
+    -------
+    list of int
+        Ascending.
+
+    Examples
+    --------
+    >>> divisors(12)
+    [1, 2, 3, 4, 6, 12]
+    """
+    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return low + [n // d for d in reversed(low) if d * d != n]
+
+
+def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n_chips: int | None = None) -> None:
+    """Refuse a single layout that cannot run.
+
+    Parameters
+    ----------
+    layout : Layouts
+        One layout, all fields whole numbers.
+    shape : ModelShape
+        The model.
+    seq_len, global_batch : int
+        Tokens of a sequence, and sequences of a step [-].
+    n_chips : int, optional
+        Chips that there are; the layout must use all of them [-].
+
+    Raises
+    ------
+    LayoutError
+        Names the field and the two numbers that do not fit.
+
+    Examples
+    --------
+    >>> from trn3.workload import model
+    >>> check(Layouts(tp=7, dp=2), model("gpt3_175b"), 2048, 1536)
+    Traceback (most recent call last):
+    trn3.layouts.LayoutError: tp = 7 does not divide n_heads = 96; nearest that do: 6 or 8
+    """
+    for name in FIELDS:
+        value, allowed = getattr(layout, name), _CODES.get(name, range(1, 1 << 31))
+        if np.ndim(value) or value not in allowed:
+            top = f"to {allowed[-1]}" if name in _CODES else "or more"
+            raise LayoutError(f"{name} = {value}: must be a whole number, {allowed[0]} {top}")
+    if n_chips not in (None, layout.n_chips):
+        product = f"tp x pp x dp x cp = {layout.tp} x {layout.pp} x {layout.dp} x {layout.cp} = {layout.n_chips}"
+        raise LayoutError(f"{product} chips, but there are n_chips = {n_chips}")
+    stage, share = -(-shape.n_layers // layout.pp), global_batch // layout.dp
+    n_micro = share // layout.micro_batch
+    pairs = [
+        ("tp", "n_heads", shape.n_heads),
+        ("tp", "d_ff", shape.d_ff_expert or shape.d_ff),
+        ("cp", "seq_len", seq_len),
+    ]
+    pairs += [("ep", "n_experts", shape.n_experts or 1), ("ep", "dp x cp", layout.dp * layout.cp)]
+    pairs += [("dp", "global_batch", global_batch), ("micro_batch", "global_batch / dp", share)]
+    pairs += [("interleave", "layers of a stage", stage)]
+    pairs += [("pp", "microbatches, as interleave needs,", n_micro)] * (layout.interleave > 1)
+    for name, other, number in pairs:
+        value, fine = getattr(layout, name), divisors(int(number))
+        if value not in fine:
+            near = " or ".join(map(str, [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1]))
+            raise LayoutError(f"{name} = {value} does not divide {other} = {number}; nearest that do: {near}")
+    if (layout.pp - 1) * stage >= shape.n_layers:
+        raise LayoutError(
+            f"pp = {layout.pp} stages of {stage} layers leave the last none of n_layers = {shape.n_layers}"
+        )
+
+
+_CODES = {"recompute": range(3), "zero": range(4)} | dict.fromkeys(FIELDS[-4:], range(2))
+
+
+def splits(
+    shape: ModelShape, seq_len: int, global_batch: int, n_chips: range, max_tp: int = 32, coarse: bool = False
+) -> Layouts:
+    """Every way to split a model over so many chips, with every microbatch, as flat arrays.
+
+    tp divides heads and inner width; pp divides the layers or is a power of two that leaves the last stage one; cp is
+    a power of two; ep divides experts and dp x cp; dp divides the batch; micro_batch divides what a replica computes.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        The model.
+    seq_len, global_batch : int
+        Tokens of a sequence, and sequences of a step [-].
+    n_chips : range
+        Chip counts that are allowed [-].
+    max_tp : int
+        Largest tensor-parallel group [-].
+    coarse : bool
+        Take only powers of two for tp, ep and micro_batch, and no microbatch above 8 [-].
+
+    Returns
+    -------
+    Layouts
+        `tp`, `pp`, `dp`, `cp`, `ep` and `micro_batch` as arrays of one length.
+
+    Examples
+    --------
+    One sequence on two chips can be split along the sequence, the layers or the matrices.
+
+    >>> from trn3.workload import model
+    >>> rows = splits(model("gpt3_175b"), 2048, 1, range(2, 3))
+    >>> list(zip(rows.tp.tolist(), rows.pp.tolist(), rows.cp.tolist()))
+    [(1, 1, 2), (1, 2, 1), (2, 1, 1)]
+    """
+
+    def take(values: list[int], high: float = np.inf) -> list[int]:
+        return [v for v in values if v <= high and not (coarse and v & (v - 1))]
+
+    n, powers = shape.n_layers, [1 << i for i in range(21)]
+    stages = [p for p in sorted({*divisors(n), *powers}) if (p - 1) * -(-n // p) < n]
+    widths = [t for t in take(divisors(shape.n_heads), max_tp) if (shape.d_ff_expert or shape.d_ff) % t == 0]
+    rings = [c for c in powers if c <= max(8, seq_len // 4096) and seq_len % c == 0]
+    spreads = take(divisors(shape.n_experts or 1))
+    pairs = [(d, b) for d in divisors(global_batch) for b in take(divisors(global_batch // d), 8 if coarse else np.inf)]
+    replicas, micro = np.array(pairs).T
+    grid = np.meshgrid(widths, stages, rings, spreads, np.arange(len(pairs)), indexing="ij", sparse=True)
+    total = grid[0] * grid[1] * grid[2] * replicas[grid[4]]
+    keep = (total >= n_chips.start) & (total < n_chips.stop) & ((total - n_chips.start) % n_chips.step == 0)
+    keep = keep & (replicas[grid[4]] * grid[2] % grid[3] == 0)
+    tp, pp, cp, ep, pair = (np.broadcast_to(g, keep.shape)[keep] for g in grid)
+    return Layouts(tp, pp, replicas[pair], cp, ep, micro[pair])
+
+
+AXES = ("interleave", "recompute", "sequence_parallel", "tp_overlap", "pp_overlap", "zero", "dp_overlap")
+"""The choices that `blocks` adds to a split, in the order of their axes."""
+
+
+def choices(shape: ModelShape, pp: int, tensor: int, shared: int, switches: bool) -> list[Sequence[int]]:
+    """Values of each of `AXES` for splits of a kind; a choice that changes nothing has one value.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        The model.
+    pp : int
+        Stages [-].
+    tensor, shared : int
+        Whether tp > 1, and whether dp x cp > 1 [-].
+    switches : bool
+        Whether the overlap switches are axes; if not they are on [-].
+
+    Returns
+    -------
+    list
+        sequence_parallel and tp_overlap need tp > 1, interleave and pp_overlap pp > 1, zero and dp_overlap dp x cp > 1.
+    """
+    chunks = divisors(-(-shape.n_layers // pp)) if pp > 1 else [1]
+    tp_on, pp_on, dp_on = (range(used * (not switches), used + 1) for used in (tensor, int(pp > 1), shared))
+    return [chunks, range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
+
+
+def blocks(
+    rows: Layouts, shape: ModelShape, switches: bool = True, size: int = 1 << 18
+) -> Iterator[tuple[np.ndarray, Layouts]]:
+    """Give splits their choices, each on an axis of its own, without repeating a layout.
+
+    Parameters
+    ----------
+    rows : Layouts
+        Splits, as `splits` makes them.
+    shape : ModelShape
+        The model.
+    switches : bool
+        Whether the overlap switches are axes; if not they are on [-].
+    size : int
+        Most layouts in a block [-].
+
+    Yields
+    ------
+    tuple of ndarray and Layouts
+        The rows of a block, and its layouts: `AXES` first, the splits last, so that inner loops are long.
+    """
+    kind = rows.pp * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
+    order = np.argsort(kind, kind="stable")
+    for same in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if len(kind) else ():
+        code = int(kind[same[0]])
+        lists = choices(shape, code >> 2, code >> 1 & 1, code & 1, switches)
+        axes = np.meshgrid(*lists, [0], indexing="ij", sparse=True)[:-1]
+        step = max(1, size // math.prod(map(len, lists)))
+        for part in (same[i : i + step] for i in range(0, len(same), step)):
+            yield part, Layouts(*(getattr(rows, f)[part] for f in FIELDS[:6]), **dict(zip(AXES, axes)))
