@@ -282,9 +282,8 @@ def device(system: hardware.System, dtype: str = "bf16") -> Device:
     chip = system.chip
     peak, bf16 = chip.peak(dtype), chip.peak("bf16")
     width = next((w for w, d in ((2.0, "bf16"), (1.0, "fp8")) if _has(chip, d) and peak <= 1.01 * chip.peak(d)), 0.5)
-    per_rank = data.maybe(chip.id, "cores_per_rank")
-    neuron = per_rank is not None
-    ranks = chip.n_cores / per_rank.value if per_rank else 1.0
+    neuron = chip.vendor == "AWS"
+    ranks = data.assumption(f"serving_ranks_{chip.id}").value if neuron else 1.0
     torus = "torus" in system.topology.lower() and not neuron
     bandwidth, links = chip.hbm_sustained_bytes_per_s, chip.scale_up_bytes_per_s
     return Device(chip.hbm_bytes, bandwidth, peak, bf16, width, links, ranks, neuron, torus)
