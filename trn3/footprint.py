@@ -1,0 +1,273 @@
+"""Energy, water and carbon of a training run or a serving fleet, by cause and with ranges.
+
+The formulas of `energy` over draws of their uncertain inputs: chip power, floor, joules per byte, hosts, and the speed
+itself. Everything is counted per token; a run or a month of serving is a number of tokens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from trn3 import data, energy, hardware, inference, uncertainty
+from trn3.units import KWH_J, Array
+
+N_DRAWS = 1024
+PARTS = {
+    "arithmetic": "Arithmetic",
+    "memory": "HBM traffic",
+    "links": "Chip-to-chip links",
+    "floor": "Chip floor: leakage, clocks",
+    "host": "Hosts and network",
+    "cooling": "Cooling and conversion",
+}
+"""Where the joules go, in the order of a stack."""
+BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "int8": 8.0, "fp8": 8.0, "mxfp8": 8.0, "fp4": 4.0} | {
+    "nvfp4": 4.0,
+    "mxfp4": 4.0,
+}
+"""Bits of a number format."""
+ASSUMED = ("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share", "format_power_position")
+"""Assumptions that every footprint rests on."""
+
+
+class NotKnown(data.TrnError):
+    """What is asked rests on a number that nobody publishes; the text says which."""
+
+
+def inputs(system: hardware.System, region: str) -> dict[str, data.Fact]:
+    """The facts and assumptions that the energy of a system in a region rests on.
+
+    Parameters
+    ----------
+    system : System
+        Where it runs.
+    region : str
+        Id of a region, such as ``us_east_2``.
+
+    Returns
+    -------
+    dict of str to Fact
+        By the name that the draws use; water and grid are absent where the region has no figure.
+
+    Raises
+    ------
+    NotKnown
+        If no power is published or assumed for the chip.
+    UnknownId
+        If the region is not known.
+
+    Examples
+    --------
+    >>> inputs(hardware.system("h100"), "us-east-2")["pue"].value
+    1.13
+    """
+    site, power = data.resolve("region", region), data.maybe(system.chip.id, "power_w")
+    if power is None or not np.isfinite(power.value):
+        raise NotKnown(f"{system.chip.name}: no chip power is published, so its energy is not known")
+    found = {"rated_w": power, "pue": data.fact(site, "pue")} | {
+        name: data.assumption(name) for name in (*ASSUMED, "matmul_hbm_activity")
+    }
+    local = {name: data.maybe(site, name) for name in ("water_l_per_kwh", "grid_g_per_kwh", "grid_marginal_g_per_kwh")}
+    return found | {name: fact for name, fact in local.items() if fact is not None}
+
+
+def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]) -> energy.Joules:
+    """Joules per event of a system's chip in a format.
+
+    Parameters
+    ----------
+    system : System
+        Whose chip.
+    dtype : str
+        Format of the arithmetic.
+    x : Mapping
+        Draws (or single values) of `inputs`.
+
+    Returns
+    -------
+    Joules
+        Over the draws.
+
+    Notes
+    -----
+    A byte of HBM and of a link has an energy of its own; arithmetic gets what is left of the rated power when all three
+    run at full rate in the fastest format, at least 30 % of the dynamic power.
+
+    Examples
+    --------
+    >>> x = {name: fact.value for name, fact in inputs(hardware.system("h100"), "us_east_2").items()}
+    >>> joules = chip_joules(hardware.system("h100"), "bf16", x)
+    >>> bool(1e-13 < joules.per_flop < 1e-12)
+    True
+    """
+    chip = system.chip
+    link = next((r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 1.0)
+    peaks = {d: p for d, p in chip.peak_flops_per_s.items() if d in BITS}
+    fastest = max(peaks, key=lambda d: (peaks[d], BITS[d]))
+    dynamic = x["rated_w"] * (1 - x["energy_floor_share"])
+    hbm, links = x["hbm_energy"] * chip.hbm_sustained_bytes_per_s, x["link_energy"] * link
+    split = (np.maximum(dynamic - hbm - links, 0.3 * dynamic), hbm, links)
+    rates = (peaks[fastest], chip.hbm_sustained_bytes_per_s, link)
+    fast = energy.coefficients(x["rated_w"], x["energy_floor_share"], split, rates)
+    bits = BITS[chip.native(dtype)] / BITS[fastest]
+    return energy.slow_format(fast, peaks[fastest] / chip.peak(dtype), bits, x["format_power_position"])
+
+
+def nameplate_factor(system: hardware.System) -> float:
+    """Nameplate of a system over the ratings of its chips.
+
+    Parameters
+    ----------
+    system : System
+        The system.
+
+    Returns
+    -------
+    float
+        Its own where its power is known, else the assumption for all [-].
+
+    Examples
+    --------
+    >>> round(nameplate_factor(hardware.system("hgx_h100")), 2)
+    1.82
+    """
+    own = float(system.power_w[1]) / (system.n_chips * float(system.chip.power_w[1]))
+    return own if own >= 1.0 else data.assumption("nameplate_factor").value
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Energy per token and what follows from it; arrays are over the draws.
+
+    Attributes
+    ----------
+    system : System
+        Where it runs.
+    region, unit : str
+        Id of the region; what a token is (output token, training token).
+    chip_s : ndarray
+        Chip-seconds per token, idle time included [s].
+    parts_j : dict of str to Array
+        Energy per token by cause, with the keys of `PARTS` [J].
+    x : dict
+        The draws.
+    """
+
+    system: hardware.System
+    region: str
+    unit: str
+    chip_s: np.ndarray
+    parts_j: dict[str, Array]
+    x: dict[str, np.ndarray]
+
+    @property
+    def total_j(self) -> np.ndarray:
+        """Energy per token at the meter of the building [J]."""
+        return np.asarray(sum(self.parts_j.values()))
+
+    @property
+    def facility_w(self) -> np.ndarray:
+        """Power per chip at the meter of the building [W]."""
+        return self.total_j / self.chip_s
+
+    @property
+    def tokens_per_mwh(self) -> np.ndarray:
+        """Tokens per megawatt-hour of the building [-]."""
+        return 1000.0 * KWH_J / self.total_j
+
+    @property
+    def water_l_per_kwh(self) -> np.ndarray:
+        """Cooling water per kWh at the meter; NaN where the region has no figure [L/kWh]."""
+        return np.asarray(self.x.get("water_l_per_kwh", np.nan) / self.x["pue"])
+
+    def carbon_kg(self, n_tokens: float, grid: str = "grid_g_per_kwh") -> np.ndarray:
+        """Emissions of the electricity of some tokens, by grid basis; NaN where the region has no figure [kg]."""
+        known = self.x | {"grid_market_g_per_kwh": data.assumption("grid_market_g_per_kwh").value}
+        if grid not in known:
+            return np.full_like(self.chip_s, np.nan)
+        return np.asarray(energy.carbon_kg(self.total_j * n_tokens, known[grid]))
+
+    def embodied_kg(self, n_tokens: float) -> np.ndarray:
+        """Share of the emissions of making chips and hosts that some tokens carry [kg]."""
+        names = ("embodied_module", "embodied_host", "chip_life", "chip_life_utilisation")
+        chip, host, life, use = (data.assumption(name).value for name in names)
+        return np.asarray(energy.embodied_kg(self.chip_s * n_tokens, chip + host, life, use))
+
+    def frame(self) -> pd.DataFrame:
+        """One row per cause and one for the total: joules per token, P10, P50 and P90."""
+        rows = {label: self.parts_j[part] for part, label in PARTS.items()} | {"Total": self.total_j}
+        columns = ["j_per_token_low", "j_per_token", "j_per_token_high"]
+        found = pd.DataFrame([uncertainty.percentiles(np.asarray(v)) for v in rows.values()], columns=columns)
+        return found.assign(system=self.system.name, part=list(rows))[["system", "part", *columns]]
+
+
+def of_work(
+    system: hardware.System, region: str, unit: str, dtype: str, rate: np.ndarray, work: Mapping[str, float]
+) -> Footprint:
+    """Footprint of a stream of tokens that a system works off at a known rate.
+
+    Parameters
+    ----------
+    system : System
+        Where it runs.
+    region : str
+        Id of a region.
+    unit : str
+        What a token is.
+    dtype : str
+        Format of the arithmetic.
+    rate : ndarray
+        Tokens per second and chip: low, middle, high [1/s].
+    work : Mapping
+        Per token over all chips: ``flops``, ``hbm_bytes``, ``link_bytes``; ``matmul_share``, the share of the time in
+        matrix multiplications whose memory traffic is not in ``hbm_bytes``, where there is any.
+
+    Returns
+    -------
+    Footprint
+        Per token, over the draws.
+    """
+    known = {
+        k: uncertainty.Input(f.low, f.value, f.high, "limits", f.unit, k) for k, f in inputs(system, region).items()
+    }
+    low, mid, high = (float(r) for r in rate)
+    x = uncertainty.draws(known | {"tokens_per_s": uncertainty.Input(low, mid, high, "band")}, N_DRAWS)
+    time_s = 1.0 / x["tokens_per_s"]
+    streamed = work.get("matmul_share", 0.0) * x["matmul_hbm_activity"] * system.chip.hbm_bytes_per_s * time_s
+    joules = chip_joules(system, dtype, x)
+    chip = energy.chip_parts_j(joules, time_s, work["flops"], work["hbm_bytes"] + streamed, work["link_bytes"])
+    host = energy.host_w(x["rated_w"], nameplate_factor(system), x["host_draw_share"])
+    parts = energy.facility_parts_j(chip, time_s, host, x["pue"])
+    return Footprint(system, data.resolve("region", region), unit, time_s, parts, x)
+
+
+def serving(point: inference.ServingPoint, dtype: str, region: str, utilisation: float = 1.0) -> Footprint:
+    """Footprint of an output token of a serving fleet, its share of the prompt included.
+
+    Parameters
+    ----------
+    point : ServingPoint
+        Operating point.
+    dtype : str
+        Format of the weights.
+    region : str
+        Id of a region.
+    utilisation : float
+        Share of time in which the fleet works at that point; in the rest it draws its floor [-].
+
+    Returns
+    -------
+    Footprint
+        Per output token.
+
+    Raises
+    ------
+    NotKnown
+        If no chip power is published or assumed.
+    """
+    names = ("flops", "hbm_bytes", "link_bytes")
+    work = {name: float(getattr(point, f"{name}_per_token")) for name in names}
+    rate = point.output_tokens_per_s_per_chip * utilisation
+    return of_work(point.system, region, "output token", dtype, rate, work)
