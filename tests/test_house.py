@@ -22,8 +22,8 @@ TIERS = [
     {"units", "roofline", "collectives", "energy", "reliability", "cost"},
     {"data", "hardware", "workload"},
     {
-        "memory", "footprint", "training", "layouts", "search", "inference", "scaling", "savings", "uncertainty", "calibration",
-        "training_fit", "serving_fit", "validation",
+        "memory", "training", "layouts", "search", "inference", "scaling", "savings", "uncertainty", "calibration",
+        "training_fit", "serving_fit", "validation", "footprint",
     },
     {"charts", "story"},
     {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.html", "reporting.cli", "__main__"},
