@@ -1,35 +1,32 @@
 """Reports, one or hundreds: run, write whole or not at all, remember what was made of what, and go on after a crash.
 
-A child process makes one report and writes nothing but whole files. The manifest, a line of JSON for each finished
-report, says by hashes from which notebook, parameters, data, code and packages it was made; ``--resume`` redoes what is
-missing or stale.
+A child process makes each report and hands it over whole; only the parent writes. The manifest, a line of JSON for each
+finished report, says by hashes from which notebook, parameters, data, code and packages it was made, so that
+``--resume`` redoes exactly what is missing or stale.
 """
 
-import csv
 import functools
 import hashlib
-import io
 import itertools
 import json
-import math
 import os
 import pickle
 import re
-import select
 import shlex
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import tomllib
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from trn3 import data
 from trn3.reporting import engine, parameters
@@ -50,10 +47,10 @@ except ImportError:
             path.write_text(repr(about))
 
 
-ROOT = Path(__file__).parents[2]
 RESULTS = "application/vnd.trn3.results+json"
-MANIFEST, MOST_CASES = "manifest.jsonl", 100_000
+MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
 Row = dict[str, Any]
+Made = tuple[Row, dict[str, bytes]]
 
 
 class BatchError(data.TrnError):
@@ -83,6 +80,11 @@ class Case:
     key: str
 
     @property
+    def row(self) -> Row:
+        """The start of its manifest line."""
+        return {"report": self.stem, "notebook": self.notebook.stem, "parameters": self.values, "key": self.key}
+
+    @property
     def command(self) -> str:
         """What a person types to make this report alone."""
         text = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in self.given.items()}
@@ -99,37 +101,40 @@ class Options:
         Longest time of one report [s].
     memory_bytes : int
         Most memory of one report [byte].
-    engine : str
-        ``fork`` or ``kernel``.
+    kind : str
+        Engine: ``fork`` or ``kernel``.
     shared_js : bool
         Whether pages share one script file beside them.
     """
 
     timeout_s: float = engine.TIMEOUT_S
     memory_bytes: int = engine.MEMORY_BYTES
-    engine: str = "fork"
+    kind: str = "fork"
     shared_js: bool = False
+
+
+def digest(*contents: bytes) -> str:
+    """A short hash of some bytes."""
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()[:32]
 
 
 @functools.lru_cache
 def fingerprint() -> str:
-    """Hash of data, code and package versions: what makes a report stale when it changes."""
-    digest = hashlib.sha256()
-    files = [*data.DATA.rglob("*"), *(ROOT / "trn3").rglob("*.[pcj][ys]*"), ROOT / "requirements" / "run.lock"]
-    for path in sorted(p for p in files if p.is_file() and "__pycache__" not in p.parts):
-        digest.update(f"{path.name}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+    """Hash of data, code and package versions: what makes every report stale when it changes."""
+    root = Path(__file__).parents[2]
+    files = [*data.DATA.rglob("*.*"), *(root / "trn3").rglob("*.*"), root / "requirements" / "run.lock"]
+    kept = sorted(p for p in files if p.is_file() and p.suffix != ".pyc")
+    return digest(*(part for p in kept for part in (p.name.encode(), p.read_bytes())))
 
 
 def case(name: str, given: Mapping[str, Any]) -> Case:
     """A report to make, from a name and parameters as typed, all checked."""
     notebook = parameters.find(name)
     values, plain = parameters.validate(notebook, given), parameters.validate(notebook, {})
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    sources = json.dumps([(c["cell_type"], c["source"], c["metadata"].get("tags")) for c in cells])
-    what = parameters.key(values)
-    key = hashlib.sha256("\0".join((notebook.stem, sources, what, fingerprint())).encode()).hexdigest()
     different = {k: v for k, v in values.items() if v != plain[k]}
+    what, cells = parameters.key(values), json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = json.dumps([(c["cell_type"], c["source"], c["metadata"].get("tags")) for c in cells])
+    key = digest(notebook.stem.encode(), code.encode(), what.encode(), fingerprint().encode())
     return Case(notebook, values, different, f"{notebook.stem}-{what[:8]}" if different else notebook.stem, key)
 
 
@@ -155,271 +160,202 @@ def cases(grid: Path) -> list[Case]:
         text = tomllib.loads(grid.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BatchError(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
-    if odd := set(text) - {"report", "common", "grid", "case"}:
-        raise BatchError(f"{grid}: no key {sorted(odd)[0]!r}; there are: report, common, grid, case")
-    crossed, common = text.get("grid", {}), {"report": text.get("report")} | text.get("common", {})
-    lists = [v if isinstance(v, list) and v else None for v in crossed.values()]
-    if None in lists:
-        raise BatchError(f"{grid}: grid.{list(crossed)[lists.index(None)]} must be a list of values")
-    if (count := math.prod(map(len, lists))) > MOST_CASES:
-        raise BatchError(f"{grid}: {count:,} combinations are more than the {MOST_CASES:,} of one batch")
-    wanted = [dict(zip(crossed, values)) for values in itertools.product(*lists)] if crossed else []
-    wanted = [common | given for given in [*wanted, *text.get("case", [])]]
+    crossed, common = text.get("grid", {}), {"report": text.get("report", "")} | text.get("common", {})
+    for odd in set(text) - {"report", "common", "grid", "case"}:
+        raise BatchError(f"{grid}: no key {odd!r}; there are: report, common, grid, case")
+    for odd in [name for name, values in crossed.items() if not (isinstance(values, list) and values)]:
+        raise BatchError(f"{grid}: grid.{odd} must be a list of values")
+    product = itertools.product(*crossed.values()) if crossed else []
+    rows = [dict(zip(crossed, values)) for values in itertools.islice(product, MOST_CASES + 1)]
+    if len(rows) > MOST_CASES:
+        raise BatchError(f"{grid}: more than {MOST_CASES:,} combinations, too many for one batch")
     found, wrong = {}, []
-    for number, given in enumerate(wanted, 1):
+    for number, row in enumerate(rows + text.get("case", []), 1):
         try:
-            one = case(str(given.pop("report") or ""), given)
+            given = common | row
+            one = case(str(given.pop("report")), given)
             found[one.stem] = one
         except data.TrnError as error:
             wrong.append(f"case {number}: {error}")
     if wrong or not found:
-        count_text = f" ({len(wrong)} of {len(wanted)} cases are wrong)" if len(wrong) > 1 else ""
-        raise BatchError(f"{grid}: {wrong[0] if wrong else 'names no case'}{count_text}")
+        more = f" ({len(wrong) - 1} more cases are wrong)" if len(wrong) > 1 else ""
+        raise BatchError(f"{grid}: {wrong[0] if wrong else 'names no case'}{more}")
     return list(found.values())
 
 
 # ------------------------------------------------------------------------------------------------- one report
-def row_of(one: Case) -> Row:
-    return {"report": one.stem, "notebook": one.notebook.stem, "parameters": one.values, "key": one.key}
-
-
-def build(one: Case, options: Options, forked: bool = False) -> tuple[Row, dict[str, bytes]]:
-    """Run one report: its line for the manifest, and its files by name."""
-    start, page = time.monotonic(), f"{one.stem}.html"
-    row = row_of(one)
-    limits = {"execution_timeout": options.timeout_s}
-    limits |= {"memory_bytes": options.memory_bytes, "forked": forked} if options.engine == "fork" else {}
+def build(one: Case, options: Options) -> Made:
+    """Run one report in this process: its line for the manifest, and its files by name."""
+    start = time.monotonic()
+    limits = {"forked": True} if options.kind == "fork" else {"execution_timeout": options.timeout_s}
     try:
-        notebook = engine.run(one.notebook, one.given, options.engine, **limits)
+        notebook = engine.run(one.notebook, one.given, options.kind, **limits)
     except Exception as error:
         engine.unbound()
-        return failed(row, one, describe(error))
-    files = results(notebook, one, row)
-    with tempfile.TemporaryDirectory() as folder:
-        html.export(
-            notebook,
-            Path(folder) / page,
-            report=one.notebook.stem,
-            parameters=one.values,
-            defaults=parameters.validate(one.notebook, {}),
-            command=one.command,
-            data_date=str(data.data_date()),
-            shared_js=options.shared_js,
-        )
-        files[page] = (Path(folder) / page).read_bytes()
+        return failed(one, error)
+    row, files = results(notebook, one)
+    about = {"report": one.notebook.stem, "parameters": one.values, "defaults": parameters.validate(one.notebook, {})}
+    about |= {"command": one.command, "data_date": str(data.data_date()), "shared_js": options.shared_js}
+    files |= page(one, html.export, notebook, about)
     row |= {"status": "done", "seconds": round(time.monotonic() - start, 3)}
     return row | {"files": {name: digest(content) for name, content in files.items()}}, files
 
 
-def results(notebook: Any, one: Case, row: Row) -> dict[str, bytes]:
-    """The results file and the tables that a notebook hands out."""
+def page(one: Case, make: Any, notebook: Any, about: Row) -> dict[str, bytes]:
+    """A page as bytes, from a function that writes a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{one.stem}.html"
+        make(*([notebook] if notebook else []), path, **about)
+        return {path.name: path.read_bytes()}
+
+
+def results(notebook: Any, one: Case) -> Made:
+    """The manifest line, and the results file and tables that a notebook hands out."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     handed = next((o["data"][RESULTS] for o in outputs if RESULTS in o.get("data", {})), {})
-    files, tables = {}, {}
+    files, tables, headline = {}, {}, handed.get("headline", [])
     for name, table in handed.get("tables", {}).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([table["columns"], *table["data"]])
-        files[tables[name]] = text.getvalue().encode()
-    row["headline"] = handed.get("headline", [])
+        files[tables[name]] = pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode()
     head = {"report": one.notebook.stem, "parameters": one.values, "data_date": str(data.data_date())}
-    text = json.dumps(head | {"headline": row["headline"], "tables": tables}, indent=1, ensure_ascii=False)
-    return {f"{one.stem}.json": text.encode()} | files
+    text = json.dumps(head | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)
+    return one.row | {"headline": headline}, {f"{one.stem}.json": text.encode()} | files
 
 
-def describe(error: BaseException) -> Row:
-    """Where and how a report failed, in plain text."""
-    cell, source = getattr(error, "cell_index", None), getattr(error, "source", "")
-    name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+def failed(one: Case, error: Exception) -> Made:
+    """The manifest line and the error page of a report that failed or whose process was lost."""
+    name, text = (
+        getattr(error, "ename", "" if isinstance(error, engine.LostError) else type(error).__name__),
+        str(error),
+    )
+    message = f"{name}: {getattr(error, 'evalue', text)}".strip(": ")
     trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(getattr(error, "traceback", [])))
-    return {"cell": cell, "source": source, "message": f"{name}: {text}".strip(": "), "traceback": trace}
-
-
-def failed(row: Row, one: Case, fault: Row) -> tuple[Row, dict[str, bytes]]:
-    """The manifest line and the error page of a report that failed."""
-    page = f"{one.stem}.html"
-    with tempfile.TemporaryDirectory() as folder:
-        html.error_page(
-            Path(folder) / page, report=one.notebook.stem, parameters=one.values, command=one.command, **fault
-        )
-        content = (Path(folder) / page).read_bytes()
-    row |= {"status": "failed", "reason": fault["message"].splitlines()[0], "headline": []}
-    return row | {"files": {page: digest(content)}}, {page: content}
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def write(out: Path, files: Mapping[str, bytes]) -> None:
-    """Put whole files into a folder, or none of the one that fails."""
-    for name, content in files.items():
-        part = out / f".{name}.{os.getpid()}.part"
-        try:
-            part.write_bytes(content)
-            os.replace(part, out / name)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink()
-            raise BatchError(f"cannot write {out / name}: {error.strerror}") from None
+    row = one.row | {"status": "failed", "reason": message.partition("\n")[0], "headline": []}
+    about = {"report": one.notebook.stem, "parameters": one.values, "command": one.command, "message": message}
+    about |= {"cell": getattr(error, "cell_index", None), "source": getattr(error, "source", ""), "traceback": trace}
+    files = page(one, html.error_page, None, about)
+    return row | {"files": {n: digest(content) for n, content in files.items()}}, files
 
 
 # ------------------------------------------------------------------------------------------------- many reports
-def forked(todo: Iterable[Case], options: Options, out: Path, jobs: int) -> Iterator[Row]:
-    """Make reports in forked children, `jobs` at a time; yields the manifest line of each as it ends."""
-    waiting, running = deque(todo), {}  # type: ignore[var-annotated]
-
-    def work(one: Case) -> Row:
-        row, files = build(one, options, forked=True)
-        write(out, files)
-        return row
-
+def forked(todo: list[Case], options: Options, jobs: int) -> Iterator[Made]:
+    """Make reports in forked children of this warm process, `jobs` at a time; yields each as it ends."""
+    waiting, running = list(reversed(todo)), {}  # type: ignore[var-annotated]
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                one = waiting.popleft()
-                child = engine.Child(functools.partial(work, one), options.timeout_s, options.memory_bytes)
-                running[child.fd] = (child, one)
+                one = waiting.pop()
+                child = engine.Child(functools.partial(build, one, options), options.timeout_s, options.memory_bytes)
+                running[child.process.sentinel] = (child, one)
             left = min(child.deadline for child, _ in running.values()) - time.monotonic()
-            ready = select.select(list(running), [], [], max(left, 0.0))[0]
-            late = [fd for fd, (child, _) in running.items() if child.deadline <= time.monotonic()]
-            for fd in {*(fd for fd in ready if running[fd][0].read()), *late}:
-                child, one = running.pop(fd)
-                yield ended(child, one, out)
+            over = set(connection.wait(list(running), max(left, 0.0)))
+            for key in over | {k for k, (child, _) in running.items() if child.deadline <= time.monotonic()}:
+                child, one = running.pop(key)
+                try:
+                    yield child.end()
+                except RuntimeError as error:
+                    yield failed(one, error)
     finally:
         for child, _ in running.values():
-            with suppress(Exception):
+            with suppress(RuntimeError):
                 child.end()
 
 
-def ended(child: engine.Child, one: Case, out: Path) -> Row:
-    """The manifest line of a child; where it was lost, an error page stands for its report."""
-    try:
-        return child.end()
-    except RuntimeError as error:
-        for part in out.glob(f".*.{child.pid}.part"):
-            part.unlink()
-        row, files = lost(one, error)
-        write(out, files)
-        return row
-
-
-def lost(one: Case, error: Exception) -> tuple[Row, dict[str, bytes]]:
-    """What stands for a report whose process was killed, ran out of time or broke outside the notebook."""
-    return failed(row_of(one), one, describe(error) | {"message": f"The report {error}"})
-
-
-_SERVERS: dict[int, subprocess.Popen[bytes]] = {}
-
-
-def remote(one: Case, options: Options) -> tuple[Row, dict[str, bytes]]:
-    """Make a report in a process of its own that this thread keeps: for Dask workers and for kernels."""
-    server = _SERVERS.get(threading.get_ident())
-    if server is None or server.poll() is not None:
-        code = "from trn3.reporting import batch; batch.serve()"
-        server = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        _SERVERS[threading.get_ident()] = server
-    try:
-        pickle.dump((one, options), server.stdin)  # type: ignore[arg-type]
-        server.stdin.flush()  # type: ignore[union-attr]
-        good, answer = pickle.load(server.stdout)  # type: ignore[arg-type]
-    except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-        raise engine.LostError(f"{one.stem}: its process was killed") from None
-    if good:
-        return answer
-    raise answer
+def remote(some: list[Case], options: Options) -> list[Made]:
+    """Make reports in a fresh process: on Dask workers, whose threads forbid a fork, and for kernels."""
+    code = "from trn3.reporting import batch; batch.serve()"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps((some, options)), capture_output=True)
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise engine.LostError(f"the process that made it ended with {done.returncode} {last}".strip())
+    return list(pickle.loads(done.stdout))
 
 
 def serve() -> None:
-    """Answer `remote` over standard input and output until the other side goes away."""
-    answers = os.fdopen(os.dup(1), "wb")
+    """The other end of `remote`: cases on standard input, reports on standard output."""
+    answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    warm([])
-    while True:
-        try:
-            one, options = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            if options.engine == "fork" and engine.fork_is_safe():
-                work = functools.partial(build, one, options, forked=True)
-                try:
-                    result = engine.Child(work, options.timeout_s, options.memory_bytes).wait()
-                except engine.LostError as error:
-                    result = lost(one, error)
-            else:
-                result = build(one, replace(options, engine="kernel"))
-            answer = (True, result)
-        except Exception as error:
-            answer = (False, error)
-        pickle.dump(answer, answers)
-        answers.flush()
+    engine.die_with_parent()
+    some, options = pickle.load(sys.stdin.buffer)
+    if options.kind == "fork" and engine.fork_is_safe():
+        warm(some)
+        pickle.dump(list(forked(some, options, 1)), answer)
+    else:
+        pickle.dump([build(one, replace(options, kind="kernel")) for one in some], answer)
+    answer.close()
 
 
-def elsewhere(todo: list[Case], options: Options, out: Path, executor: Any) -> Iterator[Row]:
-    """Make reports through an executor (threads that keep processes, or Dask); results are written here."""
-    retries = {} if isinstance(executor, futures.Executor) and hasattr(executor, "_threads") else {"retries": 2}
-    running = {executor.submit(remote, one, options, **retries): one for one in todo}
+def elsewhere(todo: list[Case], options: Options, executor: Any, chunk: int, **retry: int) -> Iterator[Made]:
+    """Make reports through an executor: threads that start processes, or a Dask cluster."""
+    chunks = [todo[i : i + chunk] for i in range(0, len(todo), chunk)]
+    running = {executor.submit(remote, some, options, **retry): some for some in chunks}
     try:
         for future in futures.as_completed(running):
             try:
-                row, files = future.result()
-            except RuntimeError as error:
-                row, files = lost(running[future], error)
-            write(out, files)
-            yield row
+                yield from future.result()
+            except Exception as error:
+                yield from (failed(one, error) for one in running[future])
     finally:
         for future in running:
             future.cancel()
-        for server in _SERVERS.values():
-            server.kill()
-        _SERVERS.clear()
 
 
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep a second batch out of a folder; the lock goes with the process, however it ends."""
+def made(todo: list[Case], options: Options, jobs: int, scheduler: str) -> Iterator[Made]:
+    """Make reports where it is best: forked children, else kernels behind threads, or a Dask cluster."""
+    if scheduler:
+        client = cluster(scheduler)
+        n = len(client.nthreads())
+        yield from elsewhere(todo, options, client.get_executor(), min(CHUNK, len(todo) // (2 * n) + 1), retries=2)
+        client.close()
+    elif options.kind == "fork" and engine.fork_is_safe():
+        warm(todo)
+        yield from forked(todo, options, jobs)
+    else:
+        with futures.ThreadPoolExecutor(jobs) as threads:
+            yield from elsewhere(todo, replace(options, kind="kernel"), threads, 1)
+
+
+def cluster(address: str) -> Any:
+    """A client of a Dask cluster whose workers hold the same packages, data and code as this process."""
     try:
-        import fcntl
+        from distributed import Client
+
+        client = Client(address, timeout="10s", set_as_default=False)
+        client.get_versions(check=True)
+        theirs = client.run(fingerprint)
     except ImportError:
-        yield
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = open(out / ".lock", "w")  # noqa: SIM115
-    except OSError as error:
-        raise BatchError(f"cannot write into {out}: {error.strerror}") from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BatchError(f"another batch is writing into {out}; wait for it or choose another --out") from None
-        yield
+        raise BatchError("--scheduler needs Dask: pip install 'trn3[dask]'") from None
+    except Exception as error:
+        raise BatchError(f"scheduler {address}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
+    odd = [worker for worker, value in theirs.items() if value != fingerprint()]
+    if odd or not theirs:
+        raise BatchError(f"scheduler {address}: {f'{odd[0]} has other data or code' if odd else 'there is no worker'}")
+    return client
 
 
-def remembered(out: Path) -> dict[str, Row]:
-    """The last manifest line of each report; a line that a crash cut short is no line."""
-    rows = {}
-    with suppress(FileNotFoundError):
-        for line in (out / MANIFEST).read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, KeyError):
-                row = json.loads(line)
-                rows[row["report"]] = row
-    return rows
+def warm(todo: list[Case]) -> None:
+    """Import once, before any fork, what the reports will need."""
+    names = {"ipykernel.zmqshell", "ipykernel.compiler"}
+    for notebook in {one.notebook for one in todo}:
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                names |= set(re.findall(r"^(?:import|from) ([\w.]+)", "".join(cell["source"]), re.M))
+    for name in names:
+        with suppress(Exception):
+            __import__(name)
 
 
-def whole(out: Path, one: Case, row: Row | None) -> bool:
-    """Whether a report is there as it was made, and would be made the same again."""
-    if row is None or row["status"] != "done" or row["key"] != one.key:
-        return False
-    paths = {out / name: value for name, value in row["files"].items()}
-    return all(path.is_file() and digest(path.read_bytes()) == value for path, value in paths.items())
-
-
+# ------------------------------------------------------------------------------------------------- the folder
 def run(
-    todo: list[Case], out: Path, options: Options, jobs: int = 2, resume: bool = False, scheduler: str = ""
+    todo: list[Case],
+    out: Path,
+    options: Options,
+    jobs: int = 2,
+    resume: bool = False,
+    scheduler: str = "",
+    keep: bool = True,
 ) -> list[Row]:
-    """Make reports, remember each, and put an index beside them.
+    """Make reports into a folder, with an index beside several.
 
     Parameters
     ----------
@@ -435,6 +371,8 @@ def run(
         Whether to leave whole and fresh reports as they are.
     scheduler : str
         Address of a Dask scheduler to make them on.
+    keep : bool
+        Whether to keep a manifest, and other batches out of the folder.
 
     Returns
     -------
@@ -449,86 +387,88 @@ def run(
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # its thread would make forks unsafe
-    with locked(out):
-        rows = {one.stem: row for one in todo if resume and whole(out, one, row := remembered(out).get(one.stem))}
+    with locked(out, keep):
+        known = remembered(out) if resume else {}
+        rows = {one.stem: known[one.stem] for one in todo if whole(out, one, known.get(one.stem))}
         left = [one for one in todo if one.stem not in rows]
-        with open(out / MANIFEST, "ab") as manifest, tqdm(total=len(todo), unit="report", delay=1.0) as bar:
-            bar.update(len(rows))
-            for row in made(left, options, out, jobs, scheduler):
-                note(manifest, row)
+        with tqdm(total=len(todo), initial=len(rows), unit="report", delay=1.0) as bar:
+            for row, files in made(left, options, jobs, scheduler):
+                write(out, files)
+                if keep:
+                    note(out, row)
                 rows[row["report"]] = row
                 bar.update()
         ordered = [rows[one.stem] for one in todo]
-        index(ordered, out, options)
+        if len(ordered) > 1:
+            write(out, index(ordered))
     return ordered
 
 
-def note(manifest: Any, row: Row) -> None:
-    """Add a line to the manifest, whole or not at all."""
-    at = manifest.tell()
+@contextmanager
+def locked(out: Path, alone: bool) -> Iterator[None]:
+    """A folder that can be written; no second batch gets in, and the lock goes with the process, however it ends."""
     try:
-        manifest.write(json.dumps(row).encode() + b"\n")
-        manifest.flush()
+        out.mkdir(parents=True, exist_ok=True)
+        with open(out / ".lock", "w") as handle:
+            if alone and not _lock(handle):
+                raise BatchError(f"another batch is writing into {out}; wait for it or choose another --out")
+            yield
     except OSError as error:
-        with suppress(OSError):
-            os.ftruncate(manifest.fileno(), at)
-        raise BatchError(f"cannot write {manifest.name}: {error.strerror}") from None
+        raise BatchError(f"cannot write {error.filename or out}: {error.strerror}") from None
 
 
-def made(todo: list[Case], options: Options, out: Path, jobs: int, scheduler: str) -> Iterator[Row]:
-    """Make reports where it is best: forked children, else kernels behind threads, or a Dask cluster."""
-    if scheduler:
-        yield from elsewhere(todo, options, out, cluster(scheduler))
-    elif options.engine == "fork" and engine.fork_is_safe():
-        warm(todo)
-        yield from forked(todo, options, out, jobs)
-    else:
-        with futures.ThreadPoolExecutor(jobs) as threads:
-            yield from elsewhere(todo, replace(options, engine="kernel"), out, threads)
+def _lock(handle: Any) -> bool:
+    with suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
-def cluster(address: str) -> Any:
-    """An executor on a Dask cluster whose workers hold the same packages, data and code as this process."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise BatchError("--scheduler needs Dask: pip install 'trn3[dask]'") from None
-    try:
-        client = Client(address, timeout="10s", set_as_default=False)
-        client.get_versions(check=True)
-        theirs = client.run(fingerprint)
-    except Exception as error:
-        raise BatchError(f"scheduler {address}: {str(error).splitlines()[0]}") from None
-    odd = [worker for worker, value in theirs.items() if value != fingerprint()]
-    if odd or not theirs:
-        raise BatchError(f"scheduler {address}: {f'{odd[0]} has other data or code' if odd else 'there is no worker'}")
-    return client.get_executor()
+def write(out: Path, files: Mapping[str, bytes]) -> None:
+    """Put files into a folder, each whole or not at all."""
+    for name, content in files.items():
+        part = out / f".{name}.part"
+        try:
+            part.write_bytes(content)
+            os.replace(part, out / name)
+        finally:
+            part.unlink(missing_ok=True)
 
 
-def warm(todo: list[Case]) -> None:
-    """Import once, before any fork, what the reports will need."""
-    import importlib
-
-    import ipykernel.zmqshell  # noqa: F401
-
-    for notebook in {one.notebook for one in todo}:
-        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "code":
-                for name in re.findall(r"^(?:import|from) ([\w.]+)", "".join(cell["source"]), re.M):
-                    with suppress(Exception):
-                        importlib.import_module(name)
+def note(out: Path, row: Row) -> None:
+    """Add a line to the manifest; it starts with a line break, so that one cut short by a crash spoils no other."""
+    with open(out / MANIFEST, "ab") as manifest:
+        manifest.write(b"\n" + json.dumps(row).encode())
 
 
-def index(rows: list[Row], out: Path, options: Options) -> None:
-    """The index page of a collection and a table of its headline numbers."""
-    columns = sorted({name for row in rows for name in row["parameters"]})
-    names = ("name", "value", "low", "high", "unit", "status", "conditions")
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["report", "state", *columns, *names])
-    for row in rows:
-        given = [row["parameters"].get(column, "") for column in columns]
-        for number in row["headline"] or [{}]:
-            table.writerow([row["report"], row["status"], *given, *(number.get(name, "") for name in names)])
-    files = {"index.csv": text.getvalue().encode()}
-    write(out, files)
+def remembered(out: Path) -> dict[str, Row]:
+    """The last manifest line of each report; a line that a crash cut short is no line."""
+    rows = {}
+    with suppress(FileNotFoundError):
+        for line in (out / MANIFEST).read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                row = json.loads(line)
+                rows[row["report"]] = row
+    return rows
+
+
+def whole(out: Path, one: Case, row: Row | None) -> bool:
+    """Whether a report is there as it was made, and would be made the same again."""
+    if row is None or row.get("status") != "done" or row.get("key") != one.key:
+        return False
+    paths = {out / name: value for name, value in row["files"].items()}
+    return all(path.is_file() and digest(path.read_bytes()) == value for path, value in paths.items())
+
+
+def index(rows: list[Row]) -> dict[str, bytes]:
+    """The index page of several reports and a table of their headline numbers."""
+    lines = [
+        {"report": row["report"], "state": row["status"]} | row["parameters"] | number
+        for row in rows
+        for number in row["headline"] or [{}]
+    ]
+    return {"index.csv": pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()}
