@@ -360,8 +360,8 @@ def monthly_weights(move: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     t = np.arange(move.horizon_months, dtype=float)
     delay, dual = np.asarray(move.delay_months)[..., None], np.asarray(move.dual_months)[..., None]
-    pace = (1.0 + np.asarray(move.growth)) / (1.0 + np.asarray(move.rate))
-    factor = np.asarray(pace)[..., None] ** (t / MONTHS_A_YEAR)
+    pace = np.log1p(np.asarray(move.growth)) - np.log1p(np.asarray(move.rate))
+    factor = np.exp(np.asarray(pace)[..., None] * t / MONTHS_A_YEAR)
     return factor, factor * np.clip(delay - t, 0.0, 1.0), factor * np.clip(t + 1.0 - (delay - dual), 0.0, 1.0)
 
 
@@ -417,12 +417,29 @@ def saving_usd(move: Move, price_usd_per_chip_h: Array) -> Array:
     >>> float(saving_usd(Move(100.0, 50.0, 2.0, 150.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3), 2.0))
     150.0
     """
-    spared_usd, new_chip_h = _balance(move)
+    spared_usd, new_chip_h = balance(move)
     return spared_usd - price_usd_per_chip_h * new_chip_h
 
 
-def _balance(move: Move) -> tuple[Array, Array]:
-    """What moving spares before the new chip is paid [USD], and the new chip-hours to pay, both discounted."""
+def balance(move: Move) -> tuple[Array, Array]:
+    """The two sides of a move over the horizon: money spared before the new chip is paid, and the hours of it to pay.
+
+    Parameters
+    ----------
+    move : Move
+        The case
+
+    Returns
+    -------
+    tuple of float or array
+        Rent spared less labour, discounted [USD], and chip-hours of the new chip, weighted like money [chip-h]
+
+    Examples
+    --------
+    >>> spared, hours = balance(Move(100.0, 50.0, 2.0, 150.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3))
+    >>> float(spared), float(hours)
+    (450.0, 150.0)
+    """
     factor, now, new = (w.sum(axis=-1) for w in monthly_weights(move))
     spared = move.now_chip_h * move.now_usd_per_chip_h * (factor - now) - move.labour_usd
     return spared, move.new_chip_h * new + move.extra_chip_h
@@ -451,7 +468,7 @@ def break_even_price(move: Move) -> Array:
     >>> float(break_even_price(Move(100.0, 50.0, 2.0, 150.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3)))
     3.0
     """
-    spared_usd, new_chip_h = _balance(move)
+    spared_usd, new_chip_h = balance(move)
     return spared_usd / new_chip_h
 
 
