@@ -26,6 +26,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 
 from trn3 import data
@@ -33,7 +34,7 @@ from trn3.reporting import engine, parameters
 
 try:
     from trn3.reporting import html
-except ImportError:
+except Exception:
 
     class html:  # noqa: N801 - until the exporter is there
         @staticmethod
@@ -275,7 +276,7 @@ def serve() -> None:
     """The other end of `remote`: cases on standard input, reports on standard output."""
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    engine.die_with_parent()
+    engine.die_with(os.getppid())
     some, options = pickle.load(sys.stdin.buffer)
     if options.kind == "fork" and engine.fork_is_safe():
         warm(some)
@@ -335,14 +336,12 @@ def cluster(address: str) -> Any:
 
 def warm(todo: list[Case]) -> None:
     """Import once, before any fork, what the reports will need."""
-    names = {"ipykernel.zmqshell", "ipykernel.compiler"}
+    engine.shell()
     for notebook in {one.notebook for one in todo}:
-        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "code":
-                names |= set(re.findall(r"^(?:import|from) ([\w.]+)", "".join(cell["source"]), re.M))
-    for name in names:
-        with suppress(Exception):
-            __import__(name)
+        for cell in nbformat.read(notebook, 4).cells:
+            for name in re.findall(r"^(?:import|from) ([\w.]+)", cell.source if cell.cell_type == "code" else "", re.M):
+                with suppress(Exception):
+                    __import__(name)
 
 
 # ------------------------------------------------------------------------------------------------- the folder

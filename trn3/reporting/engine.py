@@ -6,6 +6,7 @@ papermill's ordinary kernel takes over.
 """
 
 import ctypes
+import functools
 import io
 import logging
 import multiprocessing
@@ -197,19 +198,13 @@ class InProcess(PapermillNotebookClient):
 
     def execute(self, **_: Any) -> Any:
         """Run all cells up to the first error."""
-        from ipykernel.compiler import XCachingCompiler
-        from ipykernel.zmqshell import ZMQInteractiveShell
-        from traitlets.config import Config
-
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         self.reset_execution_trackers()
-        ZMQInteractiveShell.clear_instance()
-        config, kernel = Config(HistoryManager={"enabled": False}), SimpleNamespace(eventloop=None)
-        self.shell = ZMQInteractiveShell.instance(config=config, compiler_class=XCachingCompiler, kernel=kernel)
-        self.session = Session(key=b"")
+        self.shell, self.session = shell(), Session(key=b"")
         self.session.send = self.receive
         for hook in (self.shell.displayhook, self.shell.display_pub):
             hook.session, hook.topic = self.session, b""
+        sys.modules["__main__"] = self.shell.user_module
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdout, sys.stderr = Stream("stdout", 1, self.receive), Stream("stderr", 2, self.receive)
         self.papermill_execute_cells()
@@ -235,6 +230,21 @@ class InProcess(PapermillNotebookClient):
             reply = {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
             raise CellExecutionError.from_cell_and_msg(cell, reply | {"traceback": self.shell._last_traceback or []})
         return cell
+
+
+@functools.lru_cache
+def shell() -> Any:
+    """The shell of a kernel, unused; made before any fork it costs the children nothing."""
+    from ipykernel.compiler import XCachingCompiler
+    from ipykernel.zmqshell import ZMQInteractiveShell
+    from traitlets.config import Config
+
+    main = sys.modules["__main__"]
+    ZMQInteractiveShell.clear_instance()
+    config, kernel = Config(HistoryManager={"enabled": False}), SimpleNamespace(eventloop=None)
+    made = ZMQInteractiveShell.instance(config=config, compiler_class=XCachingCompiler, kernel=kernel)
+    sys.modules["__main__"] = main
+    return made
 
 
 def run(path: Path, given: Mapping[str, Any], kind: str = "fork", **options: Any) -> Any:
