@@ -1453,6 +1453,7 @@ def _config() -> Spec:
         "background": "transparent",
         "font": FONT,
         "autosize": {"type": "fit-x", "contains": "padding"},
+        "padding": {"left": 2, "right": 8, "top": 14, "bottom": 4},
         "view": {"stroke": None},
         "legend": {"disable": True},
         "numberFormat": ",.3~r",

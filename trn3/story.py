@@ -603,9 +603,8 @@ def results(headline: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataF
     """
     keys = ("name", "value", "low", "high", "unit", "status", "conditions")
     numbers = [{k: _plain(row.get(k)) for k in (*keys, *(x for x in row if x not in keys))} for row in headline]
-    records = {
-        n: [{str(k): _plain(v) for k, v in r.items()} for r in f.to_dict("records")] for n, f in (tables or {}).items()
-    }
+    cells = {n: [[_plain(v) for v in row] for row in f.itertuples(index=False)] for n, f in (tables or {}).items()}
+    records = {n: {"columns": list(map(str, f.columns)), "data": cells[n]} for n, f in (tables or {}).items()}
     plain = "\n".join(f"{n['name']}: {n['value']} {n['unit'] or ''}".strip() for n in numbers)
     return Shown({RESULTS: {"headline": numbers, "tables": records}, "text/plain": plain})
 

@@ -1,0 +1,55 @@
+(() => {
+  const all = (s, e = document) => [...e.querySelectorAll(s)], root = document.documentElement, views = [];
+  const config = JSON.parse(document.getElementById("config")?.textContent || "{}");
+  const options = { mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config,
+    tooltip: { disableDefaultStyle: true } };
+  const draw = async (box) => {
+    const spec = JSON.parse(box.nextElementSibling.textContent);
+    const { view } = await vegaEmbed(box, spec, options), svg = box.querySelector("svg");
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", spec.description);
+    all("[aria-roledescription]", svg).forEach((e) => e.removeAttribute("aria-roledescription"));
+    views[box.dataset.n] = view;
+    sliders.forEach(send);
+  };
+  const sliders = all(".sliders input");
+  const decimals = (e) => (e.step.split(".")[1] || "").length;
+  const show = (e, v) => (+v).toFixed(decimals(e)).replace("-", "−");
+  const send = (e) => views.forEach((view) => {
+    try { if (view.signal(e.name) !== +e.value) view.signal(e.name, +e.value).runAsync(); } catch { /* not in this chart */ }
+  });
+  const tell = (e) => {
+    const panel = e.closest(".sliders"), changed = all("input", panel).filter((i) => i.value !== i.defaultValue);
+    e.previousElementSibling.lastElementChild.textContent = show(e, e.value);
+    panel.querySelector("p").textContent = changed.length ? "You changed: " + changed.map((i) =>
+      i.getAttribute("aria-label") + " " + show(i, i.defaultValue) + " → " + show(i, i.value)).join("; ") +
+      ". The answer above stays as printed." : "";
+    send(e);
+  };
+  sliders.forEach((e) => e.addEventListener("input", () => tell(e)));
+  all(".reset").forEach((b) => b.addEventListener("click", () => all("input", b.closest(".sliders")).forEach((e) => {
+    e.value = e.defaultValue;
+    tell(e);
+  })));
+  all(".whole").forEach((b) => b.addEventListener("click", () => draw(b.closest("figure").querySelector(".vl"))));
+  const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const theme = document.getElementById("theme"), label = () => { theme.textContent = dark() ? "Light" : "Dark"; };
+  theme.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; label(); });
+  label();
+  all(".copy").forEach((b) => b.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(b.previousElementSibling.textContent);
+    b.textContent = "Copied";
+  }));
+  all("table.sort th button").forEach((b) => b.addEventListener("click", () => {
+    const th = b.parentElement, body = th.closest("table").tBodies[0], i = th.cellIndex;
+    const up = th.getAttribute("aria-sort") !== "ascending", key = (r) => r.cells[i].dataset.v ?? r.cells[i].textContent;
+    all("th", th.parentElement).forEach((e) => e.removeAttribute("aria-sort"));
+    th.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const order = (a, c) => (isNaN(key(a) - key(c)) ? key(a).localeCompare(key(c), "en", { numeric: true }) : key(a) - key(c));
+    body.append(...[...body.rows].sort((a, c) => (up ? 1 : -1) * order(a, c)));
+  }));
+  const boxes = all(".vl"), size = (width) => views.forEach((v, i) => v.width(width || boxes[i].clientWidth).run());
+  addEventListener("beforeprint", () => size(680));
+  addEventListener("afterprint", () => size(0));
+  Promise.all(boxes.map(draw)).then(() => { root.dataset.drawn = boxes.length; });
+})();
