@@ -160,10 +160,8 @@ def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n
 _CODES = {"recompute": range(3), "zero": range(4)} | dict.fromkeys(FIELDS[-4:], range(2))
 
 
-def splits(
-    shape: ModelShape, seq_len: int, global_batch: int, n_chips: range, max_tp: int = 32, coarse: bool = False
-) -> Layouts:
-    """Every way to split a model over so many chips, with every microbatch, as flat arrays.
+def splits(shape: ModelShape, seq_len: int, global_batch: int, max_tp: int = 32, coarse: bool = False) -> Layouts:
+    """Every way to split a model over chips, with every microbatch, as flat arrays.
 
     tp divides heads and inner width; pp divides the layers or is a power of two that leaves the last stage one; cp is
     a power of two; ep divides experts and dp x cp; dp divides the batch; micro_batch divides what a replica computes.
@@ -174,8 +172,6 @@ def splits(
         The model.
     seq_len, global_batch : int
         Tokens of a sequence, and sequences of a step [-].
-    n_chips : range
-        Chip counts that are allowed [-].
     max_tp : int
         Largest tensor-parallel group [-].
     coarse : bool
@@ -191,8 +187,8 @@ def splits(
     One sequence on two chips can be split along the sequence, the layers or the matrices.
 
     >>> from trn3.workload import model
-    >>> rows = splits(model("gpt3_175b"), 2048, 1, range(2, 3))
-    >>> list(zip(rows.tp.tolist(), rows.pp.tolist(), rows.cp.tolist()))
+    >>> rows = splits(model("gpt3_175b"), 2048, 1)
+    >>> [(int(t), int(p), int(c)) for t, p, c in zip(rows.tp, rows.pp, rows.cp) if t * p * c == 2]
     [(1, 1, 2), (1, 2, 1), (2, 1, 1)]
     """
 
@@ -207,9 +203,7 @@ def splits(
     pairs = [(d, b) for d in divisors(global_batch) for b in take(divisors(global_batch // d), 8 if coarse else np.inf)]
     replicas, micro = np.array(pairs).T
     grid = np.meshgrid(widths, stages, rings, spreads, np.arange(len(pairs)), indexing="ij", sparse=True)
-    total = grid[0] * grid[1] * grid[2] * replicas[grid[4]]
-    keep = (total >= n_chips.start) & (total < n_chips.stop) & ((total - n_chips.start) % n_chips.step == 0)
-    keep = keep & (replicas[grid[4]] * grid[2] % grid[3] == 0)
+    keep = np.broadcast_to(replicas[grid[4]] * grid[2] % grid[3] == 0, np.broadcast_shapes(*(g.shape for g in grid)))
     tp, pp, cp, ep, pair = (np.broadcast_to(g, keep.shape)[keep] for g in grid)
     return Layouts(tp, pp, replicas[pair], cp, ep, micro[pair])
 

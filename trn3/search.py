@@ -1,0 +1,378 @@
+"""Layout search: every combination of splits and choices, memory first, then time; best few and Pareto front.
+
+Terms of a step depend on few axes each; `training.evaluate` computes each on its own axes and they meet by broadcasting
+in blocks that fit the cache. A block hands on the codes of its leading layouts, which are computed again in double
+precision at the end, so that nothing depends on the size of a block or on the number of workers.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trn3 import data, hardware, layouts, memory, training, workload
+from trn3.layouts import AXES, FIELDS, Layouts
+from trn3.units import GIB
+from trn3.workload import ModelShape, TrainingJob
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHOICES = 4096
+"""Room for the choices of a split in the code of a layout."""
+_NEAR = 1 + 1e-5
+"""Layouts whose single-precision times differ by less are ranked in double precision."""
+_SPLIT = FIELDS[:6]
+
+
+class DoesNotFit(data.TrnError):
+    """No layout fits the memory; says what is largest and what would fit."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to search, and how.
+
+    Attributes
+    ----------
+    seq_len : int or None
+        Tokens of a sequence; what the model can take, at most 4,096, where None [-].
+    dtype : str
+        Format of the matrix multiplications.
+    switches : bool
+        Whether the overlap switches are axes; if not, everything that can overlap does.
+    coarse : bool
+        Only powers of two for tp, ep and microbatch (to 8), for curves over many chip counts.
+    max_tp : int or None
+        Largest tensor-parallel group; the larger of 32 and the system's chips where None [-].
+    block : int
+        Layouts evaluated at a time; 2^18 single-precision numbers fit a second-level cache [-].
+    workers : int
+        Threads [-].
+    progress : bool
+        Show a bar when the search takes more than a second.
+    """
+
+    seq_len: int | None = None
+    dtype: str = "bf16"
+    switches: bool = True
+    coarse: bool = False
+    max_tp: int | None = None
+    block: int = 1 << 18
+    workers: int = 1
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The outcome of a search.
+
+    Attributes
+    ----------
+    best : Layouts
+        The fastest layouts, fastest first, each once, with everything overlapped that can be [-].
+    step_time_s, memory_bytes : ndarray
+        Of each of `best` [s, B].
+    front : pandas.DataFrame
+        Layouts that no other beats in time, memory (to 1 GiB) and chips at once, with the columns of `frame`.
+    enumerated : int
+        Combinations of all axes, repeats of one layout included [-].
+    distinct, feasible, infeasible : int
+        Different layouts; those that fit the memory and can be scheduled; the others [-].
+    axes : dict
+        The values of every axis.
+    seconds, process_s : float
+        Wall-clock and processor time [s].
+    complete : bool
+        False when the search was interrupted; everything then refers to what had been searched.
+    """
+
+    best: Layouts
+    step_time_s: np.ndarray
+    memory_bytes: np.ndarray
+    front: "pd.DataFrame"
+    enumerated: int
+    distinct: int
+    feasible: int
+    infeasible: int
+    axes: dict[str, list[int]]
+    seconds: float
+    process_s: float
+    complete: bool = True
+
+    def frame(self) -> "pd.DataFrame":
+        """The fastest layouts as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per layout: step_time_s, memory_gib, n_chips and the fields of the layout.
+        """
+        return _frame(self.best, self.step_time_s, self.memory_bytes)
+
+    def json(self) -> dict[str, Any]:
+        """Everything but the front as plain numbers.
+
+        Returns
+        -------
+        dict
+            Counts, axes, seconds, layouts_per_s (distinct layouts over processor time) and the best layouts.
+        """
+        names = ("enumerated", "distinct", "feasible", "infeasible", "axes", "seconds", "process_s", "complete")
+        rate = self.distinct / max(self.process_s, 1e-9)
+        return {n: getattr(self, n) for n in names} | {"layouts_per_s": rate, "best": self.frame().to_dict("records")}
+
+
+def _frame(found: Layouts, step_time_s: np.ndarray, memory_bytes: np.ndarray) -> "pd.DataFrame":
+    """Layouts as a table."""
+    import pandas as pd
+
+    numbers = {"step_time_s": step_time_s, "memory_gib": memory_bytes / GIB, "n_chips": found.n_chips}
+    return pd.DataFrame(numbers | {name: getattr(found, name) for name in FIELDS})
+
+
+class _Search:
+    """One search: the problem, and the leaders so far."""
+
+    def __init__(self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, switches: bool) -> None:
+        self.work = training.Work(job.model, job.seq_len, job.global_batch)
+        self.chips, self.rank = np.unique(rows.n_chips, return_inverse=True)
+        self.machine = training.machine(hardware.Cluster(system, int(self.chips[-1])), job.dtype)
+        self.rows, self.top, self.switches, self.hbm_bytes = rows, top, switches, system.chip.hbm_bytes
+        self.step, self.code, self.limit = np.zeros(0, np.float32), np.zeros(0, np.int64), np.float32(np.inf)
+        self.n_gib = int(self.hbm_bytes / GIB) + 1
+        self.cell_step = np.full(len(self.chips) * self.n_gib, np.inf, np.float32)
+        self.cell_code = np.zeros(len(self.cell_step), np.int64)
+        self.counts, self.complete, self.lock = np.zeros(3, np.int64), True, threading.Lock()
+
+    def run(self, settings: Settings) -> None:
+        """Search all blocks; an interrupt leaves what was found."""
+        import tqdm
+
+        blocks = layouts.blocks(self.rows, self.work.shape, self.switches, settings.block)
+        pool = ThreadPoolExecutor(settings.workers)
+        with tqdm.tqdm(total=len(self.rank), disable=not settings.progress, delay=1, unit=" splits") as bar:
+            try:
+                for n in pool.map(lambda block: self.block(*block), blocks):
+                    bar.update(n)
+            except KeyboardInterrupt:
+                self.complete = False
+        pool.shutdown(cancel_futures=True)
+
+    def held(self, lay: Layouts) -> np.ndarray:
+        """Memory of the fullest chip."""
+        work = self.work
+        return np.asarray(memory.training_bytes(work.shape, work.seq_len, work.global_batch, lay).total)
+
+    def time(self, lay: Layouts) -> np.ndarray:
+        """Step time on all axes in single precision; only this sum is as large as the block."""
+        steps = training.evaluate(self.work, self.machine, lay)
+        rest = np.maximum(steps.floor_s, steps.exchange_s - steps.hide_s) + steps.fixed_s
+        return np.asarray(steps.pipeline_s, np.float32) + np.asarray(rest, np.float32)
+
+    def block(self, part: np.ndarray, lay: Layouts) -> int:
+        """Search a block: memory first, then time for the splits of which some choice fits."""
+        size = [np.size(getattr(lay, axis)) for axis in AXES]
+        n_micro = self.work.global_batch / (lay.dp * lay.micro_batch)
+        fits = ((held := self.held(lay)) <= self.hbm_bytes) & ((lay.interleave == 1) | (n_micro % lay.pp == 0))
+        fits = np.broadcast_to(fits, (*size[:3], 1, 1, size[5], 1, len(part)))
+        some = np.flatnonzero(fits.any(axis=tuple(range(7))))
+        counts = np.array([size[0] * 24 * (8 if self.switches else 1), math.prod(size), 0]) * len(part)
+        counts[2] = np.count_nonzero(fits) * size[3] * size[4] * size[6]
+        if len(some):
+            lay = replace(lay, **{name: getattr(lay, name)[some] for name in _SPLIT})
+            step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()
+            at = np.flatnonzero(fits[..., some])
+            code = part[some][at % len(some)] * _CHOICES + at // len(some)
+            gib = np.broadcast_to(held, fits.shape)[..., some].ravel()[at] / GIB
+            self.lead(step[at], code, self.rank[code // _CHOICES] * self.n_gib + gib.astype(np.int64))
+        with self.lock:
+            self.counts += counts
+        return len(part)
+
+    def lead(self, step: np.ndarray, code: np.ndarray, cell: np.ndarray) -> None:
+        """Keep the layouts that are among the fastest of all, or the fastest with their chips and memory."""
+        with self.lock:
+            near = step <= self.limit
+            all_step, all_code = np.append(self.step, step[near]), np.append(self.code, code[near])
+            if len(all_step) > self.top:
+                self.limit = np.partition(all_step, self.top - 1)[self.top - 1] * np.float32(_NEAR)
+            self.step, self.code = all_step[all_step <= self.limit], all_code[all_step <= self.limit]
+            new = np.flatnonzero(step <= self.cell_step[cell])
+            new = new[np.lexsort((code[new], step[new], cell[new]))]
+            new = new[np.diff(cell[new], prepend=-1) > 0]
+            new = new[(step[new] < self.cell_step[cell[new]]) | (code[new] < self.cell_code[cell[new]])]
+            self.cell_step[cell[new]], self.cell_code[cell[new]] = step[new], code[new]
+
+    def ranked(self, code: np.ndarray, top: int) -> tuple[Layouts, np.ndarray, np.ndarray]:
+        """Layouts of codes in double precision, fastest first, all overlap on: no switch ever costs time."""
+        rest, rows = code % _CHOICES, {name: getattr(self.rows, name)[code // _CHOICES] for name in _SPLIT}
+        tensor, stages, shared = rows["tp"] > 1, rows["pp"] > 1, rows["dp"] * rows["cp"] > 1
+        for name, n in (("zero", 1 + 3 * shared), ("sequence_parallel", 1 + tensor), ("recompute", 3)):
+            rows[name], rest = rest % n, rest // n
+        chunks = {p: layouts.choices(self.work.shape, p, 0, 0, False)[0] for p in set(rows["pp"].tolist())}
+        rows["interleave"] = np.array([chunks[p][i] for p, i in zip(rows["pp"].tolist(), rest.tolist())], dtype=int)
+        lay = Layouts(**rows, tp_overlap=tensor * 1, dp_overlap=shared * 1, pp_overlap=stages * 1)
+        step = np.asarray(training.evaluate(self.work, self.machine, lay).step_time_s)
+        order = np.lexsort((code, step))[:top]
+        return Layouts(*(getattr(lay, name)[order] for name in FIELDS)), step[order], self.held(lay)[order]
+
+    def front(self) -> np.ndarray:
+        """Codes of the cells that no cell with at most as much of chips and memory beats."""
+        cell = np.pad(self.cell_step.reshape(len(self.chips), -1), ((1, 0), (1, 0)), constant_values=np.inf)
+        least = np.minimum.accumulate(np.minimum.accumulate(cell, axis=0), axis=1)
+        return self.cell_code[((cell[1:, 1:] < least[:-1, 1:]) & (cell[1:, 1:] < least[1:, :-1])).ravel()]
+
+
+def search(
+    model: str | ModelShape, system: str | hardware.System, n_chips: int | Iterable[int], global_batch: int,
+    top: int = 10, **options: Any,
+) -> SearchResult:  # fmt: skip
+    """Find the fastest layouts.
+
+    Parameters
+    ----------
+    model : str or ModelShape
+        The model.
+    system : str or System
+        Where it trains.
+    n_chips : int or iterable of int
+        Chips of a layout, or all numbers that are allowed [-].
+    global_batch : int
+        Sequences of a step [-].
+    top : int
+        Layouts wanted [-].
+    **options : Any
+        Fields of `Settings`: seq_len, dtype, switches, coarse, max_tp, block, workers, progress.
+
+    Returns
+    -------
+    SearchResult
+        Best layouts, Pareto front and counts.
+
+    Raises
+    ------
+    TrnError
+        Where a number is not positive, no layout uses that many chips, or none fits the memory.
+
+    Notes
+    -----
+    Feasible means that memory, by `memory.training_bytes` and without a reserve, is at most the chip's, and that
+    interleaving finds its microbatches in whole rounds of the stages.
+
+    Examples
+    --------
+    >>> found = search("llama2_7b", "trainium3", 16, 256)
+    >>> int(found.best.n_chips[0]), found.distinct == found.feasible + found.infeasible
+    (16, True)
+    """
+    clock, settings = (time.perf_counter(), time.process_time()), Settings(**options)
+    shape = workload.model(model) if isinstance(model, str) else model
+    system = hardware.system(system) if isinstance(system, str) else system
+    counts = sorted({n_chips} if isinstance(n_chips, int | np.integer) else set(n_chips))
+    seq_len = settings.seq_len if settings.seq_len is not None else min(shape.context or 4096, 4096)
+    job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
+    workload.positive("n_chips", counts or 0, "chips")
+    workload.positive("top", top, "layouts")
+    run = _Search(job, system, _splits(job, system, counts, settings), top, settings.switches)
+    run.run(settings)
+    if run.complete and not run.counts[2]:
+        raise DoesNotFit(_misfit(job, system, run.rows))
+    axes = {name: set(np.ravel(getattr(run.rows, name)).tolist()) for name in _SPLIT}
+    sizes = zip(*(getattr(run.rows, name).tolist() for name in FIELDS[:4]))
+    kinds = {(p, int(t > 1), int(d * c > 1)) for t, p, d, c in sizes}
+    lists = [layouts.choices(shape, *kind, settings.switches) for kind in kinds]
+    axes |= {axis: {v for values in lists for v in values[i]} for i, axis in enumerate(AXES)}
+    raw, distinct, feasible = map(int, run.counts)
+    best, front = run.ranked(run.code, top), run.ranked(run.front(), len(run.cell_step))
+    return SearchResult(
+        *best, _frame(*front), raw, distinct, feasible, distinct - feasible, {k: sorted(v) for k, v in axes.items()},
+        time.perf_counter() - clock[0], time.process_time() - clock[1], run.complete,
+    )  # fmt: skip
+
+
+def _splits(job: TrainingJob, system: hardware.System, counts: list[int], settings: Settings) -> Layouts:
+    """The splits over these chip counts."""
+    max_tp = settings.max_tp or max(32, system.n_chips)
+    every = layouts.splits(job.model, job.seq_len, job.global_batch, max_tp, settings.coarse)
+    keep = np.isin(every.n_chips, counts)
+    if not keep.any():
+        known = np.unique(every.n_chips)
+        at = int(np.searchsorted(known, counts[0]))
+        near = " or ".join(f"{n:,}" for n in known[max(at - 1, 0) : at + 1])
+        asked = f"n_chips = {counts[0]:,} chips" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+        batch = f"global_batch = {job.global_batch}"
+        raise layouts.LayoutError(
+            f"{asked}: no layout of {job.model.id} with {batch} uses just so many; nearest: {near}"
+        )
+    return Layouts(*(getattr(every, name)[keep] for name in _SPLIT))
+
+
+def _leanest(job: TrainingJob, rows: Layouts) -> memory.Memory:
+    """Memory of every split with the choices that take least."""
+    lean = replace(rows, recompute=memory.FULL, zero=3, sequence_parallel=1)
+    return memory.training_bytes(job.model, job.seq_len, job.global_batch, lean)
+
+
+def _misfit(job: TrainingJob, system: hardware.System, rows: Layouts) -> str:
+    """Why nothing fits: the layout that takes least, the chips that it would take, the model that would fit."""
+    hbm_bytes, most, held = system.chip.hbm_bytes, int(np.max(rows.n_chips)), _leanest(job, rows)
+    parts = [np.broadcast_to(part, len(rows.tp)) for part in vars(held).values()]
+    least = memory.Memory(*(part[np.argmin(held.total)] for part in parts))
+
+    def fitting(shape: ModelShape) -> np.ndarray:
+        every = layouts.splits(shape, job.seq_len, job.global_batch, max(32, system.n_chips), True)
+        return np.asarray(every.n_chips)[np.ravel(_leanest(replace(job, model=shape), every).total <= hbm_bytes)]
+
+    enough = fitting(job.model)
+    smaller = sorted(workload.models().values(), key=lambda m: -m.n_params)
+    largest = next((m.id for m in smaller if np.any(fitting(m) <= most)), "none")
+    text = f"{job.model.id} does not fit on {most:,} x {system.chip.name}: its leanest layout {least.reason(hbm_bytes)}"
+    text += f"; fits on {enough.min():,} chips" if len(enough) else "; with this batch it fits on no number of chips"
+    return f"{text}; largest known model that fits on {most:,}: {largest}"
+
+
+def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
+    """The fastest layout of a job on at most the chips of a cluster.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, sequence, batch and format.
+    cluster : Cluster
+        Where it trains.
+
+    Returns
+    -------
+    Layouts
+        One layout; its `n_chips` is below the cluster's where no split uses every chip.
+
+    Raises
+    ------
+    DoesNotFit
+        Where no layout fits the memory.
+
+    Notes
+    -----
+    Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with all overlap on.
+
+    Examples
+    --------
+    >>> job = TrainingJob(workload.model("llama2_7b"), 1e12, 4096, 256)
+    >>> int(best(job, hardware.Cluster(hardware.system("trainium3"), 17)).n_chips)
+    16
+    """
+    every = layouts.splits(job.model, job.seq_len, job.global_batch, max(32, cluster.system.n_chips), True)
+    used = np.where(np.asarray(every.n_chips) <= cluster.n_chips, every.n_chips, 0)
+    keep = used * 2 > used.max()
+    run = _Search(job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, False)
+    run.run(Settings())
+    if not run.counts[2]:
+        raise DoesNotFit(_misfit(job, cluster.system, run.rows))
+    lay = run.ranked(run.code, 1)[0]
+    return Layouts(**{name: int(getattr(lay, name)[0]) for name in FIELDS})
