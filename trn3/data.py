@@ -13,7 +13,6 @@ import csv
 import itertools
 import json
 import math
-import operator
 import os
 import re
 from collections.abc import Iterable
@@ -39,9 +38,8 @@ _FACTS = ("specs", "systems", "sites", "failures", "assumptions")
 _KEY = ("subject", "quantity", "dtype", "basis", "region", "term")
 _IDS = {"model": ("models", "id"), "source": ("sources", "id"), "term": ("prices", "term"), "dtype": ("specs", "dtype")}
 _REFERENCE = re.compile(r"([a-z_]\w*)\.([a-z_]\w*)(?:\[(\w+)(?:, *(\w+))?\])?")
-_ARITHMETIC: dict[type, Any] = dict(
-    zip((ast.Add, ast.Sub, ast.Mult, ast.Div), (operator.add, operator.sub, operator.mul, operator.truediv))
-)
+_ARITHMETIC: dict[type, Any] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide}
+_RULES: dict[str, Any] = {"at_least": np.greater_equal, "at_most": np.less_equal, "equal": np.isclose}
 
 
 class DataError(TrnError):
@@ -592,7 +590,7 @@ def compute(expression: str, take: dict[Fact, float] | None = None) -> float:
 
     try:
         return _arithmetic(ast.parse(_REFERENCE.sub(number, expression).strip(), mode="eval").body)
-    except (SyntaxError, ZeroDivisionError):
+    except SyntaxError:
         raise DataError(f"cannot evaluate {expression!r}: only numbers, references, + - * / and brackets") from None
 
 
@@ -618,3 +616,40 @@ def compute_range(expression: str) -> np.ndarray:
     wide = [f for f in references(expression) if f.low < f.high]
     corners = [compute(expression, dict(zip(wide, c))) for c in itertools.product(*((f.low, f.high) for f in wide))]
     return np.array([min(corners), compute(expression), max(corners)])
+
+
+def verdict(claim_id: str) -> str:
+    """The verdict on a launch claim: computed from its readings where it has any, else as it was judged.
+
+    A reading meets the claim when its whole range does. *Holds*: all readings meet it; *Does not hold*: none can;
+    *Partly*: some do, or a range contains the claimed value.
+
+    Parameters
+    ----------
+    claim_id : str
+        An id of ``data/claims.csv``.
+
+    Returns
+    -------
+    str
+        Holds, Partly, Does not hold or Cannot be checked.
+
+    Raises
+    ------
+    UnknownId
+        When there is no such claim.
+
+    Examples
+    --------
+    >>> verdict("faster_4x"), verdict("memory_4x"), verdict("million_chips")
+    ('Partly', 'Does not hold', 'Cannot be checked')
+    """
+    claim = next((r for r in _rows(DATA, "claims") if r["id"] == claim_id), None)
+    if claim is None:
+        raise UnknownId(f"claim {claim_id!r} is unknown{_nearest(claim_id, [r['id'] for r in _rows(DATA, 'claims')])}")
+    readings = [r for r in _rows(DATA, "claim_readings") if r["claim_id"] == claim_id and r["role"] == "counts"]
+    if claim["verdict_by"] == "judged":
+        return str(claim["verdict"])
+    goal = claim["claimed"] * _units(DATA)[claim["unit"]][0] * (1.0 - claim["tolerance"])
+    met = np.array([_RULES[claim["rule"]](compute_range(r["compute"]), goal) for r in readings])
+    return "Holds" if met.all() else "Partly" if met.any() else "Does not hold"

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -238,6 +239,10 @@ def _number(subject: str, quantity: str, default: float = math.nan, basis: str =
     return default if found is None else found.value
 
 
+def _numbers(subject: str, *quantities: str) -> dict[str, Any]:
+    return {q: _number(subject, q) for q in quantities}
+
+
 def _range(subject: str, quantity: str) -> np.ndarray:
     found = data.maybe(subject, quantity)
     return np.full(3, math.nan) if found is None else found.range
@@ -255,19 +260,15 @@ def _chip(folder: Path, key: str) -> Chip:
     bandwidth = data.fact(key, "hbm_bytes_per_s").value
     tile = tuple(int(_number(key, f"tile_{axis}", 128)) for axis in "mnk")
     return Chip(
-        **{k: row[k] for k in ("id", "name", "vendor", "family", "generation")},
+        **{k: row[k] for k in ("id", "name", "vendor", "family", "generation", "usual_system")},
         announced=row["availability"] == "announced",
         peak_flops_per_s={d: v for d, v in peaks.items() if not math.isnan(v)},
         hbm_bytes=data.fact(key, "hbm_bytes").value,
         hbm_bytes_per_s=bandwidth,
         hbm_sustained_bytes_per_s=min(bandwidth, _number(key, "hbm_sustained_bytes_per_s", bandwidth)),
-        sram_bytes=_number(key, "sram_bytes"),
-        scale_up_bytes_per_s=_number(key, "scale_up_bytes_per_s"),
-        scale_out_bytes_per_s=_number(key, "scale_out_bytes_per_s"),
         power_w=_range(key, "power_w"),
-        n_cores=_number(key, "n_cores"),
+        **_numbers(key, "sram_bytes", "scale_up_bytes_per_s", "scale_out_bytes_per_s", "n_cores"),
         tile=(tile[0], tile[1], tile[2]),
-        usual_system=row["usual_system"],
     )
 
 
@@ -289,16 +290,12 @@ def _tiers(key: str) -> tuple[Tier, ...]:
 def _system(folder: Path, key: str) -> System:
     row = _subjects(folder, "system")[key]
     return System(
-        id=key,
-        name=row["name"],
+        **{k: row[k] for k in ("id", "name", "topology", "cooling")},
         chip=_chip(folder, row["chip"]),
         n_chips=int(data.fact(key, "n_chips").value),
         tiers=_tiers(key),
         power_w=_range(key, "power_w"),
-        n_vcpus=_number(key, "n_vcpus"),
-        host_bytes=_number(key, "host_bytes"),
-        topology=row["topology"],
-        cooling=row["cooling"],
+        **_numbers(key, "n_vcpus", "host_bytes"),
     )
 
 
