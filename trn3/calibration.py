@@ -17,6 +17,7 @@ import pandas as pd
 from trn3 import data
 
 Values = Mapping[str, np.ndarray]
+Predict = Callable[[Values], np.ndarray]
 COLUMNS = ["kind", "owner", "name", "value", "log_sd", "n_groups", "borrowed_from", "rows_hash", "command"]
 
 
@@ -168,7 +169,7 @@ class Problem:
     kind: str
     rows: pd.DataFrame
     tree: Tree
-    predict: Callable[[Values], np.ndarray]
+    predict: Predict
     skipped: Mapping[str, str] = field(default_factory=dict)
     scale: float = 0.08
 
@@ -385,7 +386,7 @@ def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, 
     """
     t, rows = problem.tree, problem.rows
     seen = {"global": rows["group"].nunique()}
-    for level in ("family", "chip"):
+    for level in ("chip_family" if "chip_family" in rows else "family", "chip"):
         seen |= rows.groupby(level)["group"].nunique().to_dict()
     out: list[dict[str, Any]] = []
     for i, (owner, name) in enumerate(zip(t.owner, t.name)):

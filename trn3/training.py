@@ -22,7 +22,7 @@ NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis."""
 
 NAMES = (
-    "matmul fp8 fp4 attention hbm dim_half attention_seq attention_old attention_unfused eager link network tp_exposed "
+    "matmul fp8 fp4 attention hbm rereads imbalance dp_window launch_moe attention_seq attention_old attention_ported attention_unfused eager link network tp_exposed "
     "dp_exposed fsdp_exposed rank_latency_s layer_launch_s step_s expert alltoall moe_layer_s moe_trend"
 ).split()
 """The constants that the evaluator reads."""
@@ -71,6 +71,8 @@ class Work:
         1: attention by separate kernels, scores stored in memory; 0: flash kernels [-].
     old_kernel : float or array
         1: flash kernels of 2023 or earlier [-].
+    ported : float or array
+        1: flash kernels written for an earlier chip generation [-].
     serial : float or array
         1: the stack overlaps no exchange with compute [-].
     eager : float or array
@@ -90,6 +92,7 @@ class Work:
     global_batch: Array
     unfused: Array = 0.0
     old_kernel: Array = 0.0
+    ported: Array = 0.0
     serial: Array = 0.0
     eager: Array = 0.0
     redo: Array = 1.0
@@ -160,11 +163,15 @@ def machine(cluster: hardware.Cluster, dtype: str = "bf16") -> Machine:
 
 
 def _matmul(machine: Machine, m: Array, n: Array, k: Array, gain: Array, share: Array = 1.0) -> Array:
-    """Forward time of a matrix multiplication, `gain` times as fast as in BF16."""
+    """Forward time of a matrix multiplication, `gain` times as fast as in BF16.
+
+    The shape term grows with the balance P / W: what a small matrix loses is traffic that arithmetic does not hide.
+    """
     c = machine.constants
-    rate = machine.peak_flops_per_s * c["matmul"] * share * gain
     bandwidth = machine.hbm_bytes_per_s * c["hbm"]
-    return roofline.matmul_time_s(m, n, k, rate, bandwidth, c["dim_half"] * np.sqrt(gain))
+    rate = machine.peak_flops_per_s * c["matmul"] * share * gain
+    lost = c["rereads"] * roofline.ridge(machine.peak_flops_per_s, machine.hbm_bytes_per_s) * np.sqrt(gain)
+    return roofline.matmul_time_s(m, n, k, rate, bandwidth, lost)
 
 
 def _layer_matmuls(shape: ModelShape, machine: Machine, tokens: Array, tp: Array, gain: Array) -> tuple[Array, Array]:
@@ -201,6 +208,7 @@ def _attention(work: Work, machine: Machine, tokens: Array, tp: Array) -> tuple[
     flops = shape.attention_flops_per_token(s) / shape.n_layers * tokens / tp
     narrow = np.minimum(1.0, shape.head_dim / 128.0) ** 0.25
     rate = machine.peak_flops_per_s * c["attention"] * narrow * (1 - work.old_kernel * (1 - c["attention_old"]))
+    rate = rate * (1 - work.ported * (1 - c["attention_ported"]))
     flash = flops * (1 + c["attention_seq"] / s) / rate
     if not np.any(work.unfused):
         return flash, 2.5
@@ -267,7 +275,7 @@ def _layer(work: Work, machine: Machine, lay: Any, tokens: Array) -> dict[str, A
     if np.any(np.asarray(lay.cp) > 1):
         out["context exchange"] = _context_exchange_s(work, machine, tokens, lay, scores) * passes
     device = sum(out.values())
-    host = c["layer_launch_s"] * (1 + full / 3) * (1 + 0.5 * routed)
+    host = c["layer_launch_s"] * (1 + full / 3) * (1 + c["launch_moe"] * routed)
     out["launch"] = np.sqrt(np.sqrt(device**4 + host**4)) - device
     return out
 
@@ -300,8 +308,8 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     head = head + 12 * tokens * shape.vocab / lay.tp / bandwidth
     per_stage = np.ceil(shape.n_layers / lay.pp)
     last = shape.n_layers - (lay.pp - 1) * per_stage
-    busiest = np.maximum(per_stage * layer, last * layer + head)
     mean = (shape.n_layers * layer + head) / lay.pp
+    busiest = mean + c["imbalance"] * (np.maximum(per_stage * layer, last * layer + head) - mean)
     boundary = 2 * tokens * shape.d_model / lay.tp
     hop = collectives.s_per_byte(lay.pp, lay.tp * lay.cp * lay.dp, machine.tiers) * boundary / c["network"]
     sends = 2 * n_micro * lay.interleave * hop * (lay.pp > 1) * (1 - lay.pp_overlap)
@@ -311,8 +319,8 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     local = _local_params(shape, lay)
     shards = 1 + (lay.zero > 0) * (lay.dp * lay.cp - 1)
     fixed = 30 * local / shards / bandwidth + c["step_s"] + latency
-    parts = {k: n_micro * per_stage * v for k, v in layer_parts.items()}
-    parts |= {"output head": n_micro * (busiest - per_stage * layer), "pipeline bubble": bubble}
+    parts = {k: n_micro * shape.n_layers / lay.pp * v for k, v in layer_parts.items()}
+    parts |= {"output head": n_micro * (busiest - shape.n_layers / lay.pp * layer), "pipeline bubble": bubble}
     parts |= {"stage exchange": sends, "optimizer and fixed": fixed}
     return Steps(pipeline, hide, exchange, floor, fixed, parts)
 
@@ -337,6 +345,6 @@ def _data_exchange(
     exposed = c["dp_exposed"] + sharded * (c["fsdp_exposed"] - c["dp_exposed"])
     overlap = lay.dp_overlap * (1 - work.serial)
     share = 1 - overlap * (1 - exposed)
-    hide = overlap * (1 - exposed) * n_micro * stage * (0.6 + 0.4 * sharded)
+    hide = overlap * (1 - exposed) * n_micro * stage * (c["dp_window"] * (1 - sharded) + sharded)
     rounds = 10 + sharded * (3 * n_micro * work.shape.n_layers / lay.pp - 10)
     return exchange, exchange * share, hide, c["rank_latency_s"] * (n - 1) * rounds

@@ -1,0 +1,320 @@
+"""Training: published runs as arrays, the constants that the fit may move, and the rules for what a row leaves out.
+
+No rule reads the name of a source or a model. The age of the software follows from year, release, number format and
+the remark on the layout; a missing microbatch or interleave is filled by one rule for all rows.
+"""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from trn3 import calibration, data, hardware, training
+from trn3.calibration import Constant, Values
+from trn3.units import GIGA
+from trn3.workload import ModelShape
+
+CONSTANTS = [
+    Constant("matmul", 0.75, 0.15, 0.15, 0.08),
+    Constant("fp8", 0.8, 0.15, 0.1, 0.05),
+    Constant("fp4", 0.5, 0.3),
+    Constant("attention", 0.5, 0.4, 0.3, 0.1),
+    Constant("hbm", 0.8, 0.2, 0.1, 0.05),
+    Constant("rereads", 2.0, 0.5),
+    Constant("attention_unfused", 0.6, 0.3),
+    Constant("attention_seq", 300, 0.5),
+    Constant("attention_old", 0.6, 0.3),
+    Constant("attention_ported", 0.55, 0.3),
+    Constant("eager", 1.2, 0.2),
+    Constant("link", 0.8, 0.15),
+    Constant("network", 0.7, 0.3),
+    Constant("tp_exposed", 0.3, 0.4),
+    Constant("dp_exposed", 0.3, 0.4),
+    Constant("dp_window", 0.6, 0.1),
+    Constant("fsdp_exposed", 0.3, 0.4),
+    Constant("rank_latency_s", 3e-6, 0.7),
+    Constant("layer_launch_s", 2e-3, 0.7),
+    Constant("launch_moe", 0.5, 0.3),
+    Constant("step_s", 10e-3, 0.7),
+    Constant("imbalance", 0.4, 0.7),
+    Constant("expert", 0.75, 0.2),
+    Constant("alltoall", 0.3, 0.5),
+    Constant("moe_layer_s", 1e-3, 0.7),
+    Constant("moe_trend", 0.15, 0.5),
+    Constant("remat", 0.6, 0.25),
+    Constant("partly", 0.5, 0.2),
+    Constant("zero3_2021", 0.15, 0.5),
+]
+"""What the fit may move, with the centre and width of its prior; the first five differ by family and chip."""
+
+_ARCHITECTURE = {
+    "n_layers": "layers", "d_model": "hidden", "n_heads": "heads", "n_kv_heads": "kv_heads", "head_dim": "head_dim",
+    "vocab": "vocab", "n_experts": "n_experts", "top_k": "topk", "n_shared_experts": "shared_experts",
+}  # fmt: skip
+_NEEDED = ["layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "seq_len", "n_accel", "tp", "pp", "dp", "cp", "ep", "global_batch"]
+_NUMBERS = [*_NEEDED, *["n_experts", "topk", "shared_experts", "moe_ffn", "inter_gbps_per_accel", "iter_time_s"]]
+
+
+def numbers(column: pd.Series, default: float = np.nan) -> np.ndarray:
+    """Numbers of a text column.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        Text [-].
+    default : float
+        What stands where there is no number [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        The numbers [-].
+    """
+    return pd.to_numeric(column, errors="coerce").fillna(default).to_numpy(float)
+
+
+def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
+    """Rows of the evidence schema, as text.
+
+    Parameters
+    ----------
+    file : str or path, optional
+        A CSV file; the committed ``data/training_runs.csv`` where None [-].
+    corrections : int
+        Apply the committed corrections up to this class: 0 none, 1 wrong whatever a model says, 2 probable bad runs
+        too [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line per published run [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        Names the row and column of an unknown column, a missing one, or a value that is not a number.
+    """
+    own = data.DATA / "training_runs.csv"
+    columns = list(pd.read_csv(own, nrows=0).columns)
+    try:
+        rows = pd.read_csv(file or own, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise data.DataError(f"{file}: cannot be read ({error})") from None
+    name = Path(file or own).name
+    if odd := [f"column {c!r} is unknown" for c in rows if c not in columns] + [
+        f"column {c!r} is missing" for c in columns if c not in rows
+    ]:
+        raise data.DataError(f"{name} row 1: {odd[0]}; the columns are those of data/training_runs.csv")
+    for c in _NUMBERS:
+        bad = rows.index[(rows[c] != "") & ~(pd.to_numeric(rows[c], errors="coerce") >= 0)]
+        if len(bad):
+            raise data.DataError(
+                f"{name} row {bad[0] + 2}, column {c}: {rows.at[bad[0], c]!r} must be a number, 0 or more"
+            )
+    table = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
+    for fix in table[table["class"].astype(int) <= (corrections if file is None else 0)].itertuples():
+        rows.loc[rows["row_id"] == fix.row_id, fix.column] = fix.new
+    return rows
+
+
+def _skip(row: pd.Series) -> str:
+    """Why a row cannot be scored; empty where it can."""
+    if row["readiness"] == "per_layer":
+        return "time of one layer, not of a step"
+    if row["quality"] == "C":
+        return "quality C: context only"
+    try:
+        chip = hardware.chip(row["accelerator"])
+        chip.peak(_dtype(row["precision"]))
+    except data.TrnError as error:
+        return f"chip without specs: {error}".partition(";")[0]
+    missing = [c for c in [*_NEEDED, "iter_time_s"] if not row[c] or float(row[c]) == 0]
+    return f"no {missing[0]}" if missing else ""
+
+
+def _dtype(precision: str) -> str:
+    """Number format of the matrix multiplications."""
+    named = [d for d in ("nvfp4", "mxfp4", "int8") if d in precision]
+    return named[0] if named else "fp8" if "fp8" in precision else "bf16"
+
+
+def shapes(rows: pd.DataFrame) -> ModelShape:
+    """Model shapes of the rows, as arrays.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of the evidence schema [-].
+
+    Returns
+    -------
+    ModelShape
+        Fields are arrays, one value per row [-].
+    """
+    notes = rows["arch_notes"]
+    found = {k: numbers(rows[c], 0) for k, c in _ARCHITECTURE.items()}
+    local = notes.str.extract(r"(\d):1 local\((\d+)\)")
+    per, mla = numbers(local[0], 0), notes.str.extract(r"q_lora (\d+), kv_lora (\d+), rope dim (\d+)")
+    dense_ffn = numbers(notes.str.extract(r"dense with ffn (\d+)")[0], 0)
+    ffn = numbers(rows["ffn"], 0)
+    return ModelShape(
+        **found,
+        d_ff=np.where(dense_ffn > 0, dense_ffn, ffn),
+        gated=1.0 * (rows["ffn_gated"] == "y").to_numpy(),
+        tied=1.0 * notes.str.contains("tied").to_numpy(),
+        d_ff_expert=numbers(rows["moe_ffn"].where(rows["moe_ffn"] != "", rows["ffn"]), 0),
+        n_dense_layers=numbers(notes.str.extract(r"first (\d+) layers dense")[0], 0),
+        q_lora_rank=numbers(mla[0], 0),
+        kv_lora_rank=numbers(mla[1], 0),
+        rope_dim=numbers(mla[2], 0),
+        window=numbers(local[1], 0),
+        n_window_layers=found["n_layers"] * per / (per + 1),
+    )
+
+
+def release_year(rows: pd.DataFrame) -> np.ndarray:
+    """Date of the software: the release that the table's name gives, else the middle of the row's year.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of the evidence schema [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Date [year].
+    """
+    tag = rows["table"].str.extract(r"(?:release|tag v)\s*(\d\d)\.(\d\d)")
+    year, month = numbers(tag[0]), numbers(tag[1])
+    return np.where(np.isnan(year), numbers(rows["year"]) + 0.5, 2000 + year + (month - 0.5) / 12)
+
+
+def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
+    """Layouts of the rows; an unstated microbatch is 1 in a pipeline, else the largest of 4, 2, 1 that divides."""
+    g = {k: numbers(rows[k], 1) for k in ("tp", "pp", "dp", "cp", "ep")}
+    share = numbers(rows["global_batch"]) / g["dp"]
+    usual = np.select([g["pp"] > 1, share % 4 == 0, share % 2 == 0], [1.0, 4.0, 2.0], 1.0)
+    micro, recompute = numbers(rows["micro_batch"]), rows["recompute"]
+    again = recompute.str.contains("^full|custom|save_dot|per-op").to_numpy()
+    split = rows["seq_parallel"].str.startswith("y") | (rows["seq_parallel"] == "")
+    plain = rows["notes"].str.contains("vanilla TP|eager")
+    return SimpleNamespace(
+        **g,
+        micro_batch=np.where(np.isnan(micro), usual, micro),
+        interleave=np.where(rows["vpp"].str.contains("interleaved"), 2.0, numbers(rows["vpp"], 1)),
+        recompute=np.where(again, 2, 1 * recompute.str.startswith("selective").to_numpy()),
+        zero=numbers(rows["zero_fsdp"].str.extract(r"^(\d)")[0], 0),
+        sequence_parallel=1.0 * split.to_numpy(),
+        tp_overlap=1.0 * ((year >= 2024) & split.to_numpy() & ~plain.to_numpy()),
+        dp_overlap=1.0 * (year >= 2023),
+        pp_overlap=1.0 * (year >= 2024),
+    )
+
+
+def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, object]:
+    """Chip and network of the rows; a rank is a core where the layout counts more ranks than chips."""
+    chips = [hardware.chip(a) for a in rows["accelerator"]]
+    dtypes = [_dtype(p) for p in rows["precision"]]
+    ranks = lay.tp * lay.pp * lay.dp * lay.cp / numbers(rows["n_accel"])
+    per = np.where(ranks == [c.n_cores for c in chips], ranks, 1.0)
+    tiers = [hardware.system(c.id).tiers for c in chips]
+    given = numbers(rows["inter_gbps_per_accel"]) * GIGA / 8
+    out = np.where(np.isnan(given), [t[-1].bytes_per_s for t in tiers], given)
+    near = (np.array([t[0].n_chips for t in tiers]), np.array([t[0].bytes_per_s for t in tiers]))
+    alpha = (np.array([t[0].latency_s for t in tiers]), np.array([t[-1].latency_s for t in tiers]))
+    peak = np.array([c.peak("bf16") for c in chips])
+    return {
+        "peak_flops_per_s": peak / per,
+        "hbm_bytes_per_s": np.array([c.hbm_bytes_per_s for c in chips]) / per,
+        "tiers": ((near[0] * per, near[1] / per, alpha[0]), (np.inf, out / per, alpha[1])),
+        "narrow_ratio": np.array([c.peak(d) for c, d in zip(chips, dtypes)]) / peak,
+        "fp8": np.array([1.0 * ("8" in d) for d in dtypes]),
+        "fp4": np.array([1.0 * ("fp4" in d) for d in dtypes]),
+    }
+
+
+def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> training.Work:
+    """Work of the rows with the age of their software."""
+    chips = [hardware.chip(a) for a in rows["accelerator"]]
+    gpu = np.array([c.vendor == "NVIDIA" for c in chips])
+    fp16 = (rows["precision"] == "fp16").to_numpy()
+    fsdp = (lay.zero >= 2) & gpu
+    return training.Work(
+        shape=shapes(rows),
+        seq_len=numbers(rows["seq_len"]),
+        global_batch=numbers(rows["global_batch"]),
+        unfused=1.0 * (fp16 | (year < 2023)),
+        old_kernel=1.0 * (gpu & (year < 2024)),
+        ported=1.0 * (fsdp & (year < 2025) & np.array([c.family == "hopper" for c in chips])),
+        eager=1.0 * (fsdp & (year < 2024)),
+        gradient_bytes=np.where(fp16, 2.0, 4.0),
+        moe_years=np.where(gpu, 2026.5 - year, 0.0),
+    )
+
+
+def predictor(rows: pd.DataFrame) -> calibration.Predict:
+    """Evaluator of the rows as a function of the constants.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows that can be scored [-].
+
+    Returns
+    -------
+    callable
+        From constants by name to step times [s].
+    """
+    year = release_year(rows)
+    lay = _layouts(rows, year)
+    work, machine = _work(rows, lay, year), _machine(rows, lay)
+    mixed = rows["recompute"].str.contains("custom|save_dot").to_numpy()
+    per_op = rows["recompute"].str.contains("per-op").to_numpy()
+    sharded_2021 = (lay.zero == 3) & (year < 2022)
+
+    def predict(values: Values) -> np.ndarray:
+        redo = np.where(mixed, values["remat"], np.where(per_op, values["partly"], 1.0))
+        network = np.where(sharded_2021, values["zero3_2021"], 1.0)
+        mine = dataclasses.replace(work, redo=redo, network=network)
+        return np.asarray(training.evaluate(mine, training.Machine(constants=values, **machine), lay).step_time_s)
+
+    return predict
+
+
+def problem(file: str | Path | None = None, corrections: int = 1) -> calibration.Problem:
+    """Rows that can be scored, their evaluator and the constants.
+
+    Parameters
+    ----------
+    file : str or path, optional
+        A CSV file in the evidence schema; the committed rows where None [-].
+    corrections : int
+        Class of corrections up to which rows are mended or dropped [-].
+
+    Returns
+    -------
+    trn3.calibration.Problem
+        Ready to fit or to score [-].
+    """
+    rows = read(file, corrections)
+    why = rows.apply(_skip, axis=1)
+    skipped = dict(zip(rows["row_id"], why))
+    rows = rows[why == ""].reset_index(drop=True)
+    chips = [hardware.chip(a) for a in rows["accelerator"]]
+    who = data.table("sources").set_index("id")["publisher"].to_dict()
+    rows["publisher"] = [who.get(s, s) for s in rows["source_key"]]
+    rows["source"], rows["chip"], rows["chip_family"] = (
+        rows["source_key"],
+        [c.id for c in chips],
+        [c.family for c in chips],
+    )
+    rows["generation"] = [f"{c.family} {c.generation}" if c.vendor != "NVIDIA" else c.family for c in chips]
+    rows["group"] = rows["source_key"] + " | " + rows["model"] + " | " + rows["accelerator"]
+    rows["family"] = np.where(rows["n_experts"] != "", "moe", rows["chip_family"])
+    rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
+    families = {c.id: c.family for c in hardware.chips()}
+    skipped = {k: v for k, v in skipped.items() if v}
+    return calibration.Problem("training", rows, calibration.tree(CONSTANTS, families), predictor(rows), skipped)
