@@ -1,0 +1,110 @@
+"""Scaling: identities of the shares, limits, the network's pods, and the ways to recover."""
+
+import numpy as np
+import pytest
+
+from trn3 import data, hardware, reliability, scaling, workload
+from trn3.units import InputError
+
+SYSTEM = hardware.system("trn3_gen2")
+JOB = workload.TrainingJob(workload.model("llama3_1_405b"), 15.6e12, 8192, 2048, "bf16")
+SIZES = [2**i for i in range(6, 20, 2)] + [1_000_000]
+
+
+@pytest.fixture(scope="module")
+def curves():
+    return {name: scaling.curve(JOB, SYSTEM, SIZES, name).frame() for name in scaling.RECOVERY}
+
+
+def test_shares_sum_to_one(curves):
+    for frame in curves.values():
+        assert frame[["useful", *scaling.LOSSES]].sum(axis=1).to_numpy() == pytest.approx(1.0)
+        assert (frame[["useful", *scaling.LOSSES]] >= -1e-9).all().all()
+        assert (frame["useful_low"] <= frame["useful_high"]).all()
+
+
+def test_a_layout_uses_at_most_the_chips_and_a_tenth_of_spares(curves):
+    for frame in curves.values():
+        share = frame["n_used"] / frame["n_chips"]
+        assert (share <= 1 + 1e-9).all() and (share > 0.85).all()
+
+
+def test_smaller_blast_radius_is_never_worse(curves):
+    at = {name: frame.set_index("n_chips")["goodput"] for name, frame in curves.items()}
+    large = [n for n in SIZES if n >= 16384]
+    assert (at["memory"][large] > at["restart"][large]).all()
+    assert (at["replica"][large] > at["memory"][large]).all()
+
+
+def test_million_chips_with_a_job_wide_restart_make_no_progress(curves):
+    # 2e-5 failures per chip-hour at a million chips: one every 180 s, less than the ten minutes of a restart
+    last = curves["restart"].iloc[-1]
+    assert last["mtti_s"] == pytest.approx(180.0)
+    assert last["goodput"] < 0.05
+
+
+def test_goodput_is_the_exact_result(curves):
+    row = curves["restart"].set_index("n_chips").loc[16384]
+    read = data.assumption
+    mtti = reliability.mtti_s(16384, read("failures_per_chip_h").value / 3600)
+    drain = scaling.STATE_BYTES * JOB.model.n_params / read("checkpoint_bandwidth").value
+    write, restart = read("checkpoint_blocking_s").value, read("restart_s").value + drain
+    work = max(float(reliability.best_interval_s(write, mtti)), drain)
+    assert row["goodput"] == pytest.approx(float(reliability.goodput(work, write, restart, mtti)))
+
+
+def test_days_follow_from_tokens_and_shares(curves):
+    frame = curves["memory"]
+    rate = frame["tokens_per_s"] * (frame["useful"] / (1 - frame["layout"]))
+    assert frame["days"].to_numpy() == pytest.approx((JOB.tokens / rate / 86400).to_numpy())
+
+
+def test_weak_scaling_keeps_the_layout_and_loses_to_the_critical_batch():
+    weak = scaling.curve(JOB, SYSTEM, [16384, 131072], "replica", weak_from=16384).frame()
+    strong = scaling.curve(JOB, SYSTEM, [16384, 131072], "replica").frame()
+    assert weak["batch_tokens"].tolist() == [2048 * 8192, 8 * 2048 * 8192]
+    assert weak["layout"].iloc[1] < strong["layout"].iloc[1]
+    assert weak["batch"].iloc[1] > 0.5 > strong["batch"].iloc[1] == 0.0
+
+
+def test_a_network_without_oversubscription_is_never_slower():
+    times = [
+        scaling.curve(JOB, SYSTEM, [262144], "replica", given={"pod_oversubscription": f}).frame()["step_time_s"][0]
+        for f in (1.0, 7.0)
+    ]
+    assert times[0] <= times[1]
+
+
+def test_pods_are_whole_systems():
+    tiers = scaling.with_pods(SYSTEM, 3072, 7.0).tiers
+    assert tiers[-2].n_chips % SYSTEM.n_chips == 0 and tiers[-2].n_chips >= 3072
+    assert tiers[-2].bytes_per_s == pytest.approx(7 * tiers[-1].bytes_per_s)
+
+
+def test_critical_batch():
+    # McCandlish et al. 2018: at the critical batch a run takes twice the fewest tokens
+    assert scaling.batch_efficiency(1e6, 1e6, 0.0) == pytest.approx(0.5)
+    assert scaling.batch_efficiency(4e6, 1e6, 4e6) == 1.0
+    small, large = (float(scaling.critical_batch_tokens(n, 20 * n)) for n in (1e9, 1e12))
+    assert small < large
+    # Kaplan et al. 2020, figure 10: 2e8 tokens x L^-4.76; at L = 3 about one million
+    assert pytest.approx(1.07e6, rel=0.01) == 2e8 * 3.0 ** (-1 / 0.21)
+
+
+def test_failure_rate_moves_the_range_with_it():
+    double = scaling.assumed({"failures_per_chip_h": 4e-5})["failures_per_chip_h"]
+    plain = scaling.assumed()["failures_per_chip_h"]
+    assert double.low == pytest.approx(2 * plain.low) and double.high == pytest.approx(2 * plain.high)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1e-5, np.inf, np.nan])
+def test_rates_out_of_range(bad):
+    with pytest.raises(InputError, match="failures_per_chip_h"):
+        scaling.curve(JOB, SYSTEM, [4096], given={"failures_per_chip_h": bad})
+
+
+def test_what_cannot_be_is_said():
+    with pytest.raises(data.TrnError, match="fits none of the sizes"):
+        scaling.curve(JOB, SYSTEM, [1, 2, 4])
+    with pytest.raises(data.TrnError, match="recovery = 'luck'"):
+        scaling.curve(JOB, SYSTEM, [4096], "luck")

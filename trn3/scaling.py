@@ -1,0 +1,366 @@
+"""Scaling of a training run from one chip to a million: network, batch, stragglers, failures, power.
+
+At every size the best layout is searched anew; the network has pods with less bandwidth between them; a batch above the
+critical one needs more tokens; failures cost by how the job recovers. The useful share of a size is what it gets per
+chip and second over what the smallest size that holds the model gets without failures.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from trn3 import data, hardware, layouts, memory, reliability, training, uncertainty, workload
+from trn3.layouts import Layouts
+from trn3.units import DAY_S, HOUR_S, Array, require
+
+N_DRAWS, STATE_BYTES = 512, memory.WEIGHT_BYTES + memory.OPTIMIZER_BYTES
+RECOVERY = ("restart", "memory", "replica", "island")
+"""What a failure stops: the whole job until it has loaded from storage; the whole job, mostly from copies in memory;
+one replica, which copies its state from another; one pod that trains apart and exchanges weights now and then."""
+LOSSES = {
+    "layout": "Network, bubbles, small matrices",
+    "batch": "Batch above critical",
+    "straggler": "Stragglers",
+    "checkpoint": "Checkpoints",
+    "failure": "Lost work and restarts",
+}
+"""Losses in the order in which they are taken off."""
+UNCERTAIN = (
+    *("failures_per_chip_h", "restart_s", "checkpoint_blocking_s", "checkpoint_bandwidth", "memory_checkpoint_s"),
+    *("memory_restart_s", "memory_share", "straggler_slowdown", "pod_oversubscription", "critical_batch_factor"),
+    "island_token_cost",
+)
+"""Assumptions that are drawn, by their name in ``data/assumptions.csv``."""
+
+
+def critical_batch_tokens(n_params: Array, tokens: Array) -> Array:
+    """Batch at which training takes twice the fewest tokens and twice the fewest steps.
+
+    B = 2e8 L^(-1/0.21) tokens (Kaplan et al. 2020, eq. 5.3) at the loss L = 1.69 + 406.4 / N^0.34 + 410.7 / D^0.28 of
+    Hoffmann et al. 2022, eq. 10.
+
+    Parameters
+    ----------
+    n_params : Array
+        Parameters of the model [-].
+    tokens : Array
+        Tokens of the run [-].
+
+    Returns
+    -------
+    Array
+        Tokens per step [-].
+
+    Notes
+    -----
+    Measured up to 1.5e9 parameters; the two fits used different text. `critical_batch_factor` carries the doubt.
+
+    Examples
+    --------
+    Llama 3 405B was trained with 16 million tokens per step at the end.
+
+    >>> round(float(critical_batch_tokens(405e9, 15.6e12)) / 1e6)
+    12
+    """
+    loss = 1.69 + 406.4 / np.power(n_params, 0.34) + 410.7 / np.power(tokens, 0.28)
+    return 2e8 * loss ** (-1 / 0.21)
+
+
+def batch_efficiency(batch_tokens: Array, critical_tokens: Array, base_tokens: Array) -> Array:
+    """Progress per token of a batch, over that of the batch for which the run's tokens were planned.
+
+    (1 + B_0 / B_c) / (1 + B / B_c): tokens grow as 1 + B / B_c (McCandlish et al. 2018, eq. 2.11).
+
+    Parameters
+    ----------
+    batch_tokens : Array
+        Tokens per step [-].
+    critical_tokens : Array
+        Critical batch [-].
+    base_tokens : Array
+        Tokens per step of the plan [-].
+
+    Returns
+    -------
+    Array
+        Relative progress per token; above 1 for smaller batches [-].
+
+    Examples
+    --------
+    >>> batch_efficiency(3e6, 1e6, 1e6)
+    0.5
+    """
+    return (1 + base_tokens / critical_tokens) / (1 + batch_tokens / critical_tokens)
+
+
+def with_pods(system: hardware.System, pod_chips: float, oversubscription: float) -> hardware.System:
+    """The system in a cluster of pods that share less bandwidth between them.
+
+    Parameters
+    ----------
+    system : System
+        The building block.
+    pod_chips : float
+        Chips of a pod; rounded up to whole systems [-].
+    oversubscription : float
+        Bandwidth per chip inside a pod over that between pods, at least 1 [-].
+
+    Returns
+    -------
+    System
+        With one more tier.
+
+    Examples
+    --------
+    >>> [t.n_chips for t in with_pods(hardware.system("hgx_h100"), 3072, 7.0).tiers]
+    [8.0, 3072.0, inf]
+    """
+    *inner, last = system.tiers
+    pod = float(np.ceil(pod_chips / system.n_chips) * system.n_chips)
+    outer = replace(last, name="between pods", bytes_per_s=last.bytes_per_s / oversubscription)
+    return replace(system, tiers=(*inner, replace(last, name="pod", n_chips=pod), outer))
+
+
+def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int]) -> list[dict[str, int]]:
+    """Fastest layout on up to so many chips, for many sizes at once; a tenth of the chips may stay out as spares.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, sequence and batch.
+    system : System
+        Building block.
+    sizes : sequence of int
+        Chips that there are [-].
+
+    Returns
+    -------
+    list of dict
+        Fields of the layout for each size; empty where nothing fits.
+    """
+    shape, batch, room = job.model, job.global_batch, data.assumption("training_usable_hbm_share").value
+    rows = layouts.splits(shape, job.seq_len, batch, 64, True)
+    used, best_s = np.asarray(rows.n_chips), np.full(len(rows.tp), np.inf)
+    best = np.zeros((len(layouts.FIELDS), len(best_s)), int)
+    for part, lay in layouts.blocks(rows, shape, switches=False):
+        need = memory.training_bytes(shape, job.seq_len, batch, lay).total
+        fits = (need <= room * system.chip.hbm_bytes) & (
+            (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
+        )
+        time_s = np.where(fits, training.evaluate(*_setup(job, system), lay).step_time_s, np.inf)
+        at = time_s.reshape(-1, len(part)).argmin(axis=0), np.arange(len(part))
+        best_s[part] = time_s.reshape(-1, len(part))[at]
+        for i, field in enumerate(layouts.FIELDS):
+            best[i, part] = np.broadcast_to(getattr(lay, field), time_s.shape).reshape(-1, len(part))[at]
+    out = []
+    for n in sizes:
+        time_s = np.where((used <= n) & (used > 0.9 * n - 1e-9), best_s, np.inf)
+        out.append(dict(zip(layouts.FIELDS, best[:, time_s.argmin()].tolist())) if np.isfinite(time_s.min()) else {})
+    return out
+
+
+def _setup(job: workload.TrainingJob, system: hardware.System) -> tuple[training.Work, training.Machine]:
+    cluster = hardware.Cluster(system, system.n_chips)
+    return training.Work(job.model, job.seq_len, job.global_batch), training.machine(cluster, job.dtype)
+
+
+def assumed(given: Mapping[str, float] | None = None) -> dict[str, uncertainty.Input]:
+    """The uncertain inputs, some of them replaced.
+
+    Parameters
+    ----------
+    given : Mapping, optional
+        Other middle values, in SI units (failures per hour); their range keeps its proportions.
+
+    Returns
+    -------
+    dict of str to Input
+        Keys of `UNCERTAIN`.
+
+    Raises
+    ------
+    InputError
+        If a value is not positive and finite.
+
+    Examples
+    --------
+    >>> assumed({"restart_s": 1200.0})["restart_s"].high
+    2400.0
+    """
+    out = {}
+    for fact in map(data.assumption, UNCERTAIN):
+        value = (given or {}).get(fact.quantity, fact.value)
+        require(fact.quantity, value, fact.unit)
+        floor = 1.0 if fact.quantity == "pod_oversubscription" else 0.0
+        low, mid, high = (max(floor, float(v)) for v in fact.range * value / fact.value)
+        out[fact.quantity] = uncertainty.Input(low, mid, high, unit=fact.unit, label=fact.quantity, status=fact.status)
+    return out
+
+
+def time_shares(
+    recovery: str, x: Mapping[str, Array], n_chips: Array, n_parts: Array, state: Array
+) -> dict[str, Array]:
+    """Where wall time goes with a way to recover.
+
+    Parameters
+    ----------
+    recovery : str
+        One of `RECOVERY`.
+    x : Mapping
+        Assumptions, as in `UNCERTAIN`.
+    n_chips : Array
+        Chips of the job [-].
+    n_parts : Array
+        Parts that fail apart: replicas, or islands [-].
+    state : Array
+        Weights and optimizer state [B].
+
+    Returns
+    -------
+    dict of str to Array
+        ``useful``, ``checkpoint``, ``lost``, ``restart`` [-].
+
+    Raises
+    ------
+    TrnError
+        If there is no such way to recover.
+    """
+    mtti = reliability.mtti_s(n_chips, x["failures_per_chip_h"] / HOUR_S)
+    write, drain = x["checkpoint_blocking_s"], state / x["checkpoint_bandwidth"]
+    storage, copies = (write, x["restart_s"] + drain), (x["memory_checkpoint_s"], x["memory_restart_s"])
+    if recovery == "memory":
+        return reliability.two_level(copies, storage, x["memory_share"], mtti)
+    if recovery not in RECOVERY:
+        raise data.TrnError(f"recovery = {recovery!r}: must be one of {', '.join(RECOVERY)}")
+    pause, restart = copies if recovery == "replica" else storage
+    mtti = mtti * (n_parts if recovery in ("replica", "island") else 1.0)
+    least = drain if recovery != "replica" else 0.0  # a checkpoint cannot start before the last one is written
+    work = np.maximum(reliability.best_interval_s(pause, mtti), least)
+    return reliability.time_shares(work, pause, restart, mtti)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run at many sizes.
+
+    Attributes
+    ----------
+    job : TrainingJob
+        What is trained.
+    system : System
+        Building block.
+    recovery : str
+        One of `RECOVERY`.
+    table : pandas.DataFrame
+        One row per size that holds the model: chips, batch, layout, step time, useful share with P10 and P90, losses,
+        time to interruption, days.
+    """
+
+    job: workload.TrainingJob
+    system: hardware.System
+    recovery: str
+    table: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """The table."""
+        return self.table.copy()
+
+    def losses(self) -> pd.DataFrame:
+        """Shares in long form for a stacked chart: n_chips, part, share; they sum to one at each size."""
+        names = {"useful": "Useful"} | LOSSES
+        long = self.table.melt("n_chips", list(names), "part", "share")
+        return long.assign(part=long["part"].map(names))
+
+
+def curve(
+    job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int], recovery: str = "restart",
+    weak_from: int = 0, given: Mapping[str, float] | None = None,
+) -> Curve:  # fmt: skip
+    """The useful share of a cluster at every size.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, tokens, and the batch for which the tokens were planned.
+    system : System
+        Building block.
+    sizes : sequence of int
+        Chips [-].
+    recovery : str
+        One of `RECOVERY`.
+    weak_from : int
+        0 keeps the batch (strong scaling); else it doubles with every doubling of the chips beyond this size [-].
+    given : Mapping, optional
+        Assumptions with another middle value, as in `assumed`.
+
+    Returns
+    -------
+    Curve
+        One row per size that holds the model.
+
+    Raises
+    ------
+    TrnError
+        If no size holds the model, or an input is out of range.
+    """
+    inputs = assumed(given)
+    drawn = uncertainty.draws(inputs, N_DRAWS)
+    x = {name: np.append(each.mid, drawn[name])[:, None] for name, each in inputs.items()}
+    over, pod = inputs["pod_oversubscription"], data.assumption("pod_chips").value
+    nets = {factor: with_pods(system, pod, factor) for factor in (1.0, over.mid, max(over.high, over.mid + 1e-6))}
+    pods = nets[1.0].tiers[-2].n_chips if recovery == "island" else np.inf
+    rows: list[dict] = []
+    for n in sizes if weak_from or recovery == "island" else [tuple(sizes)]:
+        rows += _at_sizes(job, nets, np.atleast_1d(n).tolist(), weak_from, pods)
+    table = pd.DataFrame([row for row in rows if row])
+    if table.empty:
+        raise data.TrnError(f"{job.model.name} fits none of the sizes up to {max(sizes):,} chips of {system.name}")
+    return Curve(job, system, recovery, _shares(job, table, x, recovery, list(nets)))
+
+
+def _at_sizes(
+    job: workload.TrainingJob, nets: Mapping[float, hardware.System], sizes: list[int], weak_from: int, pods: float
+) -> list[dict]:
+    """The best layouts of sizes that share a batch and their tokens per second on each network; empty if none fits."""
+    parts = max(1.0, sizes[0] / pods)
+    growth = max(0, int(np.log2(sizes[0] / weak_from))) if weak_from else 0
+    trial = replace(job, global_batch=max(1, round(job.global_batch * 2.0 ** (growth - int(np.ceil(np.log2(parts)))))))
+    batch, out = trial.global_batch * parts * job.seq_len, []
+    for n, fields in zip(
+        sizes, fastest(trial, list(nets.values())[1], [min(n, int(pods)) if parts > 1 else n for n in sizes])
+    ):
+        if fields:
+            lay = Layouts(**fields)
+            times = {f: float(training.evaluate(*_setup(trial, net), lay).step_time_s) for f, net in nets.items()}
+            row = {"n_chips": n, "n_used": lay.n_chips * parts, "parts": parts, "batch_tokens": batch}
+            row |= {"step_time_s": list(times.values())[1]} | {f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")}
+            out.append(row | {f: batch / t for f, t in times.items()})
+    return out
+
+
+def _shares(
+    job: workload.TrainingJob, table: pd.DataFrame, x: Mapping[str, np.ndarray], recovery: str, factors: list[float]
+) -> pd.DataFrame:
+    """Add shares, range, time to interruption and days; draws run down, sizes across, the first row is the middle."""
+    n, parts = table["n_chips"].to_numpy(float), table["parts"].to_numpy(float)
+    rate = np.array([np.interp(x["pod_oversubscription"][:, 0], factors, r) for r in table[factors].to_numpy()]).T
+    layout = rate / n / (rate / n).max(axis=1, keepdims=True)
+    critical = critical_batch_tokens(job.model.n_params, job.tokens) * x["critical_batch_factor"]
+    batch = batch_efficiency(table["batch_tokens"].to_numpy(), critical, job.global_batch * job.seq_len)
+    batch = np.minimum(batch, 1.0) / (1 + x["island_token_cost"] * (parts > 1))
+    alone = parts if recovery == "island" else table["dp"].to_numpy()
+    wall = time_shares(recovery, x, n, alone, STATE_BYTES * job.model.n_params)
+    steady = batch / (1 + x["straggler_slowdown"] * (n > 1))
+    useful = layout * steady * wall["useful"]
+    mid = {
+        "useful": useful, "layout": 1 - layout, "batch": layout * (1 - batch), "straggler": layout * (batch - steady),
+        "checkpoint": layout * steady * wall["checkpoint"], "goodput": wall["useful"],
+        "failure": layout * steady * (wall["lost"] + wall["restart"]),
+        "days": job.tokens / (rate * steady * wall["useful"]) / DAY_S,
+        "mtti_s": reliability.mtti_s(n, x["failures_per_chip_h"] / HOUR_S), "tokens_per_s": rate,
+    }  # fmt: skip
+    low, high = np.percentile(useful[1:], [10, 90], axis=0)
+    middle = {name: np.asarray(value)[0] for name, value in mid.items()}
+    return table.drop(columns=factors).assign(**middle, useful_low=low, useful_high=high)
