@@ -188,14 +188,18 @@ def cases(grid: Path) -> list[Case]:
 def build(one: Case, options: Options) -> Made:
     """Run one report in this process: its line for the manifest, and its files by name."""
     start = time.monotonic()
-    limits = {"forked": True} if options.kind == "fork" else {"execution_timeout": options.timeout_s}
+    limits: Row = {"forked": True} if options.kind == "fork" else {"execution_timeout": options.timeout_s}
     try:
         notebook = engine.run(one.notebook, one.given, options.kind, **limits)
     except Exception as error:
-        engine.unbound()
+        engine.bound()
         return failed(one, error)
     row, files = results(notebook, one)
-    about = {"report": one.notebook.stem, "parameters": one.values, "defaults": parameters.validate(one.notebook, {})}
+    about: Row = {
+        "report": one.notebook.stem,
+        "parameters": one.values,
+        "defaults": parameters.validate(one.notebook, {}),
+    }
     about |= {"command": one.command, "data_date": str(data.data_date()), "shared_js": options.shared_js}
     files |= page(one, html.export, notebook, about)
     row |= {"status": "done", "seconds": round(time.monotonic() - start, 3)}
@@ -213,7 +217,7 @@ def page(one: Case, make: Any, notebook: Any, about: Row) -> dict[str, bytes]:
 def results(notebook: Any, one: Case) -> Made:
     """The manifest line, and the results file and tables that a notebook hands out."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    handed = next((o["data"][RESULTS] for o in outputs if RESULTS in o.get("data", {})), {})
+    handed: Row = next((o["data"][RESULTS] for o in outputs if RESULTS in o.get("data", {})), {})
     files, tables, headline = {}, {}, handed.get("headline", [])
     for name, table in handed.get("tables", {}).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
@@ -232,7 +236,7 @@ def failed(one: Case, error: Exception) -> Made:
     message = f"{name}: {getattr(error, 'evalue', text)}".strip(": ")
     trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(getattr(error, "traceback", [])))
     row = one.row | {"status": "failed", "reason": message.partition("\n")[0], "headline": []}
-    about = {"report": one.notebook.stem, "parameters": one.values, "command": one.command, "message": message}
+    about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command, "message": message}
     about |= {"cell": getattr(error, "cell_index", None), "source": getattr(error, "source", ""), "traceback": trace}
     files = page(one, html.error_page, None, about)
     return row | {"files": {n: digest(content) for n, content in files.items()}}, files
@@ -251,7 +255,7 @@ def forked(todo: list[Case], options: Options, jobs: int) -> Iterator[Made]:
             left = min(child.deadline for child, _ in running.values()) - time.monotonic()
             over = set(connection.wait(list(running), max(left, 0.0)))
             for key in over | {k for k, (child, _) in running.items() if child.deadline <= time.monotonic()}:
-                child, one = running.pop(key)
+                child, one = running.pop(key)  # type: ignore[arg-type]
                 try:
                     yield child.end()
                 except RuntimeError as error:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from trn3 import __version__
 
 ROOT = Path(__file__).parents[2]
+EXAMPLE = "examples: trn3 report 02 -p model=llama3_3_70b; trn3 params 02; trn3 batch grid.toml --resume"
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,95 +20,106 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with status 2."""
-        word, _, choices = message.partition("(choose from ")
-        known = [c.strip(" '\"") for c in choices.rstrip(")").split(",")] if choices else []
-        near = difflib.get_close_matches(word.split("'")[1] if "'" in word else "", known, 1, 0.5)
-        hint = f"; did you mean {near[0]}?" if near else f" (there are: {', '.join(known)})" if known else ""
-        print(f"{self.prog}: {word.strip()}{hint}", file=sys.stderr)
+        what, _, choices = message.partition(" (choose from ")
+        known = choices.rstrip(")").replace("'", "").split(", ") if choices else []
+        near = difflib.get_close_matches(what.split("'")[1] if known else "", known, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}" if known else ""
+        print(f"{self.prog}: {what}{hint}", file=sys.stderr)
         raise SystemExit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    root = Parser(prog="trn3", description="The open lab for AWS Trainium3.", allow_abbrev=False)
+    root = Parser(prog="trn3", description="The open lab for AWS Trainium3.", epilog=EXAMPLE, allow_abbrev=False)
     root.add_argument("--version", action="version", version=f"trn3 {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, about: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+    def add(name: str, about: str, *names: Any, **options: Any) -> Any:
+        sub = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        for label, kwargs in names:
+            sub.add_argument(label, **kwargs)
+        for flag, kwargs in options.items():
+            sub.add_argument("--" + flag, **kwargs)
+        return sub
 
-    report = add("report", "make reports: offline HTML pages with their numbers beside them")
-    report.add_argument("names", nargs="*", metavar="NAME", help="report or its number; all when none is named")
-    report.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="see trn3 params NAME"
-    )
-    report.add_argument("--customer", metavar="FILE", help="a customer file, for reports that take one")
-    batch = add("batch", "make many reports from a grid of parameters")
-    batch.add_argument("grid", type=Path, metavar="GRID.toml")
-    batch.add_argument("--resume", action="store_true", help="leave whole and fresh reports as they are")
-    batch.add_argument("--scheduler", default="", metavar="tcp://HOST:PORT", help="run on a Dask cluster")
-    for sub, out in ((report, "reports"), (batch, "reports/batch")):
-        sub.add_argument("--out", type=Path, default=Path(out), metavar="DIR", help=f"where to write (default {out})")
-        sub.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="reports at a time")
-        sub.add_argument("--engine", choices=["fork", "kernel"], default="fork", help="kernel: slower, works anywhere")
-        sub.add_argument("--timeout", type=float, default=600.0, metavar="S", help="longest time of one report [s]")
-        sub.add_argument("--memory", type=float, default=4.0, metavar="GIB", help="most memory of one report [GiB]")
-    params = add("params", "show what a report takes")
-    params.add_argument("name", metavar="NAME")
-    params.add_argument("--json", action="store_true", help="as a JSON schema")
-    refresh = add("refresh", "run notebooks and store their outputs, if a second run gives the same")
-    refresh.add_argument("names", nargs="*", metavar="NAME")
-    lab = add("lab", "open the notebooks in JupyterLab")
-    lab.add_argument("rest", nargs=argparse.REMAINDER, help="options for jupyter lab")
+    path, flag, kinds = {"type": Path}, {"action": "store_true"}, ["training", "inference"]
+    making = {
+        "jobs": {"type": int, "default": os.cpu_count() or 1, "help": "reports at a time"},
+        "engine": {"choices": ["fork", "kernel"], "default": "fork", "help": "kernel is slower and works anywhere"},
+        "timeout": {"type": float, "default": 600.0, "help": "longest time of one report [s]"},
+        "memory": {"type": float, "default": 4.0, "help": "most memory of one report [GiB]"},
+    }
+    several = ("names", {"nargs": "*", "metavar": "NAME", "help": "report or its number; all where none is named"})
+    out = {"type": Path, "default": Path("reports"), "help": "folder to write into (default: reports)"}
+    customer = {"metavar": "FILE", "help": "a customer file, for reports that take one"}
+    report = add("report", "make offline HTML reports", several, customer=customer, out=out, **making)
+    report.add_argument("-p", dest="given", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
+    add(
+        "batch", "make many reports from a grid of parameters", ("grid", path), out=out, **making,
+        resume=flag | {"help": "leave whole and fresh reports as they are"},
+        scheduler={"default": "", "metavar": "tcp://HOST:PORT", "help": "run on a Dask cluster"},
+    )  # fmt: skip
+    add("params", "show what a report takes", ("name", {"metavar": "NAME"}), json=flag)
+    need, counts = {"required": True}, {"required": True, "help": "N or A..B"}
+    search = {"model": need, "system": need, "chips": counts, "json": flag, "dtype": {"default": "bf16"}}
+    search |= {"batch": {"type": int, "default": 1024, "help": "sequences of a step"}}
+    search |= {"seq": {"type": int, "help": "tokens of a sequence"}, "top": {"type": int, "default": 10}}
+    axes = {"choices": ["all", "layout"], "default": "all", "help": "layout: without the overlap switches"}
+    add("search", "find the fastest parallel layouts", **search, axes=axes)
+    add("calibrate", "refit the constants to the committed runs", ("kind", {"choices": kinds}), check=flag)
+    folds = {"choices": ["none", "source", "publisher", "generation", "model"], "help": "what is left out in turn"}
+    kind, csv = ("kind", {"choices": kinds}), ("file", path | {"nargs": "?", "help": "your own runs as CSV"})
+    add("validate", "score predictions against published runs", kind, csv, folds=folds, json=path | {"metavar": "OUT"})
+    add("refresh", "run notebooks and store their outputs, if a second run agrees", several)
+    two = [(name, {"metavar": name.upper(), "help": "a chip, a system or a results file"}) for name in ("a", "b")]
+    add("compare", "two chips, systems or results files side by side", *two)
+    add("doctor", "check environment, data and browser")
+    add("lab", "open the notebooks in JupyterLab", ("rest", {"nargs": argparse.REMAINDER, "help": "for jupyter lab"}))
     return root
 
 
-def pairs(texts: Sequence[str]) -> dict[str, str]:
-    """`key=value` texts as a dict; nothing is evaluated."""
-    from trn3.reporting.parameters import ParameterError
-
-    given = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ParameterError(f"-p {text}: write key=value")
-        if key.strip() in given:
-            raise ParameterError(f"-p {key.strip()} is given twice")
-        given[key.strip()] = value
-    return given
-
-
+# --------------------------------------------------------------------------------------------------- reports
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
     from trn3.reporting import batch, parameters
 
-    names = args.names if args.names not in ([], ["all"]) else [p.stem for p in parameters.notebooks()]
-    given = pairs(args.parameter) | ({"customer": args.customer} if args.customer else {})
-    return finish(batch.run([batch.case(name, given) for name in names], args.out, options(args), args.jobs), args.out)
+    names = args.names if args.names not in ([], ["all"]) else [path.stem for path in parameters.notebooks()]
+    given = {"customer": args.customer} if args.customer else {}
+    for text in args.given:
+        name, equals, value = text.partition("=")
+        if not equals or name.strip() in given:
+            raise parameters.ParameterError(f"-p {text}: {'is given twice' if equals else 'write KEY=VALUE'}")
+        given[name.strip()] = value
+    rows = batch.run([batch.case(name, given) for name in names], args.out, options(args), args.jobs, keep=False)
+    return finish(rows, args.out)
+
+
+def batch(args: argparse.Namespace) -> int:
+    """`trn3 batch`."""
+    from trn3.reporting import batch
+
+    rows = batch.run(batch.cases(args.grid), args.out, options(args), args.jobs, args.resume, args.scheduler)
+    return finish(rows, args.out)
 
 
 def options(args: argparse.Namespace) -> Any:
+    """How to make reports, checked."""
     from trn3.reporting import batch
 
+    for name in ("jobs", "timeout", "memory"):
+        if not 0 < getattr(args, name) < 1e6:
+            raise batch.BatchError(f"--{name} must be more than 0 and less than a million")
     return batch.Options(args.timeout, int(args.memory * 2**30), args.engine)
 
 
 def finish(rows: list[dict[str, Any]], out: Path) -> int:
     """Say what was made; 1 when a report failed."""
-    bad = [row for row in rows if row["status"] == "failed"]
+    bad = [row for row in rows if row["status"] != "done"]
     for row in bad[:10]:
         print(f"failed: {out / row['report']}.html: {row['reason']}", file=sys.stderr)
-    print(f"{len(rows) - len(bad)} of {len(rows)} reports in {out}")
+    page = "index.html" if len(rows) > 1 else f"{rows[0]['report']}.html"
+    print(f"{len(rows) - len(bad)} of {len(rows)} reports made: {out / page}")
     return 1 if bad else 0
-
-
-def batch(args: argparse.Namespace) -> int:
-    """`trn3 batch`."""
-    from trn3.reporting import batch as reports
-
-    todo = reports.cases(args.grid)
-    rows = reports.run(todo, args.out, options(args), args.jobs, args.resume, args.scheduler)
-    return finish(rows, args.out)
 
 
 def params(args: argparse.Namespace) -> int:
@@ -117,10 +129,8 @@ def params(args: argparse.Namespace) -> int:
     path = parameters.find(args.name)
     if args.json:
         print(json.dumps(parameters.schema(path), indent=1))
-        return 0
-    for p in parameters.read(path):
-        default = ",".join(map(str, p.default)) if isinstance(p.default, list) else p.default
-        print(f"{p.name} = {default!s}\n    {p.meaning}: {p.wants}")
+    for p in [] if args.json else parameters.read(path):
+        print(f"{p.name} = {','.join(map(str, p.default)) if p.many else p.default}\n    {p.meaning}: {p.wants}")
     return 0
 
 
@@ -129,46 +139,148 @@ def refresh(args: argparse.Namespace) -> int:
     import nbformat
     from tqdm import tqdm
 
+    from trn3.reporting import batch, engine, parameters
+
+    tqdm.monitor_interval = 0  # its thread would make the fork unsafe
+    paths = [parameters.find(name) for name in args.names] or parameters.notebooks()
+    for path in tqdm(paths, unit="notebook"):
+        first, second = (engine.run(path, {}, kind) for kind in ("kernel", "fork"))
+        for odd in (one.id for one, two in zip(first.cells, second.cells) if one != two):
+            raise parameters.ParameterError(f"{path.name}: not stored, as a second run of {odd} gave other output")
+        batch.write(path.parent, {path.name: (nbformat.writes(first) + "\n").encode()})
+    return 0
+
+
+# --------------------------------------------------------------------------------------------------- models
+def search(args: argparse.Namespace) -> int:
+    """`trn3 search`."""
+    from trn3 import data
+    from trn3 import search as layouts
+
+    try:
+        low, _, high = args.chips.partition("..")
+        chips = range(int(low), int(high or low) + 1)
+    except ValueError:
+        raise data.TrnError(f"--chips {args.chips}: write a number of chips, or a range such as 512..4096") from None
+    settings = {"seq_len": args.seq, "dtype": args.dtype, "switches": args.axes == "all"}
+    settings |= {"progress": sys.stderr.isatty()}
+    found = layouts.search(args.model, args.system, chips, args.batch, args.top, **settings)
+    if args.json:
+        print(json.dumps(found.json(), indent=1, default=float))
+        return 0
+    print(found.frame().to_string(index=False, float_format="{:.4g}".format))
+    print(f"{found.distinct:,} layouts, {found.feasible:,} fit the memory; {found.seconds:.2f} s")
+    return 0
+
+
+def calibrate(args: argparse.Namespace) -> int:
+    """`trn3 calibrate`."""
+    from trn3 import calibration
+
+    frame = calibration.calibrate(args.kind, args.check)
+    print(frame.to_string(index=False))
+    return 0
+
+
+def validate(args: argparse.Namespace) -> int:
+    """`trn3 validate`."""
+    from trn3 import validation
+    from trn3.reporting import batch
+
+    result = validation.validate(args.kind, args.file, args.folds or ("none" if args.file else "source"))
+    print(validation.text(result))
+    if args.json:
+        batch.write(args.json.parent, {args.json.name: json.dumps(result, indent=1).encode()})
+    return 0
+
+
+def compare(args: argparse.Namespace) -> int:
+    """`trn3 compare`."""
+    import pandas as pd
+
+    from trn3 import data
+
+    def column(text: str) -> "pd.Series[Any]":
+        if text.endswith(".json"):
+            rows = json.loads(Path(text).read_text(encoding="utf-8"))["headline"]
+            return pd.Series({(row["name"], row["unit"] or ""): row["value"] for row in rows})
+        facts = [f for kind in ("chip", "system") for f in data.facts(resolved(kind, text)) if f.use]
+        return pd.Series({(" ".join(filter(None, (f.quantity, f.dtype, f.basis))), f.unit): f.value for f in facts})
+
+    def resolved(kind: str, text: str) -> str:
+        try:
+            return data.resolve(kind, text)
+        except data.UnknownId:
+            return ""
+
+    a, b = column(args.a), column(args.b)
+    for text, numbers in ((args.a, a), (args.b, b)):
+        if numbers.empty:
+            data.resolve("chip", text)
+    table = pd.concat([a, b], axis=1, keys=[args.a, args.b])
+    table["ratio"] = table[args.b] / table[args.a]
+    print(table.to_string(float_format="{:.4g}".format, na_rep="not published"))
+    return 0
+
+
+# --------------------------------------------------------------------------------------------------- house
+def doctor(args: argparse.Namespace) -> int:
+    """`trn3 doctor`."""
+    import importlib.metadata as metadata
+    import platform
+    import shutil
+
+    from trn3 import data
     from trn3.reporting import engine, parameters
 
-    tqdm.monitor_interval = 0
-    names = args.names or [p.stem for p in parameters.notebooks()]
-    for path in tqdm([parameters.find(name) for name in names], unit="notebook"):
-        first, second = (engine.run(path, {}, kind) for kind in ("kernel", "fork"))
-        for one, two in zip(first.cells, second.cells):
-            if one != two:
-                raise parameters.ParameterError(
-                    f"{path.name}: a second run of {one.id} gave another output; not stored"
-                )
-        part = path.with_suffix(".part")
-        part.write_text(nbformat.writes(first) + "\n", encoding="utf-8")
-        part.replace(path)
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+    age = data.age_days(str(data.data_date()))
+    fork, books = engine.fork_is_safe(), parameters.notebooks()
+    versions = [(True, name, metadata.version(name)) for name in ("numpy", "pandas", "altair", "papermill")]
+    lines = [
+        (True, "python", f"{platform.python_version()} on {platform.platform()}"),
+        *versions,
+        (fork, "fast engine", "forked children" if fork else "no safe fork here: ordinary kernels are used"),
+        (bool(books), "notebooks", f"{len(books)} in {parameters.NOTEBOOKS}"),
+        (not data.stale(str(data.data_date())), "data", f"surveyed {data.data_date()}, {age} days ago"),
+        (bool(browser), "browser", browser or "no Chromium: reports are made, browser tests are skipped"),
+    ]
+    for good, what, text in lines:
+        print(f"{'ok  ' if good else 'note'}  {what:12} {text}")
     return 0
 
 
 def lab_command(home: Path, python: str = sys.executable, extra: Sequence[str] = ()) -> list[str]:
-    """The command that opens JupyterLab on a folder of notebooks, in reading order and without a news prompt."""
-    return [python, "-m", "jupyterlab", f"--notebook-dir={home}", *extra]
+    """The command that opens JupyterLab on the first notebook, in reading order, without the prompt for news."""
+    first = min((path.name for path in (home / "notebooks").glob("*.ipynb")), default="")
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    start = [f"--ServerApp.root_dir={home}", f"--LabApp.default_url=/lab/tree/notebooks/{first}"]
+    return [python, "-m", "jupyterlab", *start, *quiet, *root, *extra]
 
 
 def lab(args: argparse.Namespace) -> int:
     """`trn3 lab`."""
+    import importlib.util
     import subprocess
 
+    if importlib.util.find_spec("jupyterlab") is None:
+        print("trn3: JupyterLab is not installed here; use ./run lab, or: pip install 'trn3[lab]'", file=sys.stderr)
+        return 2
     return subprocess.call(lab_command(ROOT, extra=args.rest))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 done, 1 a report or a bar failed, 2 wrong input."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy loads: forks and two jobs on two cores
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """Run one command: 0 done, 1 a report failed, 2 wrong input, 130 interrupted."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # before NumPy loads: threads would make forks unsafe
     args = parser().parse_args(argv)
     try:
         return int(globals()[args.command](args))
     except KeyboardInterrupt:
-        print("\ntrn3: interrupted", file=sys.stderr)
+        print("trn3: interrupted; a batch goes on where it was with --resume", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except (OSError, ValueError) as error:
         from trn3.data import TrnError
 
         if not isinstance(error, TrnError | OSError):

@@ -110,9 +110,9 @@ class Child:
     def end(self) -> Any:
         """End the child and all that it started; its answer, or what it raised, or LostError."""
         late = time.monotonic() >= self.deadline
-        for kill in (os.killpg, os.kill):
-            with suppress(ProcessLookupError, PermissionError):
-                kill(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+        self.process.kill()  # also where it had not yet made its group
         self.process.join()
         with self.answer:
             self.answer.seek(0)
@@ -167,7 +167,7 @@ def bound(memory_bytes: int | None = None) -> None:
 class Stream(io.StringIO):
     """``sys.stdout`` or ``sys.stderr`` of a cell, with what subprocesses write to the same descriptor."""
 
-    encoding = "UTF-8"  # type: ignore[assignment]
+    encoding = "UTF-8"
 
     def __init__(self, name: str, fd: int, send: Callable[..., None]) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class InProcess(PapermillNotebookClient):
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         self.reset_execution_trackers()
         self.shell, self.session = shell(), Session(key=b"")
-        self.session.send = self.receive
+        self.session.send = self.receive  # type: ignore
         for hook in (self.shell.displayhook, self.shell.display_pub):
             hook.session, hook.topic = self.session, b""
         sys.modules["__main__"] = self.shell.user_module

@@ -21,13 +21,14 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from trn3 import data
+from trn3 import customers, data, workload
 
 NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS", Path(__file__).parents[2] / "notebooks"))
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
+WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}
-FILES = {"model": ".json", "customer": ".toml"}
-TEXT_LENGTH, LIST_LENGTH, SHOWN = 200, 64, 60
+FILES = (".json", ".toml")
+TEXT_LENGTH, LIST_LENGTH, SHOWN, HUGE = 200, 64, 60, 10**18
 COMMENT = re.compile(r"#\s*(?P<meaning>.*?)\s*(?:\[(?P<unit>[^]]*)\])?\s*(?:\{(?P<allowed>[^}]*)\})?\s*$")
 BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -63,21 +64,25 @@ class Parameter:
         return self.type.removeprefix("list[").removesuffix("]")
 
     @property
+    def many(self) -> bool:
+        """Whether it takes several values."""
+        return self.type != self.item
+
+    @property
     def wants(self) -> str:
         """What may be given, in words for an error message."""
-        words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}[self.item]
+        words = WORDS[self.item]
+        if self.allowed:
+            words = f"one of {', '.join(self.allowed.split('|'))}"
         if ".." in self.allowed:
-            words += " from {} to {}".format(*self.allowed.split(".."))
-        elif self.allowed in KINDS:
-            words = f"a {self.allowed} id" + (f" or a {FILES[self.allowed]} file" if self.allowed in FILES else "")
-        elif self.allowed:
-            words = "one of " + ", ".join(self.allowed.split("|"))
-        many = " (several: separated by commas)" if self.type != self.item else ""
-        return f"{words}{f' [{self.unit}]' if self.unit else ''}{many}"
+            words = f"{WORDS[self.item]} from {self.allowed.replace('..', ' to ')}"
+        if self.allowed in KINDS:
+            words = f"a {self.allowed} id" + " or file" * (self.allowed in ("model", "customer"))
+        return f"{words}{f' [{self.unit}]' if self.unit else ''}{' (several: with commas)' if self.many else ''}"
 
     def field(self) -> tuple[Any, Any]:
         """The pydantic field that accepts this parameter."""
-        kind, extra = TYPES[self.item], {"unit": self.unit, "allowed": self.allowed}
+        kind: Any = TYPES[self.item]
         if ".." in self.allowed:
             low, high = map(float, self.allowed.split(".."))
             kind = Annotated[kind, pydantic.Field(ge=low, le=high)]
@@ -85,40 +90,39 @@ class Parameter:
             kind = Literal[tuple(map(kind, self.allowed.split("|")))]
         elif kind is str:
             kind = Annotated[str, pydantic.Field(max_length=TEXT_LENGTH)]
-        if self.type == self.item:
-            return kind, pydantic.Field(self.default, description=self.meaning, json_schema_extra=extra)
-        few = min(len(self.default), 1)
-        many = Annotated[list[kind], pydantic.Field(min_length=few, max_length=LIST_LENGTH)]
-        return many, pydantic.Field(self.default, description=self.meaning, json_schema_extra=extra)
+        if self.many:
+            kind = Annotated[list[kind], pydantic.Field(min_length=min(len(self.default), 1), max_length=LIST_LENGTH)]
+        about: Any = {"unit": self.unit, "allowed": self.allowed}
+        return kind, pydantic.Field(self.default, description=self.meaning, json_schema_extra=about)
 
     def typed(self, value: Any) -> Any:
         """A value from the command line or a TOML file in this parameter's type, unchanged where it does not fit."""
-        if self.type != self.item:
-            parts = value.split(",") if isinstance(value, str) and value else value
-            return [self.one(v.strip() if isinstance(v, str) else v) for v in parts] if isinstance(parts, list) else []
-        return self.one(value)
+        if self.many and isinstance(value, str):
+            value = [part.strip() for part in value.split(",")] if value else []
+        return [self.one(v) for v in value] if self.many and isinstance(value, list) else self.one(value)
 
     def one(self, value: Any) -> Any:
+        """The same for one value of several."""
         try:
             if self.item == "int" and isinstance(value, str | float):
-                exact = int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else float(value)
-                return int(exact) if exact == int(exact) else value
-            if self.item == "float" and not isinstance(value, bool):
+                number = int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else float(value)
+                return int(number) if number == int(number) else value
+            if self.item == "float" and isinstance(value, str | int) and not isinstance(value, bool):
                 return float(value)
         except (ValueError, OverflowError):
             return value
         return BOOLS.get(value.lower(), value) if self.item == "bool" and isinstance(value, str) else value
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: Any, known: Iterable[str]) -> str:
     """The known word most like a misspelt one, as the end of an error message."""
-    match = difflib.get_close_matches(str(word).lower(), [str(k) for k in known], n=1, cutoff=0.5)
+    match = difflib.get_close_matches(str(word).lower()[:SHOWN], list(known), n=1, cutoff=0.5)
     return f"; did you mean {match[0]}?" if match else ""
 
 
 def shown(value: Any) -> str:
     """A value for an error message: printable, one line, short."""
-    text = ascii(value) if not isinstance(value, int) or abs(value) < 1e18 else f"{'-' * (value < 0)}a huge number"
+    text = "a huge number" if isinstance(value, int) and abs(value) > HUGE else ascii(value)
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
@@ -131,26 +135,20 @@ def find(name: str) -> Path:
     """The notebook of a report, named in full or by its number alone."""
     known = {path.stem: path for path in notebooks()}
     for stem, path in known.items():
-        if name.lower().replace("-", "_").removesuffix(".ipynb") in (stem, stem.split("_")[0], stem.partition("_")[2]):
+        if name.lower().replace("-", "_") in (stem, stem[:2], stem[3:]):
             return path
-    raise ParameterError(
-        f"no report named {shown(name)}{nearest(name, known)} (there are: {', '.join(known) or 'none'})"
-    )
+    there = ", ".join(known) or "none"
+    raise ParameterError(f"no report named {shown(name)}{nearest(name, known)} (there are: {there})")
 
 
-def parameters_cell(notebook: Any) -> str:
-    """Source of the cell tagged ``parameters``, of a notebook or the path of one."""
-    if isinstance(notebook, str | Path):
-        notebook = json.loads(Path(notebook).read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        if "parameters" in cell["metadata"].get("tags", []):
-            return "".join(cell["source"])
-    return ""
-
-
-def read(notebook: Any) -> list[Parameter]:
+def read(notebook: Path) -> list[Parameter]:
     """Parameters that a notebook declares, in order."""
-    return list(_declared(parameters_cell(notebook)).values())
+    return list(_declared(_cell(notebook)).values())
+
+
+def _cell(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return next(("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])), "")
 
 
 @functools.lru_cache
@@ -161,16 +159,11 @@ def _declared(source: str) -> dict[str, Parameter]:
     for node in ast.parse(source).body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name) or node.value is None:
             raise ParameterError(f"parameters cell, line {node.lineno}: write `name: type = default  # meaning [unit]`")
-        about = COMMENT.match(comments.get(node.end_lineno or 0, "#"))
-        default = ast.literal_eval(node.value)
-        found[node.target.id] = p = Parameter(
-            node.target.id,
-            ast.unparse(node.annotation),
-            default,
-            *(x or "" for x in about.groups()),  # type: ignore[union-attr]
-        )
+        name, about = node.target.id, re.match(COMMENT, comments.get(node.end_lineno or 0, "#"))
+        words = [text or "" for text in about.groups()] if about else ["", "", ""]
+        found[name] = p = Parameter(name, ast.unparse(node.annotation), ast.literal_eval(node.value), *words)
         if p.item not in TYPES or (p.item in ("int", "float") and not p.allowed) or not p.meaning:
-            raise ParameterError(f"parameters cell: {p.name} needs a known type, a meaning and, if a number, a range")
+            raise ParameterError(f"parameters cell: {name} needs a known type, a meaning and, if a number, a range")
     return found
 
 
@@ -181,17 +174,17 @@ def _model(source: str) -> Any:
     return pydantic.create_model("Parameters", __config__=config, **fields)  # type: ignore[call-overload]
 
 
-def schema(notebook: Any) -> dict[str, Any]:
+def schema(notebook: Path) -> dict[str, Any]:
     """JSON schema of a notebook's parameters, for other programs."""
-    return dict(_model(parameters_cell(notebook)).model_json_schema())
+    return dict(_model(_cell(notebook)).model_json_schema())
 
 
-def validate(notebook: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """All parameters of a notebook with the given values in place of defaults, typed, in range and resolved.
 
     Parameters
     ----------
-    notebook : path or notebook
+    notebook : pathlib.Path
         What declares them.
     given : mapping
         Values by name: text as typed after ``-p``, or typed values from a TOML file.
@@ -206,61 +199,51 @@ def validate(notebook: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     ParameterError
         With one line that names the parameter, its unit and what is allowed.
     """
-    source = parameters_cell(notebook)
+    source = _cell(notebook)
     declared = _declared(source)
     for name in given:
         if name not in declared:
-            known = ", ".join(declared) or "none"
-            raise ParameterError(f"no parameter named {shown(name)}{nearest(name, declared)} (there are: {known})")
+            there = ", ".join(declared) or "none"
+            raise ParameterError(f"no parameter named {shown(name)}{nearest(name, declared)} (there are: {there})")
     values = {name: p.typed(given[name]) if name in given else p.default for name, p in declared.items()}
     try:
-        values = _model(source)(**values).model_dump()
+        _model(source)(**values)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        p, value = declared[str(first["loc"][0])], first["input"]
-        words = p.allowed.split("|") if "|" in p.allowed else []
-        raise ParameterError(f"{p.name}: {shown(value)} is not {p.wants}{nearest(value, words)}") from None
+        fault = error.errors()[0]
+        p, value = declared[str(fault["loc"][0])], fault["input"]
+        near = nearest(value, p.allowed.split("|")) if "|" in p.allowed else ""
+        raise ParameterError(f"{p.name}: {shown(value)} is not {p.wants}{near}") from None
     return {name: _resolved(declared[name], value) for name, value in values.items()}
 
 
 def _resolved(p: Parameter, value: Any) -> Any:
     """Ids in their one spelling; text must be printable, and a list names nothing twice."""
     if isinstance(value, list):
-        found = [_resolved(p, v) for v in value]
-        if len({str(v) for v in found}) < len(found):
+        several = [_resolved(p, v) for v in value]
+        if len(set(several)) < len(several):
             raise ParameterError(f"{p.name}: {shown(value)} names something twice")
-        return found
+        return several
     if not isinstance(value, str) or value == p.default == "":
         return value
     if not value.isprintable():
         raise ParameterError(f"{p.name}: {shown(value)} holds characters that cannot be printed")
     if p.allowed not in KINDS:
         return value
-    if value.endswith(FILES.get(p.allowed, "\0")):
-        if not Path(value).is_file():
-            raise ParameterError(f"{p.name}: there is no file {shown(value)}")
-        return str(Path(value).resolve())
     try:
-        return _customer(value) if p.allowed == "customer" else data.resolve(p.allowed, value)
-    except data.TrnError as error:
+        if p.allowed == "customer":
+            customers.load(value)
+            found = value.lower().replace("-", "_")
+        else:
+            found = workload.model(value).id if p.allowed == "model" else data.resolve(p.allowed, value)
+    except (data.TrnError, OSError, RecursionError) as error:
         raise ParameterError(f"{p.name}: {error}") from None
-
-
-def _customer(text: str) -> str:
-    known = {path.stem for path in (data.DATA / "customers").glob("*.toml")} - {"template"}
-    if (name := text.lower().replace("-", "_")) in known:
-        return name
-    raise data.UnknownId(
-        f"customer {shown(text)} is unknown{nearest(text, known)} (there are: {', '.join(sorted(known))})"
-    )
+    return str(Path(value).resolve()) if value.endswith(FILES) else found
 
 
 def key(values: Mapping[str, Any]) -> str:
     """Hash of parameter values, with the contents of the files that they name."""
-    files = [
-        v for v in values.values() if isinstance(v, str) and v.endswith(tuple(FILES.values())) and os.path.isfile(v)
-    ]
+    files = [Path(v) for v in values.values() if isinstance(v, str) and v.endswith(FILES)]
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
-    for file in sorted(files):
-        digest.update(Path(file).read_bytes())
+    for file in files:
+        digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()
