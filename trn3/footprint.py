@@ -28,7 +28,10 @@ BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "int8": 8.0, "fp8": 8.0, "mxfp
     "mxfp4": 4.0,
 }
 """Bits of a number format."""
-ASSUMED = ("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share", "format_power_position")
+ASSUMED = (
+    *("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share", "format_power_position"),
+    *("rate_at_rated_power", "matmul_hbm_activity"),
+)
 """Assumptions that every footprint rests on."""
 
 
@@ -66,9 +69,7 @@ def inputs(system: hardware.System, region: str) -> dict[str, data.Fact]:
     site, power = data.resolve("region", region), data.maybe(system.chip.id, "power_w")
     if power is None or not np.isfinite(power.value):
         raise NotKnown(f"{system.chip.name}: no chip power is published, so its energy is not known")
-    found = {"rated_w": power, "pue": data.fact(site, "pue")} | {
-        name: data.assumption(name) for name in (*ASSUMED, "matmul_hbm_activity")
-    }
+    found = {"rated_w": power, "pue": data.fact(site, "pue")} | {name: data.assumption(name) for name in ASSUMED}
     local = {name: data.maybe(site, name) for name in ("water_l_per_kwh", "grid_g_per_kwh", "grid_marginal_g_per_kwh")}
     return found | {name: fact for name, fact in local.items() if fact is not None}
 
@@ -93,7 +94,8 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
     Notes
     -----
     A byte of HBM and of a link has an energy of its own; arithmetic gets what is left of the rated power when all three
-    run at full rate in the fastest format, at least 30 % of the dynamic power.
+    run at full rate in the fastest format, at least 30 % of the dynamic power. The full rate of arithmetic is that of
+    large matrix multiplications, a share of the peak.
 
     Examples
     --------
@@ -109,7 +111,7 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
     dynamic = x["rated_w"] * (1 - x["energy_floor_share"])
     hbm, links = x["hbm_energy"] * chip.hbm_sustained_bytes_per_s, x["link_energy"] * link
     split = (np.maximum(dynamic - hbm - links, 0.3 * dynamic), hbm, links)
-    rates = (peaks[fastest], chip.hbm_sustained_bytes_per_s, link)
+    rates = (peaks[fastest] * x["rate_at_rated_power"], chip.hbm_sustained_bytes_per_s, link)
     fast = energy.coefficients(x["rated_w"], x["energy_floor_share"], split, rates)
     bits = BITS[chip.native(dtype)] / BITS[fastest]
     return energy.slow_format(fast, peaks[fastest] / chip.peak(dtype), bits, x["format_power_position"])
@@ -271,3 +273,32 @@ def serving(point: inference.ServingPoint, dtype: str, region: str, utilisation:
     work = {name: float(getattr(point, f"{name}_per_token")) for name in names}
     rate = point.output_tokens_per_s_per_chip * utilisation
     return of_work(point.system, region, "output token", dtype, rate, work)
+
+
+def average_w(system: hardware.System, flops_per_s: float, chip_only: bool = False) -> np.ndarray:
+    """Power of a chip that trains at a known arithmetic rate, before the building.
+
+    Parameters
+    ----------
+    system : System
+        Where it runs.
+    flops_per_s : float
+        Arithmetic of a chip in 16 bits, recomputation included [FLOP/s].
+    chip_only : bool
+        Without its share of hosts and network.
+
+    Returns
+    -------
+    ndarray
+        P10, P50 and P90 [W].
+
+    Examples
+    --------
+    >>> low, mid, high = average_w(hardware.system("hgx_h100"), 4e14)
+    >>> bool(700 < low < mid < high < 10200 / 8)
+    True
+    """
+    work = {"flops": flops_per_s, "hbm_bytes": 0.0, "link_bytes": 0.0, "matmul_share": 1.0}
+    found = of_work(system, "us_east_2", "chip-second", "bf16", np.ones(3), work)
+    without = found.parts_j["cooling"] + (found.parts_j["host"] if chip_only else 0.0)
+    return np.array(uncertainty.percentiles(found.total_j - without))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import data, hardware, layouts, memory, reliability, training, uncertainty, workload
+from trn3 import data, footprint, hardware, layouts, memory, reliability, training, uncertainty, workload
 from trn3.layouts import Layouts
 from trn3.units import DAY_S, HOUR_S, Array, require
 
@@ -364,3 +364,38 @@ def _shares(
     low, high = np.percentile(useful[1:], [10, 90], axis=0)
     middle = {name: np.asarray(value)[0] for name, value in mid.items()}
     return table.drop(columns=factors).assign(**middle, useful_low=low, useful_high=high)
+
+
+def checks() -> pd.DataFrame:
+    """Published numbers on failures and energy beside what the formulas give; rows of ``data/checks.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        check, published, predicted, low, high, unit, ratio, kind, source_id, note.
+
+    Notes
+    -----
+    A fleet that is left out is predicted from the failure rates of the others; the power model was fitted to nothing.
+    """
+    facts = [f for s in data.ids("fleet") for f in data.facts(s) if f.quantity == "failures_per_chip_h" and not f.basis]
+    fleets, rates = [f.subject for f in facts], np.array([f.value for f in facts])
+    x = {name: each.mid for name, each in assumed().items()} | {"restart_s": data.assumption("restart_s").range[::-1]}
+    state, rows = STATE_BYTES * workload.model("llama3_1_405b").n_params, []
+    for row in data.table("checks").to_dict("records"):
+        kind, published = row["quantity"], data.compute(row["published"])
+        given = data.compute(row["predicted_by"]) if row["predicted_by"] else np.nan
+        rate = reliability.from_others(rates, fleets.index(row["subject"]) if row["subject"] in fleets else -1)
+        if kind == "failures":
+            found = rate
+        elif kind == "time_to_failure":
+            found = 1 / (rate[::-1] if np.isnan(given) else np.full(3, given))
+        elif kind.startswith("goodput"):
+            how = "memory" if kind.endswith("memory") else "restart"
+            found = np.asarray(time_shares(how, x | {"failures_per_chip_h": rate[::-1]}, given, 1.0, state)["useful"])
+        else:
+            found = footprint.average_w(hardware.system(row["subject"]), given, chip_only=kind == "chip_energy")
+        low, mid, high = found * data.compute(row["scale"])
+        numbers = {"published": published, "predicted": mid, "low": low, "high": high, "ratio": mid / published}
+        rows.append({"check": row["what"]} | numbers | {k: row[k] for k in ("unit", "kind", "source_id", "note")})
+    return pd.DataFrame(rows)
