@@ -30,23 +30,7 @@ import nbformat
 import pandas as pd
 
 from trn3 import data
-from trn3.reporting import engine, parameters
-
-try:
-    from trn3.reporting import html
-except Exception:
-
-    class html:  # noqa: N801 - until the exporter is there
-        @staticmethod
-        def export(notebook: Any, path: Path, **_: Any) -> None:
-            from nbconvert import HTMLExporter
-
-            path.write_text(HTMLExporter(template_name="basic").from_notebook_node(notebook)[0])
-
-        @staticmethod
-        def error_page(path: Path, **about: Any) -> None:
-            path.write_text(repr(about))
-
+from trn3.reporting import engine, html, parameters
 
 RESULTS = "application/vnd.trn3.results+json"
 MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
@@ -72,6 +56,8 @@ class Case:
         File name without ending.
     key : str
         Hash of all that the report is made of.
+    question : str
+        Title of the notebook.
     """
 
     notebook: Path
@@ -79,11 +65,13 @@ class Case:
     given: dict[str, Any]
     stem: str
     key: str
+    question: str
 
     @property
     def row(self) -> Row:
         """The start of its manifest line."""
-        return {"report": self.stem, "notebook": self.notebook.stem, "parameters": self.values, "key": self.key}
+        about = {"report": self.stem, "notebook": self.notebook.stem, "question": self.question}
+        return about | {"parameters": self.values, "key": self.key}
 
     @property
     def command(self) -> str:
@@ -136,7 +124,8 @@ def case(name: str, given: Mapping[str, Any]) -> Case:
     what, cells = parameters.key(values), json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = json.dumps([(c["cell_type"], c["source"], c["metadata"].get("tags")) for c in cells])
     key = digest(notebook.stem.encode(), code.encode(), what.encode(), fingerprint().encode())
-    return Case(notebook, values, different, f"{notebook.stem}-{what[:8]}" if different else notebook.stem, key)
+    stem = f"{notebook.stem}-{what[:8]}" if different else notebook.stem
+    return Case(notebook, values, different, stem, key, "".join(cells[0]["source"]).strip("# ").partition("\n")[0])
 
 
 def cases(grid: Path) -> list[Case]:
@@ -201,16 +190,16 @@ def build(one: Case, options: Options) -> Made:
         "defaults": parameters.validate(one.notebook, {}),
     }
     about |= {"command": one.command, "data_date": str(data.data_date()), "shared_js": options.shared_js}
-    files |= page(one, html.export, notebook, about)
+    files |= page(one.stem, html.export, notebook, **about)
     row |= {"status": "done", "seconds": round(time.monotonic() - start, 3)}
     return row | {"files": {name: digest(content) for name, content in files.items()}}, files
 
 
-def page(one: Case, make: Any, notebook: Any, about: Row) -> dict[str, bytes]:
+def page(name: str, make: Any, *what: Any, **about: Any) -> dict[str, bytes]:
     """A page as bytes, from a function that writes a file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{one.stem}.html"
-        make(*([notebook] if notebook else []), path, **about)
+        path = Path(folder) / f"{name}.html"
+        make(*what, path, **about)
         return {path.name: path.read_bytes()}
 
 
@@ -238,7 +227,7 @@ def failed(one: Case, error: Exception) -> Made:
     row = one.row | {"status": "failed", "reason": message.partition("\n")[0], "headline": []}
     about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command, "message": message}
     about |= {"cell": getattr(error, "cell_index", None), "source": getattr(error, "source", ""), "traceback": trace}
-    files = page(one, html.error_page, None, about)
+    files = page(one.stem, html.error_page, **about)
     return row | {"files": {n: digest(content) for n, content in files.items()}}, files
 
 
@@ -390,6 +379,7 @@ def run(
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # its thread would make forks unsafe
+    options = replace(options, shared_js=len(todo) > 1)
     with locked(out, keep):
         known = remembered(out) if resume else {}
         rows = {one.stem: known[one.stem] for one in todo if whole(out, one, known.get(one.stem))}
@@ -468,10 +458,12 @@ def whole(out: Path, one: Case, row: Row | None) -> bool:
 
 
 def index(rows: list[Row]) -> dict[str, bytes]:
-    """The index page of several reports and a table of their headline numbers."""
+    """What stands beside several reports: index page, table of their headline numbers, the script that they share."""
     lines = [
         {"report": row["report"], "state": row["status"]} | row["parameters"] | number
         for row in rows
         for number in row["headline"] or [{}]
     ]
-    return {"index.csv": pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()}
+    table = pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()
+    files = page("index", functools.partial(html.index, rows), data_date=str(data.data_date()))
+    return files | {"index.csv": table, "vega.js": html.script().encode()}

@@ -141,13 +141,13 @@ def find(name: str) -> Path:
     raise ParameterError(f"no report named {shown(name)}{nearest(name, known)} (there are: {there})")
 
 
-def read(notebook: Path) -> list[Parameter]:
-    """Parameters that a notebook declares, in order."""
+def read(notebook: Any) -> list[Parameter]:
+    """Parameters that a notebook (its path, or itself) declares, in order."""
     return list(_declared(_cell(notebook)).values())
 
 
-def _cell(notebook: Path) -> str:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+def _cell(notebook: Any) -> str:
+    cells = (json.loads(notebook.read_text(encoding="utf-8")) if isinstance(notebook, Path) else notebook)["cells"]
     return next(("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])), "")
 
 
