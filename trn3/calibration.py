@@ -2,11 +2,11 @@
 
 A constant is fitted as a logarithm, in a tree: the global value, the value of a chip family, the value of a chip. Each
 node is drawn to its parent by a ridge, so that a chip without measurements takes its family's value with a wider
-deviation. Rows are weighted so that every (source, model, chip) group counts once, and a bad row is bounded by the loss.
+deviation. Every (source, model, chip) group counts once, and the loss bounds what a bad row can do.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -18,6 +18,8 @@ from trn3 import data
 
 Values = Mapping[str, np.ndarray]
 Predict = Callable[[Values], np.ndarray]
+_NUDGE = 1e-5
+"""Step of the finite differences, in log."""
 COLUMNS = ["kind", "owner", "name", "value", "log_sd", "n_groups", "borrowed_from", "rows_hash", "command"]
 
 
@@ -107,6 +109,48 @@ class Tree:
         child = np.flatnonzero(self.parent >= 0)
         a[child, self.parent[child]] -= 1.0
         return a / self.sd[:, None], self.mean / self.sd
+
+    def used(self, leaves: Iterable[np.ndarray]) -> np.ndarray:
+        """Nodes that rows see, with their ancestors.
+
+        Parameters
+        ----------
+        leaves : iterable of numpy.ndarray
+            Indices of the nodes that rows see [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Mask over the nodes [-].
+        """
+        mask = np.zeros(len(self.sd), dtype=bool)
+        for leaf in leaves:
+            mask[leaf] = True
+        for i in reversed(np.flatnonzero(self.parent >= 0)):
+            mask[self.parent[i]] |= mask[i]
+        return mask
+
+    def fill(self, used: np.ndarray, theta: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and deviations of all nodes from those of the used ones; the others stand at their parent.
+
+        Parameters
+        ----------
+        used : numpy.ndarray
+            Mask of the fitted nodes [-].
+        theta, variance : numpy.ndarray
+            Their log constants and variances [-].
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Log constant and deviation of every node [-].
+        """
+        value, spread = self.mean.copy(), self.sd**2
+        value[used], spread[used] = theta, variance
+        for i in np.flatnonzero(~used & (self.parent >= 0)):
+            value[i] += value[self.parent[i]]
+            spread[i] += spread[self.parent[i]]
+        return value, np.sqrt(spread)
 
 
 def tree(constants: Sequence[Constant], families: Mapping[str, str]) -> Tree:
@@ -270,42 +314,45 @@ def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, 
     -----
     A row sees one node per constant, so one extra evaluation per constant gives the whole Jacobian.
     """
-    a, b = problem.tree.ridge()
-    index, s = problem.index, problem.scale
-    theta = problem.tree.start() if start is None else start.copy()
-    measured = problem.rows["measured"].to_numpy(float)
+    t, s = problem.tree, problem.scale
+    used = t.used(problem.index.values())
+    place = np.cumsum(used) - 1
+    index = {n: place[i] for n, i in problem.index.items()}
+    a, b = t.ridge()
+    a, b = a[np.ix_(used, used)], b[used]
+    measured, rows = problem.rows["measured"].to_numpy(float), np.arange(len(problem.rows))
 
-    def errors(values: Values) -> np.ndarray:
-        return np.log(problem.predict(values) / measured)
+    def errors(theta: np.ndarray) -> np.ndarray:
+        return np.log(problem.predict({n: np.exp(theta[i]) for n, i in index.items()}) / measured)
 
     def cost(r: np.ndarray, theta: np.ndarray) -> float:
         return float(weights @ (np.sqrt(1 + (r / s) ** 2) - 1) + 0.5 * np.sum((a @ theta - b) ** 2))
 
-    values = {n: np.exp(theta[i]) for n, i in index.items()}
-    r, damping = errors(values), 1e-3
+    theta, damping = (t.start() if start is None else start)[used], 1e-4
+    r = errors(theta)
     for _ in range(n_steps):
         jacobian = np.zeros((len(r), len(theta)))
+        values = {n: np.exp(theta[i]) for n, i in index.items()}
         for n, i in index.items():
-            jacobian[np.arange(len(r)), i] = (errors({**values, n: values[n] * np.exp(1e-5)}) - r) / 1e-5
-        w = weights / s**2 / np.sqrt(1 + (r / s) ** 2)
-        hessian = jacobian.T @ (w[:, None] * jacobian) + a.T @ a
-        gradient = jacobian.T @ (w * r) + a.T @ (a @ theta - b)
+            nudged = problem.predict({**values, n: values[n] * np.exp(_NUDGE)})
+            jacobian[rows, i] = (np.log(nudged / measured) - r) / _NUDGE
+        slope, curve = (weights / s**2 * (1 + (r / s) ** 2) ** power for power in (-0.5, -1.5))
+        hessian = jacobian.T @ (curve[:, None] * jacobian) + a.T @ a
+        gradient = jacobian.T @ (slope * r) + a.T @ (a @ theta - b)
         before = cost(r, theta)
         for _ in range(12):
-            step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient)
-            new = theta + np.clip(step, -0.5, 0.5)
-            new_values = {n: np.exp(new[i]) for n, i in index.items()}
-            new_r = errors(new_values)
-            if cost(new_r, new) <= before:
+            new = theta + np.clip(np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient), -0.5, 0.5)
+            new_r = errors(new)
+            gained = before - cost(new_r, new)
+            if gained >= 0:
                 break
             damping *= 8
         else:
             break
-        done = before - cost(new_r, new) < 1e-10 * (1 + before)
-        theta, values, r, damping = new, new_values, new_r, max(damping / 8, 1e-9)
-        if done:
+        theta, r, damping = new, new_r, max(damping / 8, 1e-9)
+        if gained < 1e-9 * (1 + before):
             break
-    return Fit(theta, np.sqrt(np.diag(np.linalg.inv(hessian))), r)
+    return Fit(*t.fill(used, theta, np.diag(np.linalg.inv(hessian))), r)
 
 
 def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -394,8 +441,8 @@ def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, 
         while up >= 0 and not seen.get(t.owner[up], 0):
             up = int(t.parent[up])
         borrowed = "" if seen.get(owner, 0) or up < 0 else t.owner[up]
-        out.append({"owner": owner, "name": name, "value": f"{np.exp(result.theta[i]):.5g}",
-                    "log_sd": f"{result.log_sd[i]:.3f}", "n_groups": seen.get(owner, 0), "borrowed_from": borrowed})  # fmt: skip
+        value, sd = f"{np.exp(result.theta[i]):.4g}", f"{result.log_sd[i]:.3f}"
+        out.append(dict(zip(COLUMNS[1:7], [owner, name, value, sd, seen.get(owner, 0), borrowed])))
     frame = pd.DataFrame([*out, *extra])
     frame.insert(0, "kind", problem.kind)
     frame["rows_hash"], frame["command"] = rows_hash(rows), f"trn3 calibrate {problem.kind}"

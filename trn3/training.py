@@ -21,10 +21,10 @@ from trn3.workload import ModelShape
 NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis."""
 
-NAMES = (
-    "matmul fp8 fp4 attention hbm rereads imbalance dp_window launch_moe attention_seq attention_old attention_ported attention_unfused eager link network tp_exposed "
-    "dp_exposed fsdp_exposed rank_latency_s layer_launch_s step_s expert alltoall moe_layer_s moe_trend"
-).split()
+NAMES = ["matmul", "fp8", "fp4", "attention", "hbm", "rereads", "attention_seq", "attention_old", "attention_ported"]
+NAMES += ["attention_unfused", "eager", "link", "network", "tp_exposed", "dp_exposed", "dp_window", "fsdp_exposed"]
+NAMES += ["rank_latency_s", "layer_launch_s", "launch_moe", "step_s", "imbalance", "expert", "alltoall", "moe_layer_s"]
+NAMES += ["moe_trend", "permute"]
 """The constants that the evaluator reads."""
 
 
@@ -238,14 +238,14 @@ def _tensor_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) ->
     return full * (1 - lay.tp_overlap * (1 - c["tp_exposed"]))
 
 
-def _expert_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
-    """Dispatch and combine of a routed layer, forward."""
+def _routing_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
+    """Dispatch and combine of a routed layer, forward: sort in memory, exchange, and a fixed cost."""
     c, shape = machine.constants, work.shape
     per_byte = collectives.split_s_per_byte(lay.ep, lay.tp, machine.tiers) / c["link"]
-    age = np.exp(c["moe_trend"] * work.moe_years)
-    fixed = c["moe_layer_s"] / 3
-    sent = 2 * tokens * shape.top_k * shape.d_model * 2 / lay.tp
-    return (sent * per_byte * c["alltoall"] + fixed) * age * (np.asarray(shape.n_experts) > 0)
+    moved = 2 * tokens * shape.top_k * shape.d_model / lay.tp
+    sort = c["permute"] * moved / (machine.hbm_bytes_per_s * c["hbm"])
+    exchange = 2 * moved * per_byte * c["alltoall"]
+    return (sort + exchange + c["moe_layer_s"] / 2) * np.exp(c["moe_trend"] * work.moe_years)
 
 
 def _context_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any, hide: Array) -> Array:
@@ -271,7 +271,7 @@ def _layer(work: Work, machine: Machine, lay: Any, tokens: Array) -> dict[str, A
     out["tensor exchange"] = _tensor_exchange_s(work, machine, tokens, lay) * (4 + 2 * full)
     if np.any(shape.n_experts):
         out["experts"] = _experts(shape, machine, tokens, lay, gain) * routed * passes
-        out["expert exchange"] = _expert_exchange_s(work, machine, tokens, lay) * routed * passes
+        out["expert exchange"] = _routing_s(work, machine, tokens, lay) * routed * (2 + full)
     if np.any(np.asarray(lay.cp) > 1):
         out["context exchange"] = _context_exchange_s(work, machine, tokens, lay, scores) * passes
     device = sum(out.values())

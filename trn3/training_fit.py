@@ -42,7 +42,8 @@ CONSTANTS = [
     Constant("expert", 0.75, 0.2),
     Constant("alltoall", 0.3, 0.5),
     Constant("moe_layer_s", 1e-3, 0.7),
-    Constant("moe_trend", 0.15, 0.5),
+    Constant("moe_trend", 0.3, 0.5),
+    Constant("permute", 6.0, 0.4),
     Constant("remat", 0.6, 0.25),
     Constant("partly", 0.5, 0.2),
     Constant("zero3_2021", 0.15, 0.5),
@@ -53,8 +54,9 @@ _ARCHITECTURE = {
     "n_layers": "layers", "d_model": "hidden", "n_heads": "heads", "n_kv_heads": "kv_heads", "head_dim": "head_dim",
     "vocab": "vocab", "n_experts": "n_experts", "top_k": "topk", "n_shared_experts": "shared_experts",
 }  # fmt: skip
-_NEEDED = ["layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "seq_len", "n_accel", "tp", "pp", "dp", "cp", "ep", "global_batch"]
-_NUMBERS = [*_NEEDED, *["n_experts", "topk", "shared_experts", "moe_ffn", "inter_gbps_per_accel", "iter_time_s"]]
+_NEEDED = ["layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "seq_len", "n_accel", "global_batch"]
+_NEEDED += ["tp", "pp", "dp", "cp", "ep", "iter_time_s"]
+_NUMBERS = [*_NEEDED, "n_experts", "topk", "shared_experts", "moe_ffn", "inter_gbps_per_accel"]
 
 
 def numbers(column: pd.Series, default: float = np.nan) -> np.ndarray:
@@ -130,7 +132,7 @@ def _skip(row: pd.Series) -> str:
         chip.peak(_dtype(row["precision"]))
     except data.TrnError as error:
         return f"chip without specs: {error}".partition(";")[0]
-    missing = [c for c in [*_NEEDED, "iter_time_s"] if not row[c] or float(row[c]) == 0]
+    missing = [c for c in _NEEDED if not row[c] or float(row[c]) == 0]
     return f"no {missing[0]}" if missing else ""
 
 
