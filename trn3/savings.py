@@ -1,273 +1,544 @@
 """What a move would save one customer: from a checked file to a verdict with a probability.
 
-A customer is a TOML file (``data/customers/*.toml``): loads over time, models, latency limits, present systems and
-prices, the effort and risk of porting; ``data/customer_fields.csv`` says what each key means. :func:`load` reads it and
-lists every problem at once; :func:`evaluate` carries it through the order of a decision: gate, achievable speed, cost,
-saving, break-even, probability. The new chip's price is never drawn: the results are break-even prices, and savings
-"if it rents for Y".
+:func:`evaluate` carries a customer file (`trn3.customers`) through the order of a decision: gate (format, memory,
+software), achievable speed, cost, saving, break-even, probability, verdict. The new chip's rent is never drawn: the
+results are break-even rents, and savings "if it rents for Y".
 """
 
 import json
-import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from trn3 import cost, data, hardware, inference, training, uncertainty, workload
+from trn3 import cost, customers, data, footprint, hardware, inference, training, uncertainty, workload
 from trn3.uncertainty import Draws, Input
-from trn3.units import HOUR_S, YEAR_S
+from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
 
 MONTH_H = YEAR_S / HOUR_S / cost.MONTHS_A_YEAR
 """Hours of a mean month."""
-KINDS = ("serve", "train", "stream")
 
 
-class CustomerError(data.TrnError):
-    """A customer file has problems; the text lists all of them, one a line."""
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Quantity(_Record):
-    """A number of a customer file: ``{ mid = 10, low = 4, high = 26, unit = "weeks", why = "..." }``.
+@dataclass(frozen=True)
+class Side:
+    """A workload on one system.
 
     Attributes
     ----------
-    mid, low, high : float
-        The range; low and high are mid where not given, and must be given where it is assumed [unit]
-    unit : str
-        Its unit, always written out
-    status : str
-        published, measured, derived, reported or assumed
-    why, source : str
-        The reason of an assumption, the address of a fact
+    system : System
+        Where it runs
+    speed : Input
+        Work per chip while busy: output tokens, tokens or FLOP [1/s]
+    prompt_share : float
+        Share of a serving chip's time that goes into reading prompts [-]
+    n_chips : int
+        Chips of one copy of the model, or of the run [-]
+    memory_bytes : float
+        Taken on each chip; NaN where not modelled [B]
     """
 
-    mid: float
-    unit: str
-    low: float | None = None
-    high: float | None = None
-    status: Literal["published", "measured", "derived", "reported", "assumed"] = "assumed"
-    why: str = ""
-    source: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_written_out(cls, value: object) -> object:
-        if isinstance(value, int | float):
-            raise ValueError(f'has no unit; write {{ mid = {value}, low = ..., high = ..., unit = "..." }}')
-        return value
+    system: hardware.System
+    speed: Input
+    prompt_share: float = 0.0
+    n_chips: int = 1
+    memory_bytes: float = float("nan")
 
 
-def _bounded(allowed: str, floor: float, cap: float, value: Quantity) -> Quantity:
-    low, high = (value.mid if end is None else end for end in (value.low, value.high))
-    problems = {
-        f"unit = {value.unit!r}: allowed: {allowed.replace(' ', ', ')}": value.unit not in allowed.split(),
-        f"low, mid, high = {low:g}, {value.mid:g}, {high:g} {value.unit}: must rise": not low <= value.mid <= high,
-        f"{low:g} to {high:g} {value.unit}: allowed: {floor:g} to {cap:g}".replace("to inf", "and more"): not floor
-        <= low
-        <= high
-        <= cap,
-        "low and high are missing: an assumed number has both": value.status == "assumed" and value.high is None,
-    }
-    if any(problems.values()):
-        raise ValueError("; ".join(text for text, wrong in problems.items() if wrong))
-    return value.model_copy(update={"low": low, "high": high})
+@lru_cache(maxsize=512)
+def _side(work: Any, shapes: str, system: str, which: str) -> Side:
+    """Speed per chip with its 80 % band; raises where the workload cannot run."""
+    rack = hardware.system(system)
+    dtype, label = rack.chip.native(getattr(work, f"dtype_{which}")), f"speed of {rack.chip.name}"
+    if work.kind == "stream":
+        share, peak = getattr(work, f"mfu_{which}"), rack.chip.peak(dtype)
+        return Side(
+            rack, Input(share.low * peak, share.mid * peak, share.high * peak, "limits", "FLOP/s", label, "assumed")
+        )
+    shape = customers.shape(json.loads(shapes), work.model)
+    if work.kind == "train":
+        n_chips = getattr(work, f"n_chips_{which}")
+        job = workload.TrainingJob(shape, work.tokens.mid, work.seq_len, work.global_batch, dtype)
+        run = training.estimate(job, hardware.Cluster(rack, n_chips))
+        low, mid, high = run.tokens_per_s / n_chips
+        return Side(rack, Input(low, mid, high, "band", "tokens/s", label, "derived"), 0.0, n_chips)
+    lengths = round(work.input_tokens.mid), round(work.output_tokens.mid)
+    kv_dtype = "bf16" if dtype == "bf16" else "fp8"
+    point = inference.best(workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype), rack)
+    z, device, k = inference.sizes(shape), inference.device(rack, dtype), inference.constants(rack.chip)
+    widths = inference.dtype_bytes(dtype), inference.dtype_bytes(kv_dtype)
+    step = inference.padded(device, inference.Work(point.batch / point.dp, *lengths, *widths))
+    prompt_s = inference.prefill_s(z, device, inference.Layouts(point.tp, point.dp), k, step)
+    share = min(float(k["mixing"] * (step.batch - 1.0) / lengths[1] * prompt_s / point.tpot_s[1]), 1.0)
+    low, mid, high = point.output_tokens_per_s_per_chip
+    speed = Input(low, mid, high, "band", "tokens/s", label, "derived")
+    return Side(rack, speed, share, point.n_chips, point.memory_bytes)
 
 
-def _field(row: dict[str, str]) -> tuple[Any, Any]:
-    """Type and default of a key, from its row in the table."""
-    kind, allowed = row["kind"], row["allowed"]
-    floor, cap = float(row["floor"] or "-inf"), float(row["cap"] or "inf")
-    types = {
-        "text": str,
-        "day": date,
-        "whole": Annotated[int, Field(ge=max(floor, 1), le=min(cap, 10**9))],
-        "number": Annotated[float, Field(gt=floor)],
-        "choice": Literal[tuple(allowed.split())],
-        "id": Annotated[str, AfterValidator(partial(data.resolve, allowed))],
-        "quantity": Annotated[Quantity, AfterValidator(partial(_bounded, allowed, floor, cap))],
-    }
-    return (types[kind], ...) if row["required"] == "yes" else (types[kind] | None, None)
+def _amount(work: Any, side: Side, v: Draws) -> Any:
+    """Work of one unit of load: tokens of a run, FLOP of a stream-hour, or output tokens that a request is worth."""
+    if work.kind == "train":
+        return v["tokens"]
+    if work.kind == "stream":
+        return 2.0 * HOUR_S * v["params"] * v["tokens_per_frame"] * v["passes"] * v["frames_per_s"]
+    prompt = v["input_tokens"] * (1.0 - v["cached_share"]) / work.input_tokens.mid * work.output_tokens.mid
+    return (1.0 - side.prompt_share) * v["output_tokens"] + side.prompt_share * prompt
 
 
-@lru_cache(1)
-def _customer_type() -> Any:
-    """The records of a customer file, built from the table of its keys."""
-    keys: dict[str, dict[str, Any]] = {}
-    for row in data.table("customer_fields").to_dict("records"):
-        keys.setdefault(row["record"], {})[row["field"]] = _field(row)
-    works = [
-        create_model(k, __base__=_Record, kind=(Literal[k], ...), **keys["workload"], **keys[k])  # type: ignore[call-overload]
-        for k in KINDS
-    ]
-    parts = {k: create_model(k, __base__=_Record, **keys[k]) for k in ("baseline", "claim")}  # type: ignore[call-overload]
-    one_of = Annotated[works[0] | works[1] | works[2], Field(discriminator="kind")]  # type: ignore[valid-type]
-    lists = {"baselines": parts["baseline"], "workloads": one_of}
-    nested = {n: (tuple[t, ...], Field(min_length=1)) for n, t in lists.items()}  # type: ignore[valid-type]
-    nested |= {"claim": (parts["claim"] | None, None), "models": (dict[str, dict[str, int | str]], {})}
-    return create_model("customer", __base__=_Record, **keys["customer"], **nested)  # type: ignore[call-overload]
+@dataclass(frozen=True)
+class Result:
+    """One workload against one baseline.
+
+    Attributes
+    ----------
+    customer, work, baseline : record
+        What was asked
+    now, new, own : Side
+        The baseline's system, the new one, and the one that the load runs on today
+    inputs : dict of str to Input
+        Every uncertain number of the case, but the rent of the new chip
+    samples : dict of str to array
+        Draws of them
+    keys : dict of str to str
+        From the names in :meth:`move` to those of the inputs
+    rent : Input
+        Rent of the new chip: published, offered, or assumed [USD/h]
+    """
+
+    customer: Any
+    work: Any
+    baseline: Any
+    now: Side
+    new: Side
+    own: Side
+    inputs: dict[str, Input]
+    samples: Draws
+    keys: dict[str, str]
+    rent: Input
+
+    def move(self, v: Draws) -> cost.Move:
+        """The move for any values of the inputs, scalars or arrays."""
+        work, stream = self.work, self.work.kind == "stream"
+        loads = v["load"] * (MONTH_H if stream else 1.0)
+        if work.load.unit == "chips":
+            loads = loads * MONTH_H * HOUR_S * v["speed_own"] * v["busy"] / _amount(work, self.own, v)
+        busy = {"now": v["busy"], "new": np.minimum(v["busy"] * v["busy_ratio"], 1.0)}
+        hours = {
+            which: loads * _amount(work, side, v) / (v[f"speed_{which}"] * busy[which] * HOUR_S)
+            for which, side in (("now", self.now), ("new", self.new))
+        }
+        if work.kind != "train":
+            hours = {which: np.maximum(h, v[f"floor_{which}"] * MONTH_H) for which, h in hours.items()}
+        extra, dual = v["compile_chip_h"] + v["check_chip_h"], np.minimum(v["dual_months"], v["delay_months"])
+        labour = v["engineer_weeks"] * v["usd_per_engineer_week"]
+        rates = v["growth"], v["discount_rate"], self.customer.horizon_months
+        return cost.Move(hours["now"], hours["new"], v["now_price"], labour, extra, v["delay_months"], dual, *rates)
+
+    @cached_property
+    def mid(self) -> cost.Move:
+        """The move with every input at its mid value."""
+        return self.move({k: np.array(self.inputs[j].mid) for k, j in self.keys.items()})
+
+    @cached_property
+    def drawn(self) -> cost.Move:
+        """The move for every draw."""
+        return self.move({k: self.samples[j] for k, j in self.keys.items()})
+
+    @cached_property
+    def balance(self) -> tuple[Any, Any]:
+        """Money spared and new chip-hours to pay, per draw."""
+        return cost.balance(self.drawn)
 
 
-def customers() -> list[str]:
-    """The customer files of the data folder.
+@dataclass(frozen=True)
+class Case:
+    """A customer against one baseline: the workloads that can run on the new system, and why the others cannot.
+
+    Attributes
+    ----------
+    customer, baseline : record
+        What was asked
+    results : tuple of Result
+        Workloads that pass the gate
+    stopped : dict of str to str
+        Those that do not, and why
+    inputs : dict of str to Input
+        Every uncertain number of all workloads
+    samples : dict of str to array
+        Draws of them
+    rent : Input
+        Rent of the new chip: published, offered, or assumed [USD/h]
+    """
+
+    customer: Any
+    baseline: Any
+    results: tuple[Result, ...]
+    stopped: dict[str, str]
+    inputs: dict[str, Input]
+    samples: Draws
+    rent: Input
+
+    @cached_property
+    def balance(self) -> tuple[Any, Any]:
+        """Money spared and new chip-hours to pay, over all workloads, per draw."""
+        spared, hours = zip(*(r.balance for r in self.results))
+        return sum(spared), sum(hours)
+
+    @cached_property
+    def break_even(self) -> np.ndarray:
+        """Break-even rent of the new chip, per draw [USD/h]."""
+        return np.asarray(self.balance[0] / self.balance[1])
+
+    @cached_property
+    def stay_usd(self) -> np.ndarray:
+        """Cost of staying over the horizon, per draw [USD]."""
+        moves = [r.drawn for r in self.results]
+        return np.asarray(sum(m.now_chip_h * m.now_usd_per_chip_h * cost.monthly_weights(m)[0].sum(-1) for m in moves))
+
+    def saving(self, price_usd_per_chip_h: float) -> np.ndarray:
+        """Saving over the horizon if the new chip rents for this, per draw [USD]."""
+        return np.asarray(self.balance[0] - price_usd_per_chip_h * self.balance[1])
+
+    def probability(self, price_usd_per_chip_h: float) -> float:
+        """Probability that moving saves if the new chip rents for this [-]."""
+        return float(np.mean(self.break_even > price_usd_per_chip_h))
+
+    def total(self, v: Draws) -> np.ndarray:
+        """Saving for any values of the inputs, among them ``rent`` [USD]."""
+        return np.asarray(
+            sum(cost.saving_usd(r.move({k: v[j] for k, j in r.keys.items()}), v["rent"]) for r in self.results)
+        )
+
+    def tornado(self, price_usd_per_chip_h: float) -> pd.DataFrame:
+        """What moves the saving at this rent, widest first; see `trn3.uncertainty.tornado` [USD]."""
+        at = np.broadcast_to(price_usd_per_chip_h, ())
+        return uncertainty.tornado(
+            lambda v: self.total(v | {"rent": at}), self.inputs, self.samples, self.saving(float(at))
+        )
+
+    def thresholds(self, price_usd_per_chip_h: float, n: int = 3) -> pd.DataFrame:
+        """The inputs that matter most, each with the value at which the saving changes sign, the others at mid."""
+        top, at = self.tornado(price_usd_per_chip_h), np.broadcast_to(price_usd_per_chip_h, ())
+        saves = partial(uncertainty.threshold, lambda v: self.total(v | {"rent": at}), self.inputs)
+        top["flips_at"] = [saves(name) if i < 3 * n else np.nan for i, name in enumerate(top["input"])]
+        top["saves"] = np.where(top["at_high"] > top["at_low"], "above", "below")
+        can_be = top["flips_at"].notna() & ~((top["unit"] == "share") & (top["flips_at"] > 1.0))
+        return top[can_be].head(n).reset_index(drop=True)
+
+
+def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
+    """Can it run at all: number format, memory, software family, obtainability, each with the day it was read.
+
+    Parameters
+    ----------
+    work : record
+        A workload
+    side : Side or None
+        Where it would run; None if it cannot
+    problem : str
+        Why it cannot
 
     Returns
     -------
-    list of str
-        Their ids, sorted; ``template`` is one to copy
+    DataFrame
+        gate, finding, status (works, port, no)
+    """
+    known = data.table("support").query("family == @work.family and use == @work.kind").to_dict("records")
+    soft = (
+        known[0]
+        if known
+        else {"status": "no", "note": f"{work.family} is not known for {work.kind}", "sdk": "", "read": ""}
+    )
+    chip = hardware.system(work.new).chip
+    offers = data.table("prices").query(
+        "subject == @chip.id and quantity == 'price_usd_per_chip_h' and status != 'assumed'"
+    )
+    sold = offers.query("value > 0 and use == 'yes'")
+    room = (
+        ""
+        if side is None or not np.isfinite(side.memory_bytes)
+        else f"{side.memory_bytes / chip.hbm_bytes:.0%} of memory on {side.n_chips} chips"
+    )
+    rows = [
+        ("Format and memory", problem or f"{chip.native(work.dtype_new)} {room}".strip(), "no" if problem else "works"),
+        ("Software", f"{soft['note']} (Neuron {soft['sdk']}, read {soft['read']})", soft["status"]),
+        ("Offer", ", ".join(sorted(set(sold["term"]))) or "no public offer", "works" if len(sold) else "no offer"),
+    ]
+    return pd.DataFrame(rows, columns=["gate", "finding", "status"])
+
+
+def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) -> Case:
+    """Carry a customer through the decision against one of their baselines.
+
+    Parameters
+    ----------
+    customer : record
+        From `trn3.customers.load`
+    baseline : str
+        Key of a baseline; the first without it
+    n : int
+        Draws [-]
+    seed : int
+        Seed of the draws [-]
+
+    Returns
+    -------
+    Case
+        Draws of the saving as a function of the new chip's rent
+
+    Raises
+    ------
+    TrnError
+        No such baseline, or no workload can run on the new system
 
     Examples
     --------
-    >>> "karakuri" in customers()
+    >>> case = evaluate(customers.load("decart"), n=256)
+    >>> bool(case.probability(1e-3) >= case.probability(3.0) >= case.probability(1e3))
     True
     """
-    return sorted(p.stem for p in (data.DATA / "customers").glob("*.toml"))
+    keys = [b.key for b in customer.baselines]
+    if baseline and baseline not in keys:
+        raise data.UnknownId(f"baseline = {baseline!r}: allowed: {', '.join(keys)}")
+    base = customer.baselines[keys.index(baseline) if baseline else 0]
+    names = data.table("customer_fields").drop_duplicates("field").set_index("field")["label"]
+    joint: dict[str, Input] = {}
+    found: list[tuple[Any, ...]] = []
+    stopped: dict[str, str] = {}
+    for i, work in enumerate(customer.workloads):
+        systems = {"now": base.now or work.now, "new": base.new or work.new, "own": work.now}
+        rents = {s: customers.price(base.model_dump(exclude_none=True), s, systems[s]) for s in ("now", "new")}
+        try:
+            sides = {
+                s: _side(work, json.dumps(customer.models), y, "new" if s == "new" else "now")
+                for s, y in systems.items()
+            }
+        except data.TrnError as error:
+            stopped[work.name] = str(error)
+            continue
+        given = {f"speed_{s}": side.speed for s, side in sides.items() if s != "own" or work.load.unit == "chips"}
+        given |= {
+            k: customers.as_input(q, names[k]) for k, q in work if isinstance(q, customers.Quantity) and "mfu" not in k
+        }
+        shared = {
+            k: customers.as_input(getattr(customer, k), names[k]) for k in ("discount_rate", "usd_per_engineer_week")
+        }
+        shared[f"rent {systems['now']}"] = rents["now"]
+        where = (
+            {k: f"{i}.{k}" for k in given} | {"now_price": f"rent {systems['now']}"} | {k: k for k in list(shared)[:2]}
+        )
+        suffix = f" ({work.name})" if len(customer.workloads) > 1 else ""
+        joint |= {f"{i}.{k}": replace(x, label=x.label + suffix) for k, x in given.items()} | shared
+        found.append((work, sides, where, rents["new"]))
+    if not found:
+        raise data.TrnError(f"{customer.name}: no workload can run: " + "; ".join(stopped.values()))
+    drawn = uncertainty.draws(joint, n, seed)
+    results = tuple(
+        Result(customer, work, base, **sides, inputs=joint, samples=drawn, keys=where, rent=rent)
+        for work, sides, where, rent in found
+    )
+    return Case(customer, base, results, stopped, joint, drawn, found[0][3])
 
 
-def load(name: str) -> Any:
-    """Read and check a customer file.
+def verdict(case: Case, price_usd_per_chip_h: float, results: tuple[Result, ...] = ()) -> tuple[str, float]:
+    """One word and the probability of saving behind it.
 
     Parameters
     ----------
-    name : str
-        An id of :func:`customers`, or the path of a TOML file
+    case : Case
+        From :func:`evaluate`
+    price_usd_per_chip_h : float
+        What the new chip rents for [USD/h]
+    results : tuple of Result
+        Some of its workloads; all of them without it
 
     Returns
     -------
-    record
-        Keys of ``data/customer_fields.csv`` as attributes; numbers are `Quantity`, ids are those of the data
+    tuple of str and float
+        move, pilot, wait or stay, and the probability [-]
+
+    Notes
+    -----
+    Limits of the probability are assumptions (``verdict_move``, ``verdict_pilot``, ``verdict_wait``). A chip without a
+    public offer is never more than a pilot for whoever has no contract.
+    """
+    some = replace(case, results=results or case.results)
+    chance = some.probability(price_usd_per_chip_h)
+    move, pilot, wait = (data.assumption(f"verdict_{w}").value for w in ("move", "pilot", "wait"))
+    blocked = case.customer.access == "public" and case.rent.status == "assumed"
+    if chance >= pilot:
+        return ("move" if chance >= move and not blocked else "pilot"), chance
+    return ("wait" if chance >= wait else "stay"), chance
+
+
+def triggers(result: Result) -> set[str]:
+    """What a workload has that a caveat of ``data/caveats.csv`` is about.
+
+    Parameters
+    ----------
+    result : Result
+        A workload against a baseline
+
+    Returns
+    -------
+    set of str
+        Values of the column ``trigger``
+    """
+    work, chip = result.work, result.new.system.chip
+    found = {work.kind, result.customer.access, result.baseline.term or "", chip.native(work.dtype_new)}
+    found |= set(gate(work, result.new)["status"])
+    if work.kind == "serve":
+        tokens = (work.input_tokens.high or 0.0) + (work.output_tokens.high or 0.0)
+        shape = customers.shape(result.customer.models, work.model)
+        found |= {"long"} * (tokens > 2**17) | {"moe"} * (shape.n_experts > 0)
+    return found
+
+
+def watts(system: hardware.System, region: str) -> np.ndarray:
+    """Power per chip at the meter of the building under load.
+
+    Parameters
+    ----------
+    system : System
+        Where it runs
+    region : str
+        Region, for the cooling
+
+    Returns
+    -------
+    array
+        Low, mid and high [W]
+    """
+    draw, pue = data.assumption("nameplate_draw_share").range, data.fact(region, "pue").value
+    return system.chip.power_w * footprint.nameplate_factor(system) * draw * pue
+
+
+def owned(system: hardware.System, utilisation: float = 1.0, n: int = 4096) -> dict[str, np.ndarray]:
+    """Cost of a chip-hour to its owner, by part, from components: purchase, building, power, capital.
+
+    Parameters
+    ----------
+    system : System
+        The system
+    utilisation : float
+        Share of the hours that are sold; published costs count every hour [-]
+    n : int
+        Draws [-]
+
+    Returns
+    -------
+    dict of str to array
+        Draws of server, facility, energy and operations [USD/h]
 
     Raises
     ------
-    CustomerError
-        Lists every problem of the file at once: file, key, value, unit, what is allowed
     UnknownId
-        No such customer
+        When no purchase price of the chip, its server, its rack or its data centre is known
 
     Examples
     --------
-    >>> load("Karakuri").workloads[0].model
-    'llama2_70b'
+    >>> sum(np.median(v) for v in owned(hardware.system("hgx_h100")).values()) > 1.0
+    np.True_
     """
-    known = {c: data.DATA / "customers" / f"{c}.toml" for c in customers()}
-    path = known.get(name.lower().replace("-", "_").replace(" ", ""), Path(name))
-    if path.suffix != ".toml":
-        raise data.UnknownId(f"customer = {name!r}: allowed: {', '.join(known)}, or the path of a .toml file")
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CustomerError(f"{path.name}: cannot be read as TOML: {error}") from None
-    problems, customer = [], None
-    try:
-        customer = _customer_type().model_validate(raw)
-    except ValidationError as error:
-        problems = [_explain(dict(e)) for e in error.errors() if not (e["type"] == "too_short" and e["input"])]
-    problems += dict.fromkeys(_unresolved(raw))
-    if problems:
-        raise CustomerError(
-            "\n".join([f"{path.name}: {len(problems)} problems", *(f"{path.name}: {p}" for p in problems)])
+    names = "server_life facility_life capital_rate operations_share nameplate_draw_share electricity_usd_per_kwh "
+    names += "dealer_margin cluster_network_share"
+    given = {k: data.assumption(k) for k in names.split()} | {"building": _bought("facility", "capex_usd_per_w")}
+    retail, given["server"] = _purchase(system)
+    inputs = {k: Input(f.low, f.value, f.high) for k, f in given.items()}
+    inputs["power"] = Input(*(system.chip.power_w * footprint.nameplate_factor(system)))
+    v = uncertainty.draws(inputs, n)
+    asset = cost.Asset(
+        v["server"] * (1.0 - retail * v["dealer_margin"]) * (1.0 + v["cluster_network_share"]),
+        v["server_life"] / YEAR_S, v["power"], v["nameplate_draw_share"], data.fact("us_east_2", "pue").value,
+        v["electricity_usd_per_kwh"], v["building"], v["facility_life"] / YEAR_S, v["capital_rate"],
+        v["operations_share"],
+    )  # fmt: skip
+    return cost.ownership(asset, utilisation)
+
+
+def _bought(subject: str, quantity: str = "capex_usd", basis: str = "", share: float = 1.0) -> data.Fact | None:
+    """A purchase price of the table, times a share."""
+    rows = data.table("prices").query(
+        "subject == @subject and quantity == @quantity and basis == @basis and use == 'yes'"
+    )
+    fact = data.to_fact(rows.iloc[0].to_dict()) if len(rows) else None
+    return fact and replace(fact, value=fact.value * share, low=fact.low * share, high=fact.high * share)
+
+
+def _purchase(system: hardware.System) -> tuple[bool, data.Fact]:
+    """Whether the price is a dealer's, and the price per chip: from a rack, a server, a module or a whole site."""
+    chip, rack, module = system.chip, _bought("gb200_nvl72", share=1 / 72), _bought("gb200")
+    site = _bought("gb200_nvl72", "share_mech_elec")
+    facility_w = (
+        float(system.chip.power_w[1]) * footprint.nameplate_factor(system) * data.fact("us_east_2", "pue").value
+    )
+    found = {
+        "rack": _bought(system.id, share=1 / system.n_chips),
+        "dealer": _bought(chip.id, basis="server"),
+        "module": rack and module and _bought(chip.id, share=rack.value / module.value),
+        "site": site and _bought(chip.id, "capex_usd_per_w", share=facility_w * (1.0 - site.value)),
+    }
+    for kind, fact in found.items():
+        if fact:
+            return kind == "dealer", fact
+    raise data.UnknownId(f"{system.id}: no purchase price is known; see capex in data/prices.csv")
+
+
+def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
+    """Cost that a published serving point should have: low, mid, high of the speed's band."""
+    shape = workload.model(row.model)
+    dtype, band = row.dtype, inference.band(rack.chip, "throughput")[::-1]
+    if row.what == "point":
+        found = inference.frontier(
+            workload.ServingLoad(shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype), rack
         )
-    return customer
+        fast = found.points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")[
+            "output_tokens_per_s_per_chip"
+        ].max()
+        rent = float(np.median(sum(owned(rack).values())))
+        return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
+    z, device, k = inference.sizes(shape), inference.device(rack, dtype), inference.constants(rack.chip)
+    batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
+    step = inference.Work(
+        batch, row.input_tokens, row.output_tokens, inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
+    )
+    time_s = inference.decode_s(z, device, inference.Layouts(1.0, row.ranks), k, step)
+    if row.what == "decode":
+        return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
+    writes = np.max((batch / time_s)[time_s * row.tokens_per_s_per_user <= 1.0])
+    prompt = inference.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
+    reads = 8.0 * row.input_tokens / inference.prefill_s(z, device, inference.Layouts(1.0, 32.0), k, prompt)
+    busy = row.output_per_day / writes + row.input_per_day * (1.0 - row.cached_share) / reads
+    fleet = np.array([1.0, 1.0, data.assumption("serving_fleet_utilisation").value])  # it follows the load
+    return busy / HOUR_S * row.price / band / fleet
 
 
-def _explain(error: dict[str, Any]) -> str:
-    """One line for an error of pydantic: key, value, what is allowed."""
-    parts = [p for p in error["loc"] if p not in KINDS]
-    key, text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip("."), error["msg"]
-    table = data.table("customer_fields").set_index("field")["allowed"]
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(parts[-1]), [*table.index, *Quantity.model_fields], 1)
-        return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else "allowed: the keys of template.toml")
-    if error["type"] == "missing":
-        units = table.get(str(parts[-2]), "") if parts[-1] == "unit" else ""
-        return f"{key}: is missing" + (
-            f"; allowed: {units if isinstance(units, str) else ', '.join(units)}" if parts[-1] == "unit" else ""
-        )
-    value = "" if isinstance(error["input"], dict | list) else f" = {error['input']!r}"
-    return f"{key}{value}: {text.removeprefix('Value error, ').replace('Input should be', 'allowed:')}"
-
-
-def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
-    """Problems that need several keys: models, software families, and the prices of every baseline."""
-    works, bases = ([b for b in raw.get(k) or [] if isinstance(b, dict)] for k in ("workloads", "baselines"))
-    families = sorted(set(data.table("support")["family"]))
-    for i, work in enumerate(works):
-        if work.get("family") not in families:
-            yield f"workloads[{i}].family = {work.get('family')!r}: allowed: {', '.join(families)}"
-        if work.get("kind") != "stream":
-            yield from _tried(f"workloads[{i}].model", partial(_shape, raw.get("models") or {}, str(work.get("model"))))
-        for j, base in enumerate(bases):
-            for side in ("now", "new"):
-                yield from _tried(
-                    f"baselines[{j}].{side}", partial(price, base, side, str(base.get(side) or work.get(side)))
-                )
-
-
-def _tried(key: str, call: Any) -> Iterator[str]:
-    try:
-        call()
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
-        yield f"{key}: {str(error).splitlines()[0]}"
-
-
-def _shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
-    if name not in shapes:
-        return workload.model(name)
-    return workload.ModelShape(id=name, **{("source_id" if k == "source" else k): v for k, v in shapes[name].items()})
-
-
-def price(base: dict[str, Any], side: str, system: str) -> Input:
-    """Rent of a side's chip: the file's own, or the table's; without a term the assumed rent of an unpriced chip.
-
-    Parameters
-    ----------
-    base : dict
-        A baseline
-    side : str
-        ``now`` or ``new``
-    system : str
-        System of that side
+def checks() -> pd.DataFrame:
+    """Published money beside what this project computes.
 
     Returns
     -------
-    Input
-        Rent [USD/h]
-
-    Raises
-    ------
-    UnknownId
-        No such price in the table
+    DataFrame
+        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
+        reproduces its input, and only the first two count
     """
-    own, chip = base.get(f"{side}_price"), hardware.system(system).chip
-    if own:
-        return _input(_bounded("USD/h", 0.0, np.inf, Quantity(**own)), f"rent of {chip.name}")
-    term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
-    region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
-    listed = data.table("prices").query("subject == @chip.id and quantity == 'price_usd_per_chip_h' and value > 0")
-    rows = listed[
-        (listed["term"] == term) & (listed["price_date"].str.startswith(day) if day else listed["use"] == "yes")
-    ]
-    places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
-    rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
-    if rows.empty:
-        known = " ".join(f"{t} ({', '.join(sorted(set(of['region'])))})" for t, of in listed.groupby("term"))
-        raise data.UnknownId(
-            f"{chip.id} has no price for {term} {day} {region}; allowed: {known or 'none, give now_price'}"
+    rows = data.table("money_checks")
+    text = {"check", "what", "unit", "model", "system", "dtype", "kind", "source_id", "note"}
+    for name in set(rows.columns) - text:
+        rows[name] = pd.to_numeric(rows[name])
+    out = []
+    for row in rows.itertuples():
+        rack = hardware.system(row.system)
+        if row.what in ("tco", "gigawatt"):
+            hour = sum(owned(rack).values())
+            site_w = rack.chip.power_w[1] * footprint.nameplate_factor(rack) * data.fact("us_east_2", "pue").value
+            many = GIGA / site_w * YEAR_S / HOUR_S / GIGA if row.what == "gigawatt" else 1.0
+            low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
+        else:
+            low, mid, high = np.ravel(_point_usd(row, rack))
+        out.append(
+            (row.check, row.unit, row.published, mid, low, high, mid / row.published, row.kind, row.source_id, row.note)
         )
-    fact = data.to_fact(rows.iloc[0].to_dict())
-    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", f"rent of {chip.name}", fact.status)
-
-
-def _input(value: Quantity, label: str) -> Input:
-    return Input(value.low or 0.0, value.mid, value.high or value.mid, "limits", value.unit, label, value.status)
+    names = ["check", "unit", "published", "predicted", "low", "high", "ratio", "kind", "source_id", "note"]
+    return pd.DataFrame(out, columns=names)

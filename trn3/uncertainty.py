@@ -212,7 +212,7 @@ def threshold(evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach:
     evaluate : callable
         From a dict of arrays to an array of results
     inputs : Mapping of str to Input
-        The uncertain inputs; the asked one must be positive
+        The uncertain inputs
     name : str
         Which input
     reach : float
@@ -234,9 +234,10 @@ def threshold(evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach:
     def result(x: np.ndarray) -> np.ndarray:
         return np.asarray(evaluate({n: np.full_like(x, v) for n, v in others.items()} | {name: x}), dtype=float)
 
-    grid = np.geomspace(each.low / reach, each.high * reach, 257)
+    spacing = np.geomspace if each.low > 0 else np.linspace
+    grid = spacing(each.low / reach, each.high * reach, 257)
     change = np.flatnonzero(np.diff(np.sign(result(grid))))
     if not len(change):
         return float("nan")
-    near = change[np.argmin(np.abs(np.log(grid[change] / each.mid)))]
+    near = change[np.argmin(np.abs(grid[change] - each.mid))]
     return float(optimize.brentq(lambda x: float(result(np.array([x]))[0]), grid[near], grid[near + 1]))

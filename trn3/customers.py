@@ -1,0 +1,267 @@
+"""Customer files: loads over time, models, latency limits, present systems and prices, effort and risk of porting.
+
+A customer is a TOML file (``data/customers/*.toml``) whose keys, units and bounds are the table
+``data/customer_fields.csv``. :func:`load` checks it and lists every problem at once.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from datetime import date
+from difflib import get_close_matches
+from functools import lru_cache, partial, reduce
+from operator import or_
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from trn3 import data, hardware, workload
+from trn3.uncertainty import Input
+
+KINDS = ("serve", "train", "stream")
+
+
+class CustomerError(data.TrnError):
+    """A customer file has problems; the text lists all of them, one a line."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Quantity(_Record):
+    """A number of a customer file: ``{ mid = 10, low = 4, high = 26, unit = "weeks", why = "..." }``.
+
+    Attributes
+    ----------
+    mid, low, high : float
+        The range; low and high are mid where not given, and must be given where it is assumed [unit]
+    unit : str
+        Its unit, always written out
+    status : str
+        published, measured, derived, reported or assumed
+    why, source : str
+        The reason of an assumption, the address of a fact
+    """
+
+    mid: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    status: Literal["published", "measured", "derived", "reported", "assumed"] = "assumed"
+    why: str = ""
+    source: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_written_out(cls, value: object) -> object:
+        if isinstance(value, int | float):
+            raise ValueError(f'has no unit; write {{ mid = {value}, low = ..., high = ..., unit = "..." }}')
+        return value
+
+
+def _bounded(allowed: str, floor: float, cap: float, value: Quantity) -> Quantity:
+    low, high = (value.mid if end is None else end for end in (value.low, value.high))
+    problems = {
+        f"unit = {value.unit!r}: allowed: {allowed.replace(' ', ', ')}": value.unit not in allowed.split(),
+        f"low, mid, high = {low:g}, {value.mid:g}, {high:g} {value.unit}: must rise": not low <= value.mid <= high,
+        f"{low:g} to {high:g} {value.unit}: allowed: {floor:g} to {cap:g}".replace("to inf", "and more"): not floor
+        <= low
+        <= high
+        <= cap,
+        "low and high are missing: an assumed number has both": value.status == "assumed" and value.high is None,
+    }
+    if any(problems.values()):
+        raise ValueError("; ".join(text for text, wrong in problems.items() if wrong))
+    return value.model_copy(update={"low": low, "high": high})
+
+
+def _field(row: dict[str, str]) -> tuple[Any, Any]:
+    """Type and default of a key, from its row in the table."""
+    kind, allowed = row["kind"], row["allowed"]
+    floor, cap = float(row["floor"] or "-inf"), float(row["cap"] or "inf")
+    types: dict[str, Any] = {
+        "text": str,
+        "day": date,
+        "whole": Annotated[int, Field(ge=max(floor, 1), le=min(cap, 10**9))],
+        "number": Annotated[float, Field(gt=floor)],
+        "choice": Literal[tuple(allowed.split())],
+        "id": Annotated[str, AfterValidator(partial(data.resolve, allowed))],
+        "quantity": Annotated[Quantity, AfterValidator(partial(_bounded, allowed, floor, cap))],
+    }
+    return (types[kind], ...) if row["required"] == "yes" else (types[kind] | None, None)
+
+
+@lru_cache(1)
+def _customer_type() -> Any:
+    """The records of a customer file, built from the table of its keys."""
+    keys: dict[str, dict[str, Any]] = {}
+    for row in data.table("customer_fields").to_dict("records"):
+        keys.setdefault(row["record"], {})[row["field"]] = _field(row)
+    make, parts = partial(create_model, __base__=_Record), {}  # type: Any, dict[str, Any]
+    for name in ("baseline", "claim"):
+        parts[name] = make(name, **keys[name])
+    for name in KINDS:
+        parts[name] = make(name, kind=(Literal[name], ...), **keys["workload"], **keys[name])
+    any_kind = reduce(or_, (parts[k] for k in KINDS))
+    work = Annotated[any_kind, Field(discriminator="kind")]  # type: ignore[valid-type]
+    nested: dict[str, Any] = {"claim": (parts["claim"] | None, None), "models": (dict[str, dict[str, int | str]], {})}
+    for name, kind in (("baselines", parts["baseline"]), ("workloads", work)):
+        nested[name] = (tuple[kind, ...], Field(min_length=1))  # type: ignore[valid-type]
+    return make("customer", **keys["customer"], **nested)
+
+
+def customers() -> list[str]:
+    """The customer files of the data folder.
+
+    Returns
+    -------
+    list of str
+        Their ids, sorted; ``template`` is one to copy
+
+    Examples
+    --------
+    >>> "karakuri" in customers()
+    True
+    """
+    return sorted(p.stem for p in (data.DATA / "customers").glob("*.toml"))
+
+
+def load(name: str) -> Any:
+    """Read and check a customer file.
+
+    Parameters
+    ----------
+    name : str
+        An id of :func:`customers`, or the path of a TOML file
+
+    Returns
+    -------
+    record
+        Keys of ``data/customer_fields.csv`` as attributes; numbers are `Quantity`, ids are those of the data
+
+    Raises
+    ------
+    CustomerError
+        Lists every problem of the file at once: file, key, value, unit, what is allowed
+    UnknownId
+        No such customer
+
+    Examples
+    --------
+    >>> load("Karakuri").workloads[0].model
+    'llama2_70b'
+    """
+    known = {c: data.DATA / "customers" / f"{c}.toml" for c in customers()}
+    path = known.get(name.lower().replace("-", "_").replace(" ", ""), Path(name))
+    if path.suffix != ".toml":
+        raise data.UnknownId(f"customer = {name!r}: allowed: {', '.join(known)}, or the path of a .toml file")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CustomerError(f"{path.name}: cannot be read as TOML: {error}") from None
+    problems, customer = [], None
+    try:
+        customer = _customer_type().model_validate(raw)
+    except ValidationError as error:
+        problems = [_explain(dict(e)) for e in error.errors() if not (e["type"] == "too_short" and e["input"])]
+    problems += dict.fromkeys(_unresolved(raw))
+    if problems:
+        raise CustomerError(
+            "\n".join([f"{path.name}: {len(problems)} problems", *(f"{path.name}: {p}" for p in problems)])
+        )
+    return customer
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """One line for an error of pydantic: key, value, what is allowed."""
+    parts = [p for p in error["loc"] if p not in KINDS]
+    key, text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip("."), error["msg"]
+    table = data.table("customer_fields").set_index("field")["allowed"]
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(parts[-1]), [*table.index, *Quantity.model_fields], 1)
+        return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else "allowed: the keys of template.toml")
+    if error["type"] == "missing":
+        units = table.get(str(parts[-2]), "") if parts[-1] == "unit" else ""
+        return f"{key}: is missing" + (
+            f"; allowed: {units if isinstance(units, str) else ', '.join(units)}" if parts[-1] == "unit" else ""
+        )
+    value = "" if isinstance(error["input"], dict | list) else f" = {error['input']!r}"
+    return f"{key}{value}: {text.removeprefix('Value error, ').replace('Input should be', 'allowed:')}"
+
+
+def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
+    """Problems that need several keys: models, software families, and the prices of every baseline."""
+    works, bases = ([b for b in raw.get(k) or [] if isinstance(b, dict)] for k in ("workloads", "baselines"))
+    families = sorted(set(data.table("support")["family"]))
+    for i, work in enumerate(works):
+        if work.get("family") not in families:
+            yield f"workloads[{i}].family = {work.get('family')!r}: allowed: {', '.join(families)}"
+        if work.get("kind") != "stream":
+            yield from _tried(f"workloads[{i}].model", partial(shape, raw.get("models") or {}, str(work.get("model"))))
+        for j, base in enumerate(bases):
+            for side in ("now", "new"):
+                yield from _tried(
+                    f"baselines[{j}].{side}", partial(price, base, side, str(base.get(side) or work.get(side)))
+                )
+
+
+def _tried(key: str, call: Any) -> Iterator[str]:
+    try:
+        call()
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        yield f"{key}: {str(error).splitlines()[0]}"
+
+
+def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
+    if name not in shapes:
+        return workload.model(name)
+    return workload.ModelShape(id=name, **{("source_id" if k == "source" else k): v for k, v in shapes[name].items()})
+
+
+def price(base: dict[str, Any], side: str, system: str) -> Input:
+    """Rent of a side's chip: the file's own, or the table's; without a term the assumed rent of an unpriced chip.
+
+    Parameters
+    ----------
+    base : dict
+        A baseline
+    side : str
+        ``now`` or ``new``
+    system : str
+        System of that side
+
+    Returns
+    -------
+    Input
+        Rent [USD/h]
+
+    Raises
+    ------
+    UnknownId
+        No such price in the table
+    """
+    own, chip = base.get(f"{side}_price"), hardware.system(system).chip
+    if own:
+        return as_input(_bounded("USD/h", 0.0, np.inf, Quantity(**own)), f"rent of {chip.name}")
+    term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
+    region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
+    listed = data.table("prices").query("subject == @chip.id and quantity == 'price_usd_per_chip_h' and value > 0")
+    rows = listed[
+        (listed["term"] == term) & (listed["price_date"].str.startswith(day) if day else listed["use"] == "yes")
+    ]
+    places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
+    rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
+    if rows.empty:
+        known = " ".join(f"{t} ({', '.join(sorted(set(of['region'])))})" for t, of in listed.groupby("term"))
+        raise data.UnknownId(
+            f"{chip.id} has no price for {term} {day} {region}; allowed: {known or 'none, give now_price'}"
+        )
+    fact = data.to_fact(rows.iloc[0].to_dict())
+    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", f"rent of {chip.name}", fact.status)
+
+
+def as_input(value: Quantity, label: str) -> Input:
+    return Input(value.low or 0.0, value.mid, value.high or value.mid, "limits", value.unit, label, value.status)
