@@ -121,11 +121,14 @@ class Layouts:
         Attention groups that share the experts (data-parallel attention, expert parallelism over all) [-].
     pp : Array
         Pipeline stages [-].
+    whole : Array
+        Whether each expert lies whole on one chip (expert parallelism), so that loads are uneven; else sliced [-].
     """
 
     tp: Any
     dp: Any = 1.0
     pp: Any = 1.0
+    whole: Any = True
 
     @property
     def n_chips(self) -> Any:
@@ -471,11 +474,11 @@ def matmul_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, 
     dense_bytes = z.n_dense_params * np.where(moe, np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
     spread = at.tp * at.dp
     read = experts_read(z, w, k, tokens * at.dp / passes / at.pp) * z.n_expert_params * w.weight_bytes
-    uneven = np.where(np.greater(spread, 1), k["expert_imbalance"], 1.0)
+    uneven = np.where(np.greater(spread, 1) & at.whole, k["expert_imbalance"], 1.0)
     n_bytes = (dense_bytes + 2.0 * head * z.n_head_params) / at.tp + read * uneven / spread
     t_read = passes * n_bytes / (d.hbm_bytes_per_s * k["hbm_share"])
     narrow = np.where(d.compute_bytes < 1, k["fp4_share"], np.where(d.compute_bytes < 2, k["fp8_share"], 1.0))
-    routed = z.top_k * z.n_expert_params / (1.0 if decode else k["expert_matmul_share"])
+    routed = z.top_k * z.n_expert_params / k["expert_matmul_share"]
     n_flops = 2.0 * tokens * (z.n_dense_params + head * z.n_head_params + routed) / (at.tp * at.pp)
     t_compute = n_flops / (d.peak_flops_per_s * k["matmul_share"] * narrow)
     return np.cbrt(t_read * t_read * t_read + t_compute * t_compute * t_compute)
@@ -579,6 +582,32 @@ def prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     t_scores = scores / (at.tp * at.pp * d.bf16_flops_per_s * k["attention_share"])
     per_pass = links_s(z, d, at, k, tokens / passes) + kernels_s(z, k)
     return matmul_s(z, d, at, k, w, tokens, False) + t_scores + passes * per_pass
+
+
+def mixed_prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
+    """Prefill time that a request costs the others: short prompts share a pass, up to the chunk; compiled ones do not.
+
+    Parameters
+    ----------
+    z : Sizes
+        Model [-].
+    d : Device
+        Chip [-].
+    at : Layouts
+        Layout [-].
+    k : mapping
+        Constants [-].
+    w : Work
+        Batch and lengths [-].
+
+    Returns
+    -------
+    Array
+        Time per prompt [s].
+    """
+    prompts = np.clip(w.chunk_tokens / w.input_tokens, 1.0, np.maximum(w.batch, 1.0))
+    prompts = np.where(d.compiled, 1.0, prompts)
+    return prefill_s(z, d, at, k, replace(w, prompts=prompts)) / prompts
 
 
 def padded(d: Device, w: Work) -> Work:
@@ -693,7 +722,7 @@ def evaluate(
 ) -> Steps:
     """Times and rates of every point; arguments broadcast, so one point and a million are the same call.
 
-    TPOT = T(B) / speedup + phi (B - 1) T_prefill / output; TTFT = T_prefill (1 + g (B - 1)^h) + t_0 + n T(B).
+    TPOT = T(B) / speedup + phi (B - 1) T_shared / output; TTFT = T_prefill (1 + g (B - 1)^h) + t_0 + n T(B).
 
     Parameters
     ----------
@@ -722,10 +751,11 @@ def evaluate(
     step = decode_s(z, d, at, k, replace(w, batch=compiled)) / speedup
     pre = prefill_s(z, d, at, k, w)
     waiting = np.maximum(w.batch - 1.0, 0.0)
-    mixed = 0.0 if disaggregated else k["mixing"] * waiting / w.output_tokens * pre
+    share = mixed_prefill_s(z, d, at, k, w) / w.output_tokens
+    mixed = 0.0 if disaggregated else k["mixing"] * waiting * share
     tpot = step + mixed
     ttft = pre * (1 + k["queue"] * waiting ** k["queue_power"]) + k["first_token_s"] + k["first_token_steps"] * step
-    chips_busy = 1.0 + (pre * w.batch / (w.output_tokens * step) if disaggregated else 0.0)
+    chips_busy = 1.0 + (share * w.batch / step if disaggregated else 0.0)
     held = weight_bytes_per_chip(z, at, w)
     cache = cache_bytes_per_chip(z, d, at, w)
     return Steps(
