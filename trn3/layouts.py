@@ -129,7 +129,7 @@ def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n
     """
     for name in FIELDS:
         value, allowed = getattr(layout, name), _CODES.get(name, range(1, 1 << 31))
-        if np.ndim(value) or value not in allowed:
+        if not isinstance(value, int | np.integer) or int(value) not in allowed:
             top = f"to {allowed[-1]}" if name in _CODES else "or more"
             raise LayoutError(f"{name} = {value}: must be a whole number, {allowed[0]} {top}")
     if n_chips not in (None, layout.n_chips):

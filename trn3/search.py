@@ -274,11 +274,11 @@ def search(
     clock, settings = (time.perf_counter(), time.process_time()), Settings(**options)
     shape = workload.model(model) if isinstance(model, str) else model
     system = hardware.system(system) if isinstance(system, str) else system
-    counts = sorted({n_chips} if isinstance(n_chips, int | np.integer) else set(n_chips))
+    counts = sorted(set(n_chips)) if isinstance(n_chips, Iterable) else [n_chips]
     seq_len = settings.seq_len if settings.seq_len is not None else min(shape.context or 4096, 4096)
     job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
-    workload.positive("n_chips", counts or 0, "chips")
-    workload.positive("top", top, "layouts")
+    workload.positive("n_chips", counts[0] if len(counts) == 1 else counts, "chips", whole=True)
+    workload.positive("top", top, "layouts", whole=True)
     run = _Search(job, system, _splits(job, system, counts, settings), top, settings.switches)
     run.run(settings)
     if run.complete and not run.counts[2]:
@@ -333,8 +333,8 @@ def _misfit(job: TrainingJob, system: hardware.System, rows: Layouts) -> str:
     smaller = sorted(workload.models().values(), key=lambda m: -m.n_params)
     largest = next((m.id for m in smaller if np.any(fitting(m) <= most)), "none")
     text = f"{job.model.id} does not fit on {most:,} x {system.chip.name}: its leanest layout {least.reason(hbm_bytes)}"
-    text += f"; fits on {enough.min():,} chips" if len(enough) else "; with this batch it fits on no number of chips"
-    return f"{text}; largest known model that fits on {most:,}: {largest}"
+    text += f"; fewest chips that hold it: {enough.min() if len(enough) else 'none with this batch'}"
+    return f"{text}; largest model of data/models.csv on {most:,}: {largest}"
 
 
 def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:

@@ -320,8 +320,9 @@ class TrainingJob:
 
     def __post_init__(self) -> None:
         """Refuse numbers that are not positive."""
-        for field, unit in (("tokens", "tokens"), ("seq_len", "tokens"), ("global_batch", "sequences")):
-            positive(field, getattr(self, field), unit)
+        positive("tokens", self.tokens, "tokens")
+        positive("seq_len", self.seq_len, "tokens", whole=True)
+        positive("global_batch", self.global_batch, "sequences", whole=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -357,7 +358,7 @@ class ServingLoad:
             positive(field, getattr(self, field), unit)
 
 
-def positive(field: str, value: Any, unit: str) -> None:
+def positive(field: str, value: Any, unit: str, whole: bool = False) -> None:
     """Refuse a value that is not a positive number.
 
     Parameters
@@ -365,9 +366,11 @@ def positive(field: str, value: Any, unit: str) -> None:
     field : str
         Its name, for the message.
     value : float or ndarray
-        The value.
+        The value [any].
     unit : str
         Its unit, for the message.
+    whole : bool
+        Whether it must be a whole number, of at most 10^12.
 
     Raises
     ------
@@ -381,11 +384,12 @@ def positive(field: str, value: Any, unit: str) -> None:
     trn3.units.TrnError: global_batch = 0 sequences: must be a number above 0
     """
     try:
-        fine = bool(np.all(np.asarray(value, dtype=float) > 0))
+        number = np.asarray(value, dtype=float)
+        fine = number.size > 0 and np.all(number > 0) and not (whole and np.any((number % 1 != 0) | (number > 1e12)))
     except (TypeError, ValueError):
         fine = False
     if not fine:
-        raise data.TrnError(f"{field} = {value} {unit}: must be a number above 0")
+        raise data.TrnError(f"{field} = {value} {unit}: must be a {'whole ' * whole}number above 0")
 
 
 def stack(shapes: Sequence[ModelShape]) -> ModelShape:
@@ -484,14 +488,9 @@ def model(text: str) -> ModelShape:
 def _read(path: str) -> dict[str, Any]:
     """A config file, with errors that name it."""
     try:
-        config = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise data.TrnError(f"model config {path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise data.TrnError(f"model config {path}: not JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise data.TrnError(f"model config {path}: a JSON object is expected, found {type(config).__name__}")
-    return config
+        return dict(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise data.TrnError(f"model config {path}: cannot be read as a JSON object ({error})") from None
 
 
 def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> tuple[ModelShape, list[str]]:
