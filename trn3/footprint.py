@@ -4,13 +4,13 @@ The formulas of `energy` over draws of their uncertain inputs: chip power, floor
 itself. Everything is counted per token; a run or a month of serving is a number of tokens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from trn3 import data, energy, hardware, inference, uncertainty
+from trn3 import data, energy, hardware, inference, uncertainty, workload
 from trn3.units import KWH_J, Array
 
 N_DRAWS = 1024
@@ -198,11 +198,16 @@ class Footprint:
         return np.asarray(energy.embodied_kg(self.chip_s * n_tokens, chip + host, life, use))
 
     def frame(self) -> pd.DataFrame:
-        """One row per cause and one for the total: joules per token, P10, P50 and P90."""
-        rows = {label: self.parts_j[part] for part, label in PARTS.items()} | {"Total": self.total_j}
-        columns = ["j_per_token_low", "j_per_token", "j_per_token_high"]
-        found = pd.DataFrame([uncertainty.percentiles(np.asarray(v)) for v in rows.values()], columns=columns)
-        return found.assign(system=self.system.name, part=list(rows))[["system", "part", *columns]]
+        """One row per cause and one for the total: joules per token, P10, P50 and P90; causes add up to the total."""
+        total, rows = (
+            self.total_j,
+            {label: self.parts_j[part] for part, label in PARTS.items()} | {"Total": self.total_j},
+        )
+        table = []
+        for part, joules in rows.items():
+            low, _, high = uncertainty.percentiles(np.asarray(joules))
+            table.append((self.system.name, part, low, float(np.mean(joules / total) * np.median(total)), high))
+        return pd.DataFrame(table, columns=["system", "part", "j_per_token_low", "j_per_token", "j_per_token_high"])
 
 
 def of_work(
@@ -302,3 +307,97 @@ def average_w(system: hardware.System, flops_per_s: float, chip_only: bool = Fal
     found = of_work(system, "us_east_2", "chip-second", "bf16", np.ones(3), work)
     without = found.parts_j["cooling"] + (found.parts_j["host"] if chip_only else 0.0)
     return np.array(uncertainty.percentiles(found.total_j - without))
+
+
+def compare(
+    load: workload.ServingLoad, systems: Iterable[str], region: str, utilisation: float
+) -> tuple[dict[str, Footprint], dict[str, str]]:
+    """Footprint of one load on several systems, each at its best point within the limits.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths, limits, formats.
+    systems : iterable of str
+        Ids of systems or chips.
+    region : str
+        Id of a region.
+    utilisation : float
+        Share of time in which the fleets work [-].
+
+    Returns
+    -------
+    tuple of dict
+        Footprint by the name of the system, and why the others have none.
+
+    Raises
+    ------
+    NoLayoutMeets
+        If no system serves the load.
+    """
+    found, missing = {}, {}
+    for system in map(hardware.system, systems):
+        try:
+            found[system.name] = serving(inference.best(load, system), load.weights_dtype, region, utilisation)
+        except data.TrnError as reason:
+            missing[system.name] = str(reason)
+    if not found:
+        raise inference.NoLayoutMeets("; ".join(missing.values()))
+    return found, missing
+
+
+def by_region(found: Footprint) -> pd.DataFrame:
+    """The same tokens in every region that has a grid figure: emissions and water per million tokens.
+
+    Parameters
+    ----------
+    found : Footprint
+        In any region.
+
+    Returns
+    -------
+    pandas.DataFrame
+        region, pue, grid_g_per_kwh, kg_per_mtok with low and high (location-based), marginal_kg_per_mtok, l_per_mtok;
+        least emissions first.
+    """
+    it_kwh = (found.total_j - found.parts_j["cooling"]) * 1e6 / KWH_J
+    rows = []
+    for site in data.ids("region"):
+        facts = {
+            k: data.maybe(site, k) for k in ("pue", "grid_g_per_kwh", "grid_marginal_g_per_kwh", "water_l_per_kwh")
+        }
+        pue, grid, marginal, water = (f.value if f else np.nan for f in facts.values())
+        low, mid, high = uncertainty.percentiles(it_kwh * pue * grid / 1000.0)
+        rows.append((site, pue, grid, mid, low, high, mid * marginal / grid, float(np.median(it_kwh)) * water))
+    names = ["region", "pue", "grid_g_per_kwh", "kg_per_mtok", "low", "high", "marginal_kg_per_mtok", "l_per_mtok"]
+    table = pd.DataFrame(rows, columns=names).dropna(subset="kg_per_mtok")
+    return table.sort_values("kg_per_mtok", ignore_index=True)
+
+
+def claims() -> pd.DataFrame:
+    """What each claim on work per watt would mean for the power of Trainium3.
+
+    Each reading of a claim gives an efficiency ratio at the assumed powers; the power at which it equals the claim is
+    the assumed one times that ratio over the claimed one (`energy.implied_w`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer, power_w with low and
+        high as assumed, and whether the assumed powers of both generations allow the claim.
+    """
+    told = data.table("claims").set_index("id")
+    rows = []
+    for row in data.table("claim_readings").to_dict("records"):
+        claim = told.loc[row["claim_id"]]
+        if claim["metric"] in ("peak rate per watt", "tokens per megawatt"):
+            power = data.fact("trainium3" if row["level"] == "chip" else "trn3_gen2", "power_w")
+            low, mid, high = data.compute_range(row["compute"])
+            claimed = float(claim["claimed"]) + 1.0 if claim["unit"] == "%" else float(claim["claimed"])
+            implied = float(energy.implied_w(power.value, mid, claimed))
+            numbers = {"claimed": claimed, "ratio": mid, "low": low, "high": high, "implied_w": implied}
+            rows.append({"claim": claim["wording"], "reading": row["label"], "level": row["level"], **numbers} | {
+                "power_w": power.value, "power_low_w": power.low, "power_high_w": power.high,
+                "possible": bool(low <= claimed <= high),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
