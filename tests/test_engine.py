@@ -1,0 +1,175 @@
+"""The forked engine gives what a kernel gives, keeps reports apart, and leaves nothing running."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import nbformat
+import pytest
+import small
+
+from trn3.reporting import engine, parameters
+
+# Everything that can reach a cell: prints, raw descriptors, subprocesses, displays, updates, warnings, tracebacks.
+CELLS = [
+    'print("a"); import sys, os, subprocess; print("b", file=sys.stderr); print("c")',
+    'print("1"); subprocess.run(["echo", "2"]); print("3"); os.system("echo 4; echo five >&2"); os.write(1, b"6\\n")',
+    "!echo from the shell",
+    "%%bash\necho from bash; echo err >&2",
+    'import warnings; warnings.warn("careful"); import logging; logging.warning("log")',
+    "import pandas as pd\npd.DataFrame({'x': [1, 2]})",
+    "from IPython.display import HTML, Markdown, clear_output, display, update_display\n"
+    'display(HTML("<b>1</b>"), display_id="k")',
+    'update_display(HTML("<b>2</b>"), display_id="k"); display(Markdown("*m*")); print("z")',
+    'print("gone"); clear_output(); print("stays")',
+    'print("gone"); clear_output(wait=True); print("stays")',
+    "import asyncio\nawait asyncio.sleep(0.01)\n5",
+    "_, __, In[1][:5], list(Out), get_ipython().__class__.__name__, __name__",
+    'import threading\nt = threading.Thread(target=lambda: print("thread")); t.start(); t.join()',
+    "%who str\nprint?",
+    "x = 3;",
+    "from trn3 import units\nunits.GIB",
+    "try:\n    import no_such_module\nexcept ImportError:\n    get_ipython().showtraceback()",
+    "display({'application/json': {'a': [1]}}, raw=True, metadata={'m': 1})",
+    "sys.stdout.isatty(), sys.stdout.encoding, bool(sys.flags.interactive), os.getcwd() == sys.path[0] or True",
+    'class Odd:\n    def __repr__(self): return "é\\u2028\\x00"\nOdd()',
+    "def f():\n    return 1 / 0\nf()",
+]
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import papermill.execute
+from trn3.reporting import engine
+papermill.execute.raise_for_execution_errors = lambda nb, path: None  # the outputs of a failing cell are compared too
+assert engine.fork_is_safe()
+runs = [engine.run(Path(sys.argv[1]), {}, kind).cells for kind in ("fork", "fork", "kernel")]
+Path(sys.argv[2]).write_text(json.dumps(runs))
+"""
+
+
+def python(code: str, *arguments: object, **env: str) -> str:
+    """Run code in a process of its own, where a fork is safe."""
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | env
+    env.pop("PYTEST_CURRENT_TEST", None)  # ipykernel reads it, and then does not capture what subprocesses write
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    path = small.write(tmp_path_factory.mktemp("engine"), "01_cells", *(("", cell) for cell in CELLS))
+    python(SCRIPT, path, path.with_suffix(".json"))
+    text = path.with_suffix(".json").read_text()
+    return json.loads(re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", re.sub(r"ipykernel_\d+", "KERNEL", text)))
+
+
+@pytest.mark.parametrize("number", range(len(CELLS)), ids=lambda n: re.sub(r"\W+", " ", CELLS[n])[:30].strip())
+def test_a_cell_gives_what_it_gives_in_a_kernel(runs, number):
+    forked, again, kernel = (cells[number] for cells in runs)
+    assert forked["outputs"] == kernel["outputs"]
+    assert forked == again and forked["execution_count"] == kernel["execution_count"] == number + 1
+
+
+def test_the_comparison_would_see_a_difference(runs):
+    texts = [json.dumps(cell["outputs"]) for cell in runs[0]]
+    assert "1\\n2\\n3\\n4\\n6\\n" in texts[1] and "five" in texts[1]
+    assert "<b>2</b>" in texts[6] and "<b>1</b>" not in texts[6]
+    assert "gone" not in texts[8] + texts[9] and "ZeroDivisionError" in texts[20] and "careful" in texts[4]
+
+
+@pytest.mark.skipif(not parameters.notebooks(), reason="no notebooks yet")
+def test_every_notebook_gives_its_stored_outputs():
+    """What is stored came from a kernel (and nbval checks that it still does): so the engines agree on all of them."""
+    code = """
+    import sys
+    from pathlib import Path
+    import nbformat
+    from trn3.reporting import batch, engine, parameters
+    cases = [batch.case(path.stem, {}) for path in parameters.notebooks()]
+    batch.warm(cases)
+    for one in cases:
+        made, stored = engine.run(one.notebook, {}), nbformat.read(one.notebook, 4)
+        for a, b in zip(made.cells, stored.cells, strict=True):
+            if a.get("outputs") != b.get("outputs"):
+                print(one.stem, b.id)
+    """
+    assert python(code) == ""
+
+
+def test_children_share_no_random_state():
+    code = """
+    import random
+    import numpy as np
+    from trn3.reporting import engine
+    random.seed(0); np.random.seed(0)
+    draw = lambda: (random.random(), float(np.random.rand()))
+    drawn = [engine.Child(draw, 20, 4 << 30).wait() for _ in range(3)]
+    assert len({x for pair in drawn for x in pair}) == 6, drawn
+    """
+    python(code)
+
+
+def test_a_child_is_lost_with_its_reason_and_leaves_nothing_running(tmp_path):
+    code = """
+    import os, signal, subprocess, sys, time
+    from trn3.reporting import engine
+    def lost(work, seconds=20.0):
+        try:
+            engine.Child(work, seconds, 1 << 30).wait()
+        except engine.LostError as error:
+            return str(error)
+    assert lost(lambda: os._exit(7)) == "its process ended with exit status 7"
+    assert lost(lambda: os.kill(os.getpid(), signal.SIGSEGV)) == "its process ended with signal 11"
+    start = time.monotonic()
+    assert lost(lambda: os.kill(os.getpid(), signal.SIGSTOP), 0.5) == "took longer than 0.5 s"
+    assert time.monotonic() - start < 5
+    def leaves():
+        subprocess.Popen(["sleep", str(97 + 1 / 8)])
+        return 5
+    assert engine.Child(leaves, 20, 1 << 30).wait() == 5
+    time.sleep(0.2)
+    assert str(97 + 1 / 8) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    try:
+        engine.Child(lambda: bytearray(3 << 30), 20, 1 << 30).wait()
+    except RuntimeError as error:
+        assert "MemoryError" in str(error)
+    else:
+        raise SystemExit("no limit")
+    """
+    python(code)
+
+
+def test_papermill_finds_the_engine_and_a_thread_sends_it_to_a_kernel(tmp_path):
+    path = small.write(
+        tmp_path, "01_x", ("parameters", "n: int = 1  # n [-] {1..9}"), ("", "import os; print(n, os.getppid())")
+    )
+    code = """
+    import logging, os, sys, threading
+    import papermill
+    logging.disable(logging.CRITICAL)
+    options = dict(engine_name="trn3-fork", kernel_name="python3", language="python", progress_bar=False)
+    run = lambda: papermill.execute_notebook(sys.argv[1], None, {"n": 4}, **options).cells[-1].outputs[0].text
+    assert run() == f"4 {os.getpid()}\\n", run()  # a child of this process, not of a kernel manager
+    stop = threading.Event()
+    threading.Thread(target=stop.wait).start()
+    from trn3.reporting import engine
+    assert not engine.fork_is_safe()
+    assert run().startswith("4 ")
+    stop.set()
+    """
+    python(code, path)
+
+
+def test_steady_notebooks_hold_nothing_that_changes(tmp_path):
+    cell = nbformat.v4.new_code_cell("1", metadata={"papermill": {"start_time": "x"}, "execution": {}, "tags": ["a"]})
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in ("a", "b")]
+    nb = engine.steady(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "x"}}))
+    assert nb.metadata.language_info == {"name": "python"} and "papermill" not in nb.metadata
+    assert nb.cells[0].metadata == {"tags": ["a"]} and nb.cells[0].id == "cell-00"
+    assert [o.text for o in nb.cells[0].outputs] == ["ab"]
