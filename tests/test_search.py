@@ -1,0 +1,212 @@
+"""Layout search against trying every layout one by one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from trn3 import data, hardware, layouts, memory, search, training, workload
+from trn3.layouts import FIELDS, Layouts
+from trn3.units import GIB
+from trn3.workload import TrainingJob, model
+
+SMALL = [("llama2_7b", "hgx_a100", 16, 32), ("mixtral_8x7b", "hgx_h100", 32, 8), ("llama3_1_8b", "trainium3", 12, 24)]
+
+
+def every_layout(name, system, n_chips, batch, seq_len):
+    """All layouts of a space as flat arrays, with their time, memory and whether they can run: nothing shared."""
+    shape, machine = model(name), hardware.system(system)
+    rows = layouts.splits(shape, seq_len, batch, max(32, machine.n_chips))
+    keep = rows.n_chips == n_chips
+    rows = Layouts(*(getattr(rows, f)[keep] for f in FIELDS[:6]))
+    columns = [np.broadcast_arrays(*(getattr(b, f) for f in FIELDS)) for _, b in layouts.blocks(rows, shape)]
+    flat = Layouts(*(np.concatenate([c[i].ravel() for c in columns]) for i in range(len(FIELDS))))
+    machine = training.machine(hardware.Cluster(machine, n_chips))
+    times = training.evaluate(training.Work(shape, seq_len, batch), machine, flat).step_time_s
+    held = memory.training_bytes(shape, seq_len, batch, flat).total
+    rounds = batch // flat.dp // flat.micro_batch % flat.pp == 0
+    return flat, times, held, (held <= hardware.system(system).chip.hbm_bytes) & ((flat.interleave == 1) | rounds)
+
+
+@pytest.mark.parametrize(("name", "system", "n_chips", "batch"), SMALL)
+def test_it_finds_what_trying_all_finds(name, system, n_chips, batch):
+    flat, times, held, fits = every_layout(name, system, n_chips, batch, 4096)
+    found = search.search(name, system, n_chips, batch, top=20)
+    assert (found.distinct, found.feasible) == (len(times), fits.sum())
+    assert found.infeasible == (~fits).sum()
+    assert found.enumerated >= found.distinct
+    # The fastest switches of every other choice, then the twenty fastest.
+    rest = np.stack([getattr(flat, f) for f in FIELDS if "overlap" not in f], axis=1)[fits]
+    _, kind = np.unique(rest, axis=0, return_inverse=True)
+    fastest = np.full(kind.max() + 1, np.inf)
+    np.minimum.at(fastest, kind.ravel(), times[fits])
+    assert found.step_time_s == pytest.approx(np.sort(fastest)[:20], rel=1e-9)
+    for row, step, n_bytes in zip(found.best.rows(), found.step_time_s, found.memory_bytes):
+        same = np.all([getattr(flat, f) == v for f, v in row.items()], axis=0)
+        assert same.sum() == 1, "a layout of the space"
+        assert (times[same], held[same]) == (pytest.approx([step], rel=1e-9), pytest.approx([n_bytes], rel=1e-9))
+
+
+@pytest.mark.parametrize(("name", "system", "n_chips", "batch"), SMALL)
+def test_nothing_beats_the_front(name, system, n_chips, batch):
+    _, times, held, fits = every_layout(name, system, n_chips, batch, 4096)
+    front = search.search(name, system, n_chips, batch).front
+    assert front["step_time_s"].is_monotonic_increasing
+    assert (np.diff(front["memory_gib"].astype(int)) < 0).all(), "slower only with less memory"
+    for step, gib in zip(front["step_time_s"], front["memory_gib"]):
+        as_small = fits & (held < (int(gib) + 1) * GIB)
+        assert times[as_small].min() == pytest.approx(step, rel=1e-6)
+
+
+def test_the_front_trades_chips_too():
+    front = search.search("llama2_7b", "hgx_h100", [8, 16, 32], 64).front
+    cells = front[["n_chips", "step_time_s"]].assign(gib=front["memory_gib"].astype(int)).to_numpy()
+    assert set(front["n_chips"]) == {8, 16, 32}
+    for row in cells:
+        as_good = (cells <= row).all(axis=1)
+        assert as_good.sum() == 1, "only itself"
+
+
+def plain(result):
+    skip = ("seconds", "process_s", "layouts_per_s")
+    return {k: v for k, v in result.json().items() if k not in skip}, result.front.to_dict("list")
+
+
+@pytest.mark.parametrize("how", [{"block": 500}, {"block": 1 << 22}, {"workers": 3}, {"workers": 2, "block": 3000}])
+def test_blocks_and_workers_change_nothing(how):
+    asked = ("gpt3_175b", "hgx_a100", [256, 384], 768)
+    assert plain(search.search(*asked, **how)) == plain(search.search(*asked))
+
+
+def test_the_switches_are_worth_an_axis_only_for_the_count():
+    asked = ("gpt3_175b", "hgx_a100", 512, 1536)
+    on, off = (search.search(*asked, switches=s) for s in (False, True))
+    assert (on.step_time_s == off.step_time_s).all()
+    assert off.distinct > 4 * on.distinct
+    assert on.axes["tp_overlap"] == on.axes["dp_overlap"] == on.axes["pp_overlap"] == [0, 1]
+
+
+def test_overlap_never_costs():
+    flat, times, _, _ = every_layout("llama2_7b", "hgx_a100", 16, 32, 4096)
+    table = dict(zip(zip(*(getattr(flat, f).tolist() for f in FIELDS)), times))
+    for row, t in table.items():
+        for i in range(-3, 0):
+            other = list(row)
+            other[i] = 1
+            assert table.get(tuple(other), t) <= t * (1 + 1e-12)
+
+
+# Published A100 runs of GPT-3 175B at 512 chips or more: Narayanan et al. 2021, tables 1 and 2; vTrain 2024.
+PUBLISHED = [(384, 1536, 8, 12, 4, 1), (768, 1536, 8, 12, 8, 1), (1536, 1536, 8, 12, 16, 1), (512, 1536, 8, 8, 8, 1)]
+
+
+@pytest.mark.parametrize(("n_chips", "batch", "tp", "pp", "dp", "micro"), PUBLISHED)
+@pytest.mark.parametrize("system", ["hgx_a100", "trainium3"])
+def test_never_worse_than_a_published_layout(n_chips, batch, tp, pp, dp, micro, system):
+    machine = training.machine(hardware.Cluster(hardware.system(system), n_chips))
+    job = training.Work(model("gpt3_175b"), 2048, batch)
+    found = search.search("gpt3_175b", system, n_chips, batch, seq_len=2048, top=1)
+    for recompute in (1, 2):
+        taken = Layouts(tp, pp, dp, 1, 1, micro, 1, recompute, 0, 1, 1, 1, 1)
+        assert found.step_time_s[0] <= training.evaluate(job, machine, taken).step_time_s
+
+
+def test_an_interrupt_leaves_what_was_found(monkeypatch):
+    blocks = layouts.blocks
+
+    def interrupted(*args):
+        for i, block in enumerate(blocks(*args)):
+            if i == 6:
+                raise KeyboardInterrupt
+            yield block
+
+    whole = search.search("gpt3_175b", "hgx_a100", 512, 1536, block=5000)
+    monkeypatch.setattr(layouts, "blocks", interrupted)
+    part = search.search("gpt3_175b", "hgx_a100", 512, 1536, block=5000)
+    assert (part.complete, whole.complete) == (False, True)
+    assert 0 < part.distinct < whole.distinct
+    assert part.step_time_s[0] >= whole.step_time_s[0]
+    assert part.json()["complete"] is False
+
+
+def test_more_bandwidth_or_rate_is_never_slower():
+    system = hardware.system("hgx_h100")
+    base = search.search("llama3_1_70b", system, 64, 128, top=1).step_time_s[0]
+    chip = system.chip
+    twice = {k: 2 * v for k, v in chip.peak_flops_per_s.items()}
+    for new in ({"hbm_bytes_per_s": 2 * chip.hbm_bytes_per_s}, {"peak_flops_per_s": twice}):
+        faster = dataclasses.replace(system, chip=dataclasses.replace(chip, **new))
+        assert search.search("llama3_1_70b", faster, 64, 128, top=1).step_time_s[0] <= base
+    tiers = tuple(dataclasses.replace(t, bytes_per_s=2 * t.bytes_per_s) for t in system.tiers)
+    assert (
+        search.search("llama3_1_70b", dataclasses.replace(system, tiers=tiers), 64, 128, top=1).step_time_s[0] <= base
+    )
+
+
+@pytest.mark.parametrize("n_chips", [1, 7, 100, 4097])
+def test_best_uses_at_most_the_chips_there_are(n_chips):
+    job = TrainingJob(model("llama3_2_1b"), 1e12, 4096, 512)
+    found = search.best(job, hardware.Cluster(hardware.system("trainium3"), n_chips))
+    assert n_chips / 2 < found.n_chips <= n_chips
+    layouts.check(found, job.model, 4096, 512)
+
+
+def test_best_is_the_best_of_the_coarse_space():
+    job = TrainingJob(model("llama3_1_70b"), 1e12, 4096, 256)
+    found = search.best(job, hardware.Cluster(hardware.system("hgx_h100"), 64))
+    exact = search.search("llama3_1_70b", "hgx_h100", range(33, 65), 256, seq_len=4096, coarse=True, top=1)
+    assert found.rows() == exact.best.rows()
+
+
+BAD = [
+    ({"global_batch": 0}, "global_batch = 0 sequences"),
+    ({"global_batch": -4}, "global_batch = -4 sequences"),
+    ({"global_batch": 1.5}, "whole number"),
+    ({"n_chips": 0}, "n_chips = 0 chips"),
+    ({"n_chips": []}, "n_chips"),
+    ({"n_chips": "many"}, "n_chips"),
+    ({"n_chips": float("nan")}, "n_chips = nan chips"),
+    ({"n_chips": 7}, "nearest: 6 or 8"),
+    ({"n_chips": 10**10}, "nearest: 37,748,736"),
+    ({"seq_len": 0}, "seq_len = 0 tokens"),
+    ({"top": 0}, "top = 0"),
+    ({"model": "gpt3_175"}, "gpt3_175b"),
+    ({"system": "hgx_a10"}, "hgx_a100"),
+    ({"dtype": "fp8"}, "fp8"),
+]
+
+
+@pytest.mark.parametrize(("changed", "says"), BAD)
+def test_bad_input_is_one_clear_line(changed, says):
+    asked = {"model": "gpt3_175b", "system": "hgx_a100", "n_chips": 512, "global_batch": 1536} | changed
+    with pytest.raises(data.TrnError) as error:
+        search.search(**asked)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_cannot_fit_says_what_would():
+    with pytest.raises(search.DoesNotFit) as error:
+        search.search("gpt3_175b", "hgx_a100", 8, 1536)
+    text = str(error.value)
+    # 18 bytes for each of 175 billion parameters are 2,927 GiB, so 40 chips of 74.5 GiB at least; 12 are optimizer.
+    assert "does not fit on 8" in text
+    assert "optimizer 244" in text
+    fewest = int(text.split("fewest chips that hold it: ")[1].split(";")[0])
+    assert fewest >= 40
+    assert search.search("gpt3_175b", "hgx_a100", fewest, 1536, top=1).feasible > 0
+    fits = text.rsplit(": ", 1)[1]
+    assert search.search(fits, "hgx_a100", 8, 1536, seq_len=2048, top=1).feasible > 0
+    job = TrainingJob(workload.model("gpt3_175b"), 1e9, 2048, 1536)
+    with pytest.raises(search.DoesNotFit):
+        search.best(job, hardware.Cluster(hardware.system("hgx_a100"), 8))
+
+
+def test_the_result_reads_as_json():
+    found = search.search("llama2_7b", "trn2_48xl", 16, 64, top=3).json()
+    assert {"enumerated", "distinct", "feasible", "infeasible", "axes", "seconds", "process_s", "layouts_per_s"} < set(
+        found
+    )
+    assert len(found["best"]) == 3
+    assert {"step_time_s", "memory_gib", "n_chips", *FIELDS} == set(found["best"][0])
+    assert found["axes"]["recompute"] == [0, 1, 2]
