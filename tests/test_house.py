@@ -25,7 +25,7 @@ TIERS = [
         "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "uncertainty", "calibration",
         "training_fit", "serving_fit", "validation", "footprint",
     },
-    {"charts", "story"},
+    {"theme", "charts", "story"},
     {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.html", "reporting.cli", "__main__"},
 ]  # fmt: skip
 

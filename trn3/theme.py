@@ -1,0 +1,309 @@
+"""Theme: the colours, how each vendor's subjects are drawn, axes and the cleaning of values, for `trn3.charts`.
+
+What is plain description (colours by name, Vega-Lite configuration, the layers that charts are made of) stands in
+``charts.json``.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Spec = dict[str, Any]
+BOOK: Spec = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
+TOKENS: dict[str, tuple[str, str]] = {name: tuple(pair.split()) for name, pair in BOOK["tokens"].items()}
+"""Every colour by name: (light, dark)."""
+C = {name: light for name, (light, _) in TOKENS.items()}
+PARTS = ("p1", "p2", "p3", "p4", "p5")
+_DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 3])
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one subject is drawn, in every chart.
+
+    Attributes
+    ----------
+    token : str
+        Name of its colour in `TOKENS`.
+    shape : str
+        Vega symbol.
+    hollow : bool
+        True for what is only announced.
+    """
+
+    token: str
+    shape: str
+    hollow: bool
+
+    @property
+    def color(self) -> str:
+        """The light hex."""
+        return C[self.token]
+
+    @property
+    def text(self) -> str:
+        """Colour of its label: the ink where the mark's colour is too weak for text."""
+        return C["ink2"] if self.token in ("trn1", "trn2", "other") else self.color
+
+    @property
+    def width(self) -> float:
+        """Line width [px]."""
+        return {"trn3": 3.0, "trn2": 1.5, "trn1": 1.5}.get(self.token, 1.75)
+
+
+def style(subject: str) -> Style:
+    """Colour, shape and weight of a chip, system or vendor, found by its id or by its name in a text.
+
+    Parameters
+    ----------
+    subject : str
+        For example ``"trainium3"``, ``"trn3_gen2"``, ``"Trainium3 MXFP8"``, ``"TPU v7"``; unknown ones are grey.
+
+    Returns
+    -------
+    Style
+        The same in all reports.
+
+    Examples
+    --------
+    >>> style("trn3_gen2").token, style("B200, measured").shape, style("Gaudi 3").token
+    ('trn3', 'square', 'other')
+    """
+    text = subject.lower()
+    token, shape = next(((t, s) for t, s, words in BOOK["subjects"] if re.search(words, text)), ("other", "cross"))
+    return Style(token, shape, bool(re.search("trainium ?4|trn4", text)))
+
+
+def dashes(names: Sequence[str]) -> dict[str, list[int]]:
+    """Dash patterns that tell chips of one vendor apart: solid for the newest in the chart, then 6-3, then 2-3.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Series of one chart.
+
+    Returns
+    -------
+    dict
+        Pattern by series.
+
+    Examples
+    --------
+    >>> dashes(["H100", "B200", "TPU v5p"])
+    {'H100': [6, 3], 'B200': [1, 0], 'TPU v5p': [1, 0]}
+    """
+    words = {t: pattern.split("|") for t, _, pattern in BOOK["subjects"]}
+
+    def age(name: str) -> int:
+        known = words[style(name).token]
+        return next((i for i, word in enumerate(known) if re.search(word, name.lower())), 99)
+
+    ages = {t: sorted({age(n) for n in names if style(n).token == t}) for t in words}
+    ranks = {n: min(ages[style(n).token].index(age(n)), 2) for n in names}
+    return {n: [6, 3] if style(n).hollow else _DASHES[ranks[n]] for n in names}
+
+
+def clean(value: Any) -> Any:
+    """JSON value of a cell: missing is None, floats are rounded to what a screen can show.
+
+    Parameters
+    ----------
+    value : object
+        From a data frame.
+
+    Returns
+    -------
+    object
+        None, bool, int, float or str.
+
+    Examples
+    --------
+    >>> clean(float("nan")), clean(131072.0), clean(3.14159), clean(True)
+    (None, 131072, 3.142, True)
+    """
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, (bool, np.bool_, str)):
+        return value if isinstance(value, str) else bool(value)
+    if isinstance(value, (int, float, np.number)):
+        return int(value) if value == round(float(value)) and abs(value) < 1e9 else float(f"{float(value):.4g}")
+    return str(value)
+
+
+def ticks(low: float, high: float, log: bool = False, base: int = 10) -> list[float]:
+    """Round axis values inside a range.
+
+    Parameters
+    ----------
+    low : float
+        Low end of the axis [any].
+    high : float
+        High end [any].
+    log : bool
+        Logarithmic axis.
+    base : int
+        10 gives 1-3-10, 2 gives powers of two [-].
+
+    Returns
+    -------
+    list of float
+        Four to seven values.
+
+    Examples
+    --------
+    >>> ticks(0, 7.2), ticks(30, 1200, log=True), ticks(1, 64, log=True, base=2)
+    ([0, 2, 4, 6], [30, 100, 300, 1000], [1, 2, 4, 8, 16, 32, 64])
+    """
+    if not log:
+        raw = (high - low) / 5 or 1.0
+        unit = 10.0 ** math.floor(math.log10(raw))
+        step = min((s * unit for s in (1, 2, 2.5, 5, 10)), key=lambda s: abs(math.log(s / raw)))
+        return [clean(round(i * step, 12)) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    marks = (1.0, 3.0) if base == 10 and high < 1e4 * low else (1.0,)
+    powers = range(math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9) + 1)
+    kept = [m * float(base) ** e for e in powers for m in marks if low * 0.999 <= m * float(base) ** e <= high * 1.001]
+    return [clean(t) for t in kept[:: max(1, math.ceil(len(kept) / 7))]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a chart.
+
+    Attributes
+    ----------
+    title : str
+        Measure and unit, at most 32 characters; say "(log)" on a logarithmic axis.
+    log : bool
+        Logarithmic, for spans over 20.
+    base : int
+        Ticks of a logarithmic axis: 10 gives 1-3-10, 2 gives powers of two [-].
+    domain : tuple of float, optional
+        Ends of the axis; around the data without it.
+    zero : bool
+        A linear axis starts at 0.
+    format : str
+        d3 number format of the ticks; three digits without it, whole numbers on powers of two.
+    """
+
+    title: str = ""
+    log: bool = False
+    base: int = 10
+    domain: tuple[float, float] | None = None
+    zero: bool = False
+    format: str = ""
+
+    def ends(self, values: Iterable[Any], margin: float = 1.15) -> list[float]:
+        """Ends around the data; linear ones lie on ticks, logarithmic ones leave a margin.
+
+        Parameters
+        ----------
+        values : iterable
+            Numbers to be shown; None is passed over [unit of the axis].
+        margin : float
+            Factor beyond the data of a logarithmic axis [-].
+
+        Returns
+        -------
+        list of float
+            Low and high end [unit of the axis].
+        """
+        if self.domain:
+            return [float(end) for end in self.domain]
+        data = [v for v in values if v is not None and (not self.log or v > 0)] or [1.0, 10.0]
+        low, high = min(data), max(data)
+        if self.log:
+            low, high = (low, high) if high > low else (low / 2, high * 2)
+            return [clean(low / margin), clean(high * margin)]
+        low, high = (min(low, 0.0), max(high, 0.0)) if self.zero else (low, high)
+        marks = ticks(low, high if high > low else low + 1)
+        step = marks[1] - marks[0] if len(marks) > 1 else 1.0
+        return [
+            clean(round(math.floor(low / step + 1e-9) * step, 9)),
+            clean(round(math.ceil(high / step - 1e-9) * step, 9)),
+        ]
+
+    def channel(self, data: Iterable[Any], margin: float = 1.15, **axis: Any) -> Spec:
+        """Vega-Lite channel without its field.
+
+        Parameters
+        ----------
+        data : iterable
+            Numbers to be shown [unit of the axis].
+        margin : float
+            As in `ends` [-].
+        **axis : object
+            Further properties of the Vega-Lite axis.
+
+        Returns
+        -------
+        dict
+            Type, title, scale and axis.
+        """
+        ends = self.ends(data, margin)
+        scale: Spec = {"domain": ends, "nice": False, **({"type": "log"} if self.log else {"zero": False})}
+        shown = self.format or (",d" if self.log and self.base == 2 else ",.3~r")
+        axis = {"values": ticks(*ends, self.log, self.base), "format": shown, **axis}
+        return {"type": "quantitative", "title": self.title or None, "scale": scale, "axis": axis}
+
+    def place(self, value: float, ends: Sequence[float]) -> float:
+        """Where a value lies between the ends, 0 to 1.
+
+        Parameters
+        ----------
+        value : float
+            The value [unit of the axis].
+        ends : sequence of float
+            Low and high end [unit of the axis].
+
+        Returns
+        -------
+        float
+            Share of the axis [-].
+        """
+        low, high, value = (math.log(v) for v in (*ends, value)) if self.log else (*ends, value)
+        return (value - low) / (high - low)
+
+
+def apart(pixels: Sequence[float], gap: float = 15, top: float = 4, foot: float = 1e9) -> list[float]:
+    """Positions of labels pushed apart, moved as little as possible.
+
+    Parameters
+    ----------
+    pixels : sequence of float
+        Natural positions [px].
+    gap : float
+        Smallest distance [px].
+    top, foot : float
+        Ends that no label passes [px].
+
+    Returns
+    -------
+    list of float
+        In the order given [px].
+
+    Examples
+    --------
+    >>> apart([50, 52, 100])
+    [43.5, 58.5, 100.0]
+    """
+    order = np.argsort(pixels, kind="stable")
+    groups: list[tuple[float, int]] = []  # centre, labels
+    for p in np.asarray(pixels, float)[order].tolist():
+        groups.append((p, 1))
+        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2:
+            (c2, n2), (c1, n1) = groups.pop(), groups.pop()
+            groups.append(((c1 * n1 + c2 * n2) / (n1 + n2), n1 + n2))
+    flat = [
+        min(max(c, top + gap * (n - 1) / 2), foot - gap * (n - 1) / 2) + gap * (i - (n - 1) / 2)
+        for c, n in groups
+        for i in range(n)
+    ]
+    placed = dict(zip(order.tolist(), flat, strict=True))
+    return [placed[i] for i in range(len(placed))]
