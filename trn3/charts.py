@@ -394,8 +394,16 @@ def lines(
     labels += [{"x": d["x"], "y": d["y"], "t": d["label"], "dx": 8, "dy": 12} for d in dots if d.get("label")]
     labels += _ends(data, order, names or {}, y_axis, up["scale"]["domain"], height)
     if beyond is not None:
+        free = {"y": up["scale"]["domain"][int(strokes[0]["y"] > strokes[-1]["y"])]}  # the side that the lines leave
         labels.append(
-            {"x": beyond, "y": up["scale"]["domain"][0], "t": "extrapolated →", "dx": 5, "dy": -10, "c": C["ink2"]}
+            {
+                "x": beyond,
+                **free,
+                "t": "extrapolated →",
+                "dx": 5,
+                "dy": 10 if free["y"] == up["scale"]["domain"][1] else -10,
+                "c": C["ink2"],
+            }
         )
     tips = _tips(s="series", x=x_axis.title or x, y=y_axis.title or y)
     meta = {"numbers": _numbers(frame, [series, x, y, "low", "high"])}

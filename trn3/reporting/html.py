@@ -351,10 +351,9 @@ def _arranged(blocks: list[tuple[str, str]]) -> str:
     while blocks:
         (kind, markup), *blocks = blocks
         if blocks and blocks[0][0] == partner.get(kind):
-            markup, blocks = (
-                f'<div class="pair"><div class="prose">{markup}</div><div class="prose">{blocks[0][1]}</div></div>',
-                blocks[1:],
-            )
+            word = "" if kind == "half" else ' class="prose"'
+            both = "".join(f"<div{word}>{m}</div>" for m in (markup, blocks.pop(0)[1]))
+            kind, markup = "half", f'<div class="pair">{both}</div>'
         out.append(markup if kind in ("figure", "half") else f'<section class="prose">{markup}</section>')
     body = "\n".join(out)
     number = {name: str(i) for i, name in enumerate(re.findall(r'<li id="source-([^"]+)"', body), 1)}
