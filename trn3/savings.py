@@ -317,7 +317,7 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
         except data.TrnError as error:
             stopped[work.name] = str(error)
             continue
-        given = {f"speed_{s}": side.speed for s, side in sides.items() if s != "own" or work.load.unit == "chips"}
+        given = {f"speed_{s}": x.speed for s, x in sides.items() if s != "own" or systems["own"] != systems["now"]}
         given |= {
             k: customers.as_input(q, names[k]) for k, q in work if isinstance(q, customers.Quantity) and "mfu" not in k
         }
@@ -325,9 +325,8 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
             k: customers.as_input(getattr(customer, k), names[k]) for k in ("discount_rate", "usd_per_engineer_week")
         }
         shared[f"rent {systems['now']}"] = rents["now"]
-        where = (
-            {k: f"{i}.{k}" for k in given} | {"now_price": f"rent {systems['now']}"} | {k: k for k in list(shared)[:2]}
-        )
+        where = {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in list(shared)[:2]}
+        where["now_price"] = f"rent {systems['now']}"
         suffix = f" ({work.name})" if len(customer.workloads) > 1 else ""
         joint |= {f"{i}.{k}": replace(x, label=x.label + suffix) for k, x in given.items()} | shared
         found.append((work, sides, where, rents["new"]))
@@ -391,7 +390,7 @@ def triggers(result: Result) -> set[str]:
     if work.kind == "serve":
         tokens = (work.input_tokens.high or 0.0) + (work.output_tokens.high or 0.0)
         shape = customers.shape(result.customer.models, work.model)
-        found |= {"long"} * (tokens > 2**17) | {"moe"} * (shape.n_experts > 0)
+        found |= {name for name, is_so in (("long", tokens > 2**17), ("moe", shape.n_experts > 0)) if is_so}
     return found
 
 
