@@ -315,6 +315,8 @@ def test_what_people_type_is_understood():
     assert data.resolve("region", "us-east-2") == data.resolve("region", "Ohio") == "us_east_2"
     assert data.resolve("term", "on-demand") == "on_demand"
     assert data.resolve("dtype", "MXFP8") == "mxfp8"
+    assert data.resolve("model", "Llama-3.3-70B") == "llama3_3_70b"
+    assert data.resolve("model", "DeepSeek R1") == "deepseek_v3"  # an alias: the same shape
 
 
 @pytest.mark.parametrize(

@@ -467,8 +467,9 @@ def resolve(kind: str, text: str) -> str:
     >>> resolve("chip", "Trainium-3"), resolve("chip", "trn3"), resolve("region", "us-east-2")
     ('trainium3', 'trainium3', 'us_east_2')
     """
-    rows = (r for r in _rows(DATA, "subjects") if r["kind"] == kind)
-    known = {_plain(a): r["id"] for r in rows for a in r["aliases"].split()} | {_plain(i): i for i in ids(kind)}
+    rows = (r for r in _rows(DATA, _IDS.get(kind, ("subjects",))[0]) if r.get("kind", kind) == kind)
+    aliases = {_plain(a): r["id"] for r in rows for a in r.get("aliases", "").split()}
+    known = aliases | {_plain(i): i for i in ids(kind)}
     if _plain(text) not in known:
         near = [known[n] for n in get_close_matches(_plain(text), known, 3, 0.5)] or sorted(known.values())
         raise UnknownId(f"{kind} {text!r} is unknown; did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?")
