@@ -9,15 +9,15 @@ from trn3 import energy as e
 from trn3.units import KWH_J, InputError
 
 SHARE = st.floats(0.01, 0.95)
-CHIP = e.coefficients(1000.0, 0.4, (0.8, 0.15, 0.05), (2e15, 4e12, 1e12))
+CHIP = e.coefficients(1000.0, 0.4, 40e-12, 25e-12, (2e15, 2e12, 0.0))
 
 
 @settings(max_examples=50, deadline=None)
-@given(rated=st.floats(50, 3000), floor=SHARE, a=SHARE, b=SHARE, c=SHARE)
-def test_full_load_is_the_rating_and_no_load_the_floor(rated, floor, a, b, c):
-    rates = (1e15, 3e12, 5e11)
-    chip = e.coefficients(rated, floor, (a, b, c), rates)
-    assert sum(e.chip_parts_j(chip, 2.0, *(2 * x for x in rates)).values()) == pytest.approx(2 * rated)
+@given(rated=st.floats(200, 3000), floor=SHARE, activity=st.floats(0, 1))
+def test_full_load_is_the_rating_and_no_load_the_floor(rated, floor, activity):
+    load = (1e15, activity * 0.7 * rated * (1 - floor) / 40e-12, 0.0)  # memory takes at most 70 % of the dynamic power
+    chip = e.coefficients(rated, floor, 40e-12, 25e-12, load)
+    assert sum(e.chip_parts_j(chip, 2.0, *(2 * x for x in load)).values()) == pytest.approx(2 * rated)
     assert sum(e.chip_parts_j(chip, 2.0, 0.0, 0.0, 0.0).values()) == pytest.approx(2 * rated * floor)
 
 
@@ -89,7 +89,7 @@ def test_water_is_counted_on_the_energy_of_the_machines():
 @pytest.mark.parametrize("bad", [0.0, -5.0, np.nan, np.inf])
 def test_powers_out_of_range(bad):
     with pytest.raises(InputError, match="rated_w"):
-        e.coefficients(bad, 0.4, (1.0, 1.0, 1.0), (1e15, 1e12, 1e12))
+        e.coefficients(bad, 0.4, 4e-11, 2e-11, (1e15, 1e12, 0.0))
     with pytest.raises(InputError, match="time_s"):
         e.chip_parts_j(CHIP, bad, 0.0, 0.0, 0.0)
     with pytest.raises(InputError, match="usd_per_chip_h"):
@@ -100,6 +100,6 @@ def test_messages_say_what_is_allowed():
     with pytest.raises(InputError, match=r"pue = 0.9: must be finite and at least 1"):
         e.facility_parts_j({"chip": 1.0}, 1.0, 0.0, 0.9)
     with pytest.raises(InputError, match="floor_share"):
-        e.coefficients(500.0, 1.0, (1.0, 1.0, 1.0), (1e15, 1e12, 1e12))
+        e.coefficients(500.0, 1.0, 4e-11, 2e-11, (1e15, 1e12, 0.0))
     with pytest.raises(InputError, match="grid_g_per_kwh"):
         e.carbon_kg(1.0, -3.0)

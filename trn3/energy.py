@@ -1,7 +1,7 @@
 """Energy: power of a chip from what it does, then node, building, carbon and water.
 
 A running chip draws a floor (leakage, clocks, sequencers) and a dynamic part that grows with FLOP, bytes of HBM and
-bytes of links. The joules per event are bounded by the rated power: floor plus all three at full rate equals it.
+bytes of links. The joules per event are bounded by the rated power, which a large matrix multiplication draws.
 
 References
 ----------
@@ -41,10 +41,12 @@ class Joules:
     rated_w: Array
 
 
-def coefficients(rated_w: Array, floor_share: Array, split: tuple[Array, Array, Array], rates: tuple) -> Joules:
-    """Joules per event that add up to the rated power at full load.
+def coefficients(
+    rated_w: Array, floor_share: Array, per_hbm_byte: Array, per_link_byte: Array, full_load: tuple[Array, Array, Array]
+) -> Joules:
+    """Joules per operation such that the chip draws its rated power at full load.
 
-    (P_rated - floor) s_i / rate_i with shares s_i that are scaled to sum to one.
+    e_FLOP = (P_rated - P_floor - e_HBM r_HBM - e_link r_link) / r_FLOP for the rates r of the full load.
 
     Parameters
     ----------
@@ -52,10 +54,12 @@ def coefficients(rated_w: Array, floor_share: Array, split: tuple[Array, Array, 
         Rated power of the chip [W].
     floor_share : Array
         Power of a program that does no work, over the rated power; from 0 to below 1 [-].
-    split : tuple of Array
-        Weights of arithmetic, HBM and links in the dynamic power at full load [-].
-    rates : tuple of Array
-        Peak FLOP/s of the format, HBM bytes/s, link bytes/s (one way) [1/s].
+    per_hbm_byte : Array
+        Energy of a byte from or to HBM [J/B].
+    per_link_byte : Array
+        Energy of a byte sent to another chip [J/B].
+    full_load : tuple of Array
+        FLOP/s, HBM bytes/s and link bytes/s of the load that draws the rated power, a large matrix product [1/s].
 
     Returns
     -------
@@ -65,25 +69,28 @@ def coefficients(rated_w: Array, floor_share: Array, split: tuple[Array, Array, 
     Raises
     ------
     InputError
-        If a power or rate is not positive, or the floor share is outside 0 to 1.
+        If a power or the FLOP/s are not positive, or the floor share is not below 1.
 
     Notes
     -----
-    For a format that leaves most of the array unused the joules per FLOP are an upper bound: see `slow_format`.
+    At least 30 % of the power above the floor goes to arithmetic. For a format that leaves most of the array unused the
+    joules per FLOP are an upper bound: see `slow_format`.
 
     Examples
     --------
-    >>> c = coefficients(1000.0, 0.4, (0.8, 0.15, 0.05), (2e15, 4e12, 1e12))
-    >>> round(c.per_flop * 1e12, 2), round(c.per_hbm_byte * 1e12, 1), c.floor_w
-    (0.24, 22.5, 400.0)
+    >>> c = coefficients(1000.0, 0.4, 40e-12, 25e-12, (2e15, 2e12, 0.0))
+    >>> round(float(c.per_flop) * 1e12, 2), c.floor_w
+    (0.26, 400.0)
     """
     require("rated_w", rated_w, "W")
+    require("floor_share", floor_share, "", closed=True)
     require("1 - floor_share", 1.0 - np.asarray(floor_share), "")
-    for name, rate in zip(("flops_per_s", "hbm_bytes_per_s", "link_bytes_per_s"), rates, strict=True):
-        require(name, rate, "1/s")
-    dynamic_w = rated_w * (1.0 - floor_share) / sum(split)
-    each = [dynamic_w * share / rate for share, rate in zip(split, rates, strict=True)]
-    return Joules(rated_w * floor_share, each[0], each[1], each[2], rated_w)
+    flops_per_s, hbm_bytes_per_s, link_bytes_per_s = full_load
+    require("flops_per_s", flops_per_s, "FLOP/s")
+    dynamic_w = rated_w * (1.0 - floor_share)
+    left_w = dynamic_w - per_hbm_byte * hbm_bytes_per_s - per_link_byte * link_bytes_per_s
+    per_flop = np.maximum(left_w, 0.3 * dynamic_w) / flops_per_s
+    return Joules(rated_w * floor_share, per_flop, per_hbm_byte, per_link_byte, rated_w)
 
 
 def slow_format(joules: Joules, speed_ratio: Array, bits_ratio: Array, position: Array = 0.5) -> Joules:
@@ -112,7 +119,7 @@ def slow_format(joules: Joules, speed_ratio: Array, bits_ratio: Array, position:
     --------
     A format of twice the bits at half the speed has nothing to choose from.
 
-    >>> c = coefficients(1000.0, 0.4, (0.8, 0.15, 0.05), (2e15, 4e12, 1e12))
+    >>> c = coefficients(1000.0, 0.4, 40e-12, 25e-12, (2e15, 4e12, 0.0))
     >>> round(float(slow_format(c, 2.0, 2.0).per_flop / c.per_flop), 9)
     2.0
     """
@@ -150,10 +157,10 @@ def chip_parts_j(joules: Joules, time_s: Array, flops: Array, hbm_bytes: Array, 
 
     Examples
     --------
-    At full rate of everything the chip draws its rating.
+    At full load the chip draws its rating.
 
-    >>> c = coefficients(1000.0, 0.4, (0.8, 0.15, 0.05), (2e15, 4e12, 1e12))
-    >>> round(float(sum(chip_parts_j(c, 1.0, 2e15, 4e12, 1e12).values())), 6)
+    >>> c = coefficients(1000.0, 0.4, 40e-12, 25e-12, (2e15, 4e12, 0.0))
+    >>> round(float(sum(chip_parts_j(c, 1.0, 2e15, 4e12, 0.0).values())), 6)
     1000.0
     """
     require("time_s", time_s, "s")

@@ -93,9 +93,8 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
 
     Notes
     -----
-    A byte of HBM and of a link has an energy of its own; arithmetic gets what is left of the rated power when all three
-    run at full rate in the fastest format, at least 30 % of the dynamic power. The full rate of arithmetic is that of
-    large matrix multiplications, a share of the peak.
+    A byte of HBM and of a link has an energy of its own. Rated power is that of a large matrix multiplication in the
+    fastest format: arithmetic at the share of the peak that such kernels reach, HBM at a share of its bandwidth.
 
     Examples
     --------
@@ -105,14 +104,10 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
     True
     """
     chip = system.chip
-    link = next((r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 1.0)
     peaks = {d: p for d, p in chip.peak_flops_per_s.items() if d in BITS}
     fastest = max(peaks, key=lambda d: (peaks[d], BITS[d]))
-    dynamic = x["rated_w"] * (1 - x["energy_floor_share"])
-    hbm, links = x["hbm_energy"] * chip.hbm_sustained_bytes_per_s, x["link_energy"] * link
-    split = (np.maximum(dynamic - hbm - links, 0.3 * dynamic), hbm, links)
-    rates = (peaks[fastest] * x["rate_at_rated_power"], chip.hbm_sustained_bytes_per_s, link)
-    fast = energy.coefficients(x["rated_w"], x["energy_floor_share"], split, rates)
+    full = (peaks[fastest] * x["rate_at_rated_power"], chip.hbm_bytes_per_s * x["matmul_hbm_activity"], 0.0)
+    fast = energy.coefficients(x["rated_w"], x["energy_floor_share"], x["hbm_energy"], x["link_energy"], full)
     bits = BITS[chip.native(dtype)] / BITS[fastest]
     return energy.slow_format(fast, peaks[fastest] / chip.peak(dtype), bits, x["format_power_position"])
 
