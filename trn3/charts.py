@@ -756,6 +756,7 @@ def cumulative(
     sliders: Sequence[Slider] = (),
     months: int = 24,
     y_axis: Axis = COST,
+    path: pd.DataFrame | None = None,
 ) -> Chart:
     """Cumulative cost of two ways by month, with break-even, following sliders inside the page.
 
@@ -771,6 +772,8 @@ def cumulative(
         Horizon [month].
     y_axis : Axis
         Axis of the cost.
+    path : pandas.DataFrame, optional
+        One line per month from 0, for costs that are no straight line: expressions take a column as ``datum.column``.
 
     Returns
     -------
@@ -781,8 +784,8 @@ def cumulative(
     for r in two:
         r |= {end: r.get(end) if r.get(end) not in (None, "") else r["slope"] for end in ("slope_low", "slope_high")}
 
-    def at(column: str, month: str = "datum.x") -> list[str]:
-        return [f"(({r['start']})+({r[column]})*{month})" for r in two]
+    def at(column: str) -> list[str]:
+        return [f"(({r['start']})+({r[column]})*datum.x)" for r in two]
 
     def either(pair: Sequence[str], name: str) -> Spec:
         return {"calculate": f"datum.i==0 ? {pair[0]} : {pair[1]}", "as": name}
@@ -801,18 +804,27 @@ def cumulative(
         {"i": i, "k": i, "s": r["name"], "c": look.color, "tc": look.text, "w": look.width, "d": [1, 0], "o": 0.2}
         for i, (r, look) in enumerate(zip(two, looks, strict=True))
     ]
-    values = [{"x": m, **extra} for extra in more for m in range(months + 1)]
+    by_month = path.to_dict("records") if path is not None else [{}] * (months + 1)
+    values = [{"x": m, **by_month[m], **extra} for extra in more for m in range(months + 1)]
     steps = [either(at("slope"), "y"), either(at("slope_low"), "low"), either(at("slope_high"), "high")]
-    even = f"((({two[1]['start']})-({two[0]['start']}))/(({two[0]['slope']})-({two[1]['slope']})))"
-    cross = f"isFinite({even}) && {even}>=0 && {even}<={months}"
-    one = {"filter": "datum.i==0 && datum.x==0"}
-    meet = [one, {"filter": cross}, {"calculate": even, "as": "x"}, {"calculate": at("slope")[0], "as": "y"}]
-    other, gap = at("slope", str(months)), "(datum.y-datum.rival)"
+    lag = [{"op": "lag", "field": f, "as": f"{f}0"} for f in ("gap", "y")]
+    share = "datum.gap0>0 && datum.gap<=0 ? datum.gap0/(datum.gap0-datum.gap) : null"
+    one = [
+        {"filter": "datum.i==0"},
+        {"calculate": "-".join(at("slope")[::-1]), "as": "gap"},
+        {"window": lag, "sort": [{"field": "x"}]},
+        {"calculate": share, "as": "part"},
+        {"joinaggregate": [{"op": "valid", "field": "part", "as": "n"}, {"op": "max", "field": "gap", "as": "most"}]},
+    ]
+    place = [("datum.y0+datum.part*(datum.y-datum.y0)", "y"), ("datum.x-1+datum.part", "x")]
+    meet = [*one, {"filter": "isValid(datum.part)"}, *({"calculate": t, "as": f} for t, f in place)]
+    other, gap = at("slope"), "(datum.y-datum.rival)"
     word = {"calculate": "datum.s+' '+format(datum.y,',.3~r')", "as": "t"}
     near = f"abs({gap})<0.05*datum.y ? ({gap}>0 ? -8 : 8) : 0"
     last = [{"filter": f"datum.x=={months}"}, either(other[::-1], "rival"), {"calculate": near, "as": "dy"}, word]
     month = [*meet, {"calculate": "'Break-even: month '+format(datum.x,'.1f')", "as": "t"}]
-    never = [one, {"filter": f"!({cross})"}, {"calculate": f"'No break-even within {months} months'", "as": "t"}]
+    words = f"datum.most>0 ? 'No break-even within {months} months' : 'Moving costs less from the first month'"
+    never = [*one, {"filter": "datum.n==0 && datum.x==0"}, {"calculate": words, "as": "t"}]
     after = {"drop": meet, "break-even": meet, "month": month, "never": never, "last": last}
     tips = _tips(s="way", x="month", y=y_axis.title)
     key = [("line", r["name"], look.token) for r, look in zip(two, looks, strict=True)] + [("dot", "Break-even", "ink")]
