@@ -23,13 +23,6 @@ import numpy as np
 from trn3 import data
 from trn3.units import Array
 
-_SHAPE = (
-    "n_layers d_model n_heads n_kv_heads head_dim d_ff gated vocab tied n_experts top_k n_shared_experts d_ff_expert"
-)
-_SHAPE += " n_dense_layers kv_lora_rank q_lora_rank rope_dim v_head_dim window n_window_layers n_positions context"
-NUMBERS = tuple(_SHAPE.split())
-"""The fields of a shape that are numbers."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ModelShape:
@@ -81,7 +74,6 @@ class ModelShape:
     n_shared_experts: Any = 0
     d_ff_expert: Any = 0
     n_dense_layers: Any = 0
-    attention: Any = "mha"
     kv_lora_rank: Any = 0
     q_lora_rank: Any = 0
     rope_dim: Any = 0
@@ -90,6 +82,7 @@ class ModelShape:
     n_window_layers: Any = 0
     n_positions: Any = 0
     context: Any = 0
+    attention: Any = "mha"
     id: Any = ""
     name: Any = ""
     source_id: Any = ""
@@ -119,15 +112,8 @@ class ModelShape:
         """Weights of the attention of one layer: query, key, value and output projections [-]."""
         h, a, q = self.d_model, self.n_heads, self.q_lora_rank
         query = (q > 0) * q * (h + a * self.qk_dim) + (q == 0) * h * a * self.qk_dim
-        latent = h * (self.kv_lora_rank + self.rope_dim) + self.kv_lora_rank * a * (self.head_dim + self.v_dim)
-        plain = h * self.n_kv_heads * (self.qk_dim + self.v_dim)
-        mla = self.kv_lora_rank > 0
-        return query + mla * latent + (1 - mla) * plain + h * a * self.v_dim
-
-    @property
-    def n_dense_ffn_params_per_layer(self) -> Array:
-        """Weights of a dense feed-forward block [-]."""
-        return self.n_ffn_matrices * self.d_model * self.d_ff
+        unpacked = self.kv_lora_rank * a * (self.head_dim + self.v_dim)
+        return query + h * self._kv_numbers + unpacked + h * a * self.v_dim
 
     @property
     def n_expert_params(self) -> Array:
@@ -137,7 +123,7 @@ class ModelShape:
     def _layers(self, n_routed: Any) -> Any:
         """Weights of all layers with `n_routed` routed experts in each routed one."""
         moe = self.d_model * self.n_experts + (n_routed + self.n_shared_experts) * self.n_expert_params
-        dense = (self.n_layers - self.n_moe_layers) * self.n_dense_ffn_params_per_layer
+        dense = (self.n_layers - self.n_moe_layers) * self.n_ffn_matrices * self.d_model * self.d_ff
         return self.n_layers * self.n_attention_params_per_layer + dense + self.n_moe_layers * moe
 
     @property
@@ -265,9 +251,12 @@ class ModelShape:
     @property
     def _kv_numbers(self) -> Any:
         """Numbers cached per token and layer."""
-        mla = self.kv_lora_rank > 0
-        plain = self.n_kv_heads * (self.qk_dim + self.v_dim)
-        return mla * (self.kv_lora_rank + self.rope_dim) + (1 - mla) * plain
+        plain = (self.kv_lora_rank == 0) * self.n_kv_heads * (self.head_dim + self.v_dim)
+        return plain + self.kv_lora_rank + self.rope_dim
+
+
+NUMBERS = tuple(field.name for field in dataclasses.fields(ModelShape))[:-4]
+"""The fields of a shape that are numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -520,27 +509,23 @@ def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> t
     >>> shape.n_params, unplaced
     (95040, ['hyper_connections'])
     """
-    outside = [k for k in config if "text_config" in config and k.endswith("_config") and k != "text_config"]
+    outside = [k for k in config if "text_config" in config and re.search("(?<!^text)_config$", k)]
     config = config.get("text_config") or config
     got = {field: _first(config, names) for field, names in _fields().items() if field not in ("inferred", "no_effect")}
     for field in ("n_layers", "d_model", "n_heads", "vocab"):
         if not got[field]:
             raise data.TrnError(f"model config {name or id}: needs one of {', '.join(_fields()[field])}")
-    placed = {key for names in _fields().values() for key in names}
     shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got)
-    odd = {t for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
-    unplaced = sorted([k for k in config if k not in placed] + outside + [f"layer_types: {t}" for t in odd])
-    return ModelShape(id=id, name=name or id, source_id="user_config", **shape), unplaced
+    odd = {f"layer_types: {t}" for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
+    unplaced = set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
+    return ModelShape(id=id, name=name or id, source_id="user_config", **shape), sorted(unplaced)
 
 
 @functools.lru_cache(8)
 def _fields() -> dict[str, list[str]]:
     """Fields of a config by what they mean, in the order of preference."""
-    fields: dict[str, list[str]] = {}
-    for row in sorted(_rows("config_fields"), key=lambda r: int(r["rank"])):
-        fields.setdefault(row["meaning"] if row["kind"] == "field" else "_", []).append(row["name"])
-    fields.pop("_")
-    return fields
+    rows = sorted((r for r in _rows("config_fields") if r["kind"] == "field"), key=lambda r: int(r["rank"]))
+    return {r["meaning"]: [other["name"] for other in rows if other["meaning"] == r["meaning"]] for r in rows}
 
 
 def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
@@ -555,10 +540,9 @@ def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
 
 def _inferred(config: dict[str, Any], got: dict[str, Any]) -> dict[str, Any]:
     """What a config leaves to the model's class, by the class's defaults."""
-    kind = str(config.get("model_type", ""))
+    kind, n, h, a = str(config.get("model_type", "")), got["n_layers"], got["d_model"], got["n_heads"]
     llama4 = kind.startswith("llama4")
-    habits = next((r["meaning"] for r in _rows("config_fields") if (r["kind"], r["name"]) == ("model_type", kind)), "")
-    n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
+    habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}.get(kind, "")
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
     d_ff = got["d_ff"] or int(config.get("expansion_ratio") or 4) * h
     out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff, "gated": int("plain" not in habits)}
