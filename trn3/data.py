@@ -15,6 +15,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -116,8 +117,8 @@ def _need(good: bool, place: tuple[str, int, str], text: str) -> None:
 def _cell(place: tuple[str, int, str], field: Row, text: str) -> Any:
     rules = field.get("constraints", {})
     _need(bool(text) or not rules.get("required"), place, "is empty")
-    if text and "enum" in rules:
-        _need(text in rules["enum"], place, f"{text!r} is none of {', '.join(rules['enum'])}")
+    words = rules.get("enum", (text,))
+    _need(not text or text in words, place, f"{text!r} is none of {', '.join(words)}")
     if field["type"] not in ("number", "integer"):
         return text
     try:
@@ -140,9 +141,7 @@ def _rows(folder: Path, name: str) -> tuple[Row, ...]:
     schema = {r["name"]: r["schema"] for r in _package(folder)["resources"]}.get(name, {})
     fields = schema.get("fields") or [{"name": c, "type": "string"} for c in header]
     odd = sorted({f["name"] for f in fields} ^ set(header))
-    _need(
-        header == [f["name"] for f in fields], (name, 1, (odd or header)[0]), "the header is not as in datapackage.json"
-    )
+    _need(header == [f["name"] for f in fields], (name, 1, (odd or header)[0]), "not the header of datapackage.json")
     rows = []
     for line, cells in lines:
         _need(len(cells) == len(fields), (name, line, header[-1]), f"{len(cells)} cells, not {len(fields)}")
@@ -170,25 +169,18 @@ def _group(row: Row) -> tuple[str, ...]:
 
 
 def _check_long(name: str, rows: list[Row]) -> None:
-    used: dict[tuple[str, ...], int] = {}
+    used = Counter(_group(r) for r in rows if r["use"] == "yes")
     for r in rows:
-        value, low, high, none = r["value"], r["low"], r["high"], math.isnan(r["low"])
-        first = used.setdefault(_group(r), r["_line"]) if r["use"] == "yes" else r["_line"]
+        value, low, high, none, n = r["value"], r["low"], r["high"], math.isnan(r["low"]), used[_group(r)]
         for column, good, text in (
             ("low", none == math.isnan(high), "low and high go together"),
             ("low", none or low <= value <= high, f"low, value, high = {low:g}, {value:g}, {high:g} are not in order"),
             ("low", not none or r["status"] != "assumed", "an assumed number needs low and high"),
             ("value", math.isnan(value) == (r["status"][:2] == "un"), f"{value:g} does not go with {r['status']}"),
             ("note", r["status"] != "derived" or r["note"].startswith("= "), "a derived number gives '= arithmetic'"),
-            ("use", first == r["_line"], f"line {first} already has use=yes for this quantity"),
+            ("use", n == 1 or (n == 0 and math.isnan(value)), f"{n} rows of this quantity have use=yes, not 1"),
         ):
             _need(good, (name, r["_line"], column), text)
-    for r in rows:
-        _need(
-            math.isnan(r["value"]) or _group(r) in used,
-            (name, r["_line"], "use"),
-            "no row of this quantity has use=yes",
-        )
 
 
 def _nearest(text: str, known: Iterable[str]) -> str:
@@ -378,9 +370,8 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
     UnknownId
         When there is no such price; names the terms that there are.
     """
-    rows = [
-        r for r in _rows(DATA, "prices") if r["use"] == "yes" and _group(r)[:2] == (subject, "price_usd_per_chip_h")
-    ]
+    key = (subject, "price_usd_per_chip_h")
+    rows = [r for r in _rows(DATA, "prices") if r["use"] == "yes" and _group(r)[:2] == key]
     for r in rows:
         if r["term"] == term and region in ("", r["region"]) and basis in ("", r["basis"]):
             return to_fact(r)
@@ -645,12 +636,13 @@ def verdict(claim_id: str) -> str:
     >>> verdict("faster_4x"), verdict("memory_4x"), verdict("million_chips")
     ('Partly', 'Does not hold', 'Cannot be checked')
     """
-    claim = next((r for r in _rows(DATA, "claims") if r["id"] == claim_id), None)
-    if claim is None:
-        raise UnknownId(f"claim {claim_id!r} is unknown{_nearest(claim_id, [r['id'] for r in _rows(DATA, 'claims')])}")
-    readings = [r for r in _rows(DATA, "claim_readings") if r["claim_id"] == claim_id and r["role"] == "counts"]
+    claims = {r["id"]: r for r in _rows(DATA, "claims")}
+    if claim_id not in claims:
+        raise UnknownId(f"claim {claim_id!r} is unknown{_nearest(claim_id, claims)}")
+    claim = claims[claim_id]
     if claim["verdict_by"] == "judged":
         return str(claim["verdict"])
     goal = claim["claimed"] * _units(DATA)[claim["unit"]][0] * (1.0 - claim["tolerance"])
+    readings = [r for r in _rows(DATA, "claim_readings") if r["claim_id"] == claim_id and r["role"] == "counts"]
     met = np.array([_RULES[claim["rule"]](compute_range(r["compute"]), goal) for r in readings])
     return "Holds" if met.all() else "Partly" if met.any() else "Does not hold"
