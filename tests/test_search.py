@@ -186,7 +186,7 @@ def test_bad_input_is_one_clear_line(changed, says):
 
 
 def test_what_cannot_fit_says_what_would():
-    with pytest.raises(search.DoesNotFit) as error:
+    with pytest.raises(memory.DoesNotFit) as error:
         search.search("gpt3_175b", "hgx_a100", 8, 1536)
     text = str(error.value)
     # 18 bytes for each of 175 billion parameters are 2,927 GiB, so 40 chips of 74.5 GiB at least; 12 are optimizer.
@@ -198,7 +198,7 @@ def test_what_cannot_fit_says_what_would():
     fits = text.rsplit(": ", 1)[1]
     assert search.search(fits, "hgx_a100", 8, 1536, seq_len=2048, top=1).feasible > 0
     job = TrainingJob(workload.model("gpt3_175b"), 1e9, 2048, 1536)
-    with pytest.raises(search.DoesNotFit):
+    with pytest.raises(memory.DoesNotFit):
         search.best(job, hardware.Cluster(hardware.system("hgx_a100"), 8))
 
 

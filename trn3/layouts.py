@@ -136,19 +136,15 @@ def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n
         product = f"tp x pp x dp x cp = {layout.tp} x {layout.pp} x {layout.dp} x {layout.cp} = {layout.n_chips}"
         raise LayoutError(f"{product} chips, but there are n_chips = {n_chips}")
     stage, share = -(-shape.n_layers // layout.pp), global_batch // layout.dp
-    n_micro = share // layout.micro_batch
-    pairs = [
-        ("tp", "n_heads", shape.n_heads),
-        ("tp", "d_ff", shape.d_ff_expert or shape.d_ff),
-        ("cp", "seq_len", seq_len),
-    ]
-    pairs += [("ep", "n_experts", shape.n_experts or 1), ("ep", "dp x cp", layout.dp * layout.cp)]
-    pairs += [("dp", "global_batch", global_batch), ("micro_batch", "global_batch / dp", share)]
-    pairs += [("interleave", "layers of a stage", stage)]
-    pairs += [("pp", "microbatches, as interleave needs,", n_micro)] * (layout.interleave > 1)
-    for name, other, number in pairs:
+    rounds = share // layout.micro_batch if layout.interleave > 1 else layout.pp
+    for name, other, number in (
+        ("tp", "n_heads", shape.n_heads), ("tp", "d_ff", shape.d_ff_expert or shape.d_ff), ("cp", "seq_len", seq_len),
+        ("ep", "n_experts", shape.n_experts or 1), ("ep", "dp x cp", layout.dp * layout.cp),
+        ("dp", "global_batch", global_batch), ("micro_batch", "global_batch / dp", share),
+        ("interleave", "layers of a stage", stage), ("pp", "microbatches, as interleave needs,", rounds),
+    ):  # fmt: skip
         value, fine = getattr(layout, name), divisors(int(number))
-        if value not in fine:
+        if value not in fine + chunks(shape.n_layers, layout.pp) * (name == "interleave"):
             near = " or ".join(map(str, [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1]))
             raise LayoutError(f"{name} = {value} does not divide {other} = {number}; nearest that do: {near}")
     if (layout.pp - 1) * stage >= shape.n_layers:
@@ -231,9 +227,31 @@ def choices(shape: ModelShape, pp: int, tensor: int, shared: int, switches: bool
     list
         sequence_parallel and tp_overlap need tp > 1, interleave and pp_overlap pp > 1, zero and dp_overlap dp x cp > 1.
     """
-    chunks = divisors(-(-shape.n_layers // pp)) if pp > 1 else [1]
     tp_on, pp_on, dp_on = (range(used * (not switches), used + 1) for used in (tensor, int(pp > 1), shared))
-    return [chunks, range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
+    return [chunks(shape.n_layers, pp), range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
+
+
+def chunks(n_layers: int, pp: int) -> list[int]:
+    """Into how many model chunks a stage can be cut.
+
+    Parameters
+    ----------
+    n_layers, pp : int
+        Layers and stages [-].
+
+    Returns
+    -------
+    list of int
+        1 without stages; else the divisors of a stage's layers and, where stages are uneven anyway, powers of two.
+
+    Examples
+    --------
+    >>> chunks(96, 8), chunks(61, 8)
+    ([1, 2, 3, 4, 6, 12], [1, 2, 4, 8])
+    """
+    stage = -(-n_layers // pp)
+    powers = [1 << i for i in range(stage.bit_length())] if n_layers % pp else []
+    return sorted({*divisors(stage), *powers}) if pp > 1 else [1]
 
 
 def blocks(

@@ -7,17 +7,22 @@ Rajbhandari et al. 2020 (arXiv:1910.02054). Fields of a layout broadcast, each o
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from trn3 import data, hardware, layouts, workload
+from trn3.layouts import Layouts
 from trn3.units import GIB, Array
-from trn3.workload import ModelShape
+from trn3.workload import ModelShape, TrainingJob
 
 NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis."""
 WEIGHT_BYTES, GRADIENT_BYTES, OPTIMIZER_BYTES = 2, 4, 12
 """Bytes per parameter of mixed-precision Adam: 16-bit weight, 32-bit gradient, 32-bit weight and two moments."""
+
+
+class DoesNotFit(data.TrnError):
+    """No layout fits the memory; says what is largest and what would fit."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Memory:
         return f"needs {sum(causes.values()):.3g} GiB of {hbm_bytes / GIB:.3g} GiB: {parts}"
 
 
-def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Any, unfused: Array = 1.0) -> Array:
+def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Layouts, unfused: Array = 1.0) -> Array:
     """Activations that one layer keeps per token for the backward pass.
 
     `10 h / t_s + (2 (a + k)(d_qk + d_v) + 4 f) / t + 5 a s / t`; of a GPT with a plain block of
@@ -111,7 +116,9 @@ def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Any, unfus
     return np.where(layout.recompute == FULL, 2 * h / split, 10 * h / split + (shared + scores) / layout.tp)
 
 
-def training_bytes(shape: ModelShape, seq_len: Array, global_batch: Array, layout: Any, unfused: Array = 0.0) -> Memory:
+def training_bytes(
+    shape: ModelShape, seq_len: Array, global_batch: Array, layout: Layouts, unfused: Array = 0.0
+) -> Memory:
     """Memory of the fullest chip, the first stage of the pipeline.
 
     Parameters
@@ -154,3 +161,41 @@ def training_bytes(shape: ModelShape, seq_len: Array, global_batch: Array, layou
     redone = (layout.recompute == FULL) * layer_activation_bytes(shape, seq_len, whole_layer, unfused) * tokens
     logits = 4 * tokens * shape.vocab / tp * (pp == 1)
     return Memory(weights, gradients, optimizer, per_layer * shape.n_layers / pp * in_flight + redone + logits)
+
+
+def _leanest(job: TrainingJob, rows: Layouts) -> Memory:
+    """Memory of every split with the choices that take least."""
+    lean = dataclasses.replace(rows, recompute=FULL, zero=3, sequence_parallel=1)
+    return training_bytes(job.model, job.seq_len, job.global_batch, lean)
+
+
+def misfit(job: TrainingJob, system: hardware.System, rows: Layouts) -> DoesNotFit:
+    """Explain why none of some splits fits: what the leanest takes, how many chips hold it, which model would fit.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, sequence and batch.
+    system : System
+        Where it trains.
+    rows : Layouts
+        Splits, as `layouts.splits` makes them [-].
+
+    Returns
+    -------
+    DoesNotFit
+        The error to raise.
+    """
+    hbm_bytes, most, held = system.chip.hbm_bytes, int(np.max(rows.n_chips)), _leanest(job, rows)
+    least = Memory(*(np.broadcast_to(part, len(rows.tp))[np.argmin(held.total)] for part in vars(held).values()))
+
+    def fitting(shape: ModelShape) -> np.ndarray:
+        every = layouts.splits(shape, job.seq_len, job.global_batch, max(32, system.n_chips), True)
+        fits = _leanest(dataclasses.replace(job, model=shape), every).total <= hbm_bytes
+        return np.asarray(every.n_chips)[fits]
+
+    enough, by_size = fitting(job.model), sorted(workload.models().values(), key=lambda m: -m.n_params)
+    largest = next((m.id for m in by_size if np.any(fitting(m) <= most)), "none")
+    text = f"{job.model.id} does not fit on {most:,} x {system.chip.name}: its leanest layout {least.reason(hbm_bytes)}"
+    text += f"; fewest chips that hold it: {enough.min() if len(enough) else 'none with this batch'}"
+    return DoesNotFit(f"{text}; largest model of data/models.csv on {most:,}: {largest}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trn3 import data, hardware, layouts, memory, training, workload
+from trn3 import hardware, layouts, memory, training, workload
 from trn3.layouts import AXES, FIELDS, Layouts
 from trn3.units import GIB
 from trn3.workload import ModelShape, TrainingJob
@@ -28,10 +28,6 @@ _CHOICES = 4096
 _NEAR = 1 + 1e-5
 """Layouts whose single-precision times differ by less are ranked in double precision."""
 _SPLIT = FIELDS[:6]
-
-
-class DoesNotFit(data.TrnError):
-    """No layout fits the memory; says what is largest and what would fit."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +211,8 @@ class _Search:
         tensor, stages, shared = rows["tp"] > 1, rows["pp"] > 1, rows["dp"] * rows["cp"] > 1
         for name, n in (("zero", 1 + 3 * shared), ("sequence_parallel", 1 + tensor), ("recompute", 3)):
             rows[name], rest = rest % n, rest // n
-        chunks = {p: layouts.choices(self.work.shape, p, 0, 0, False)[0] for p in set(rows["pp"].tolist())}
-        rows["interleave"] = np.array([chunks[p][i] for p, i in zip(rows["pp"].tolist(), rest.tolist())], dtype=int)
+        chunks = (layouts.chunks(self.work.shape.n_layers, pp)[i] for pp, i in zip(rows["pp"].tolist(), rest.tolist()))
+        rows["interleave"] = np.fromiter(chunks, int)
         lay = Layouts(**rows, tp_overlap=tensor * 1, dp_overlap=shared * 1, pp_overlap=stages * 1)
         step = np.asarray(training.evaluate(self.work, self.machine, lay).step_time_s)
         order = np.lexsort((code, step))[:top]
@@ -282,7 +278,7 @@ def search(
     run = _Search(job, system, _splits(job, system, counts, settings), top, settings.switches)
     run.run(settings)
     if run.complete and not run.counts[2]:
-        raise DoesNotFit(_misfit(job, system, run.rows))
+        raise memory.misfit(job, system, run.rows)
     axes = {name: set(np.ravel(getattr(run.rows, name)).tolist()) for name in _SPLIT}
     sizes = zip(*(getattr(run.rows, name).tolist() for name in FIELDS[:4]))
     kinds = {(p, int(t > 1), int(d * c > 1)) for t, p, d, c in sizes}
@@ -311,30 +307,6 @@ def _splits(job: TrainingJob, system: hardware.System, counts: list[int], settin
             f"{asked}: no layout of {job.model.id} with {batch} uses just so many; nearest: {near}"
         )
     return Layouts(*(getattr(every, name)[keep] for name in _SPLIT))
-
-
-def _leanest(job: TrainingJob, rows: Layouts) -> memory.Memory:
-    """Memory of every split with the choices that take least."""
-    lean = replace(rows, recompute=memory.FULL, zero=3, sequence_parallel=1)
-    return memory.training_bytes(job.model, job.seq_len, job.global_batch, lean)
-
-
-def _misfit(job: TrainingJob, system: hardware.System, rows: Layouts) -> str:
-    """Why nothing fits: the layout that takes least, the chips that it would take, the model that would fit."""
-    hbm_bytes, most, held = system.chip.hbm_bytes, int(np.max(rows.n_chips)), _leanest(job, rows)
-    parts = [np.broadcast_to(part, len(rows.tp)) for part in vars(held).values()]
-    least = memory.Memory(*(part[np.argmin(held.total)] for part in parts))
-
-    def fitting(shape: ModelShape) -> np.ndarray:
-        every = layouts.splits(shape, job.seq_len, job.global_batch, max(32, system.n_chips), True)
-        return np.asarray(every.n_chips)[np.ravel(_leanest(replace(job, model=shape), every).total <= hbm_bytes)]
-
-    enough = fitting(job.model)
-    smaller = sorted(workload.models().values(), key=lambda m: -m.n_params)
-    largest = next((m.id for m in smaller if np.any(fitting(m) <= most)), "none")
-    text = f"{job.model.id} does not fit on {most:,} x {system.chip.name}: its leanest layout {least.reason(hbm_bytes)}"
-    text += f"; fewest chips that hold it: {enough.min() if len(enough) else 'none with this batch'}"
-    return f"{text}; largest model of data/models.csv on {most:,}: {largest}"
 
 
 def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
@@ -373,6 +345,6 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
     run = _Search(job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, False)
     run.run(Settings())
     if not run.counts[2]:
-        raise DoesNotFit(_misfit(job, cluster.system, run.rows))
+        raise memory.misfit(job, cluster.system, run.rows)
     lay = run.ranked(run.code, 1)[0]
     return Layouts(**{name: int(getattr(lay, name)[0]) for name in FIELDS})
