@@ -22,8 +22,8 @@ TIERS = [
     {"units", "roofline", "collectives", "energy", "reliability", "cost"},
     {"data", "hardware", "workload"},
     {
-        "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "uncertainty", "calibration",
-        "training_fit", "serving_fit", "validation", "footprint",
+        "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "ownership", "uncertainty", "calibration",
+        "training_fit", "serving_fit", "validation", "footprint", "claims",
     },
     {"theme", "charts", "story"},
     {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.html", "reporting.cli", "__main__"},

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, customers, data, footprint, hardware, inference, training, uncertainty, workload
+from trn3 import cost, customers, data, footprint, hardware, inference, ownership, training, uncertainty, workload
 from trn3.uncertainty import Draws, Input
-from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
+from trn3.units import HOUR_S, MEGA, YEAR_S
 
 MONTH_H = YEAR_S / HOUR_S / cost.MONTHS_A_YEAR
 """Hours of a mean month."""
@@ -413,108 +413,65 @@ def watts(system: hardware.System, region: str) -> np.ndarray:
     return system.chip.power_w * footprint.nameplate_factor(system) * draw * pue
 
 
-def owned(system: hardware.System, utilisation: float = 1.0, n: int = 4096) -> dict[str, np.ndarray]:
-    """Cost of a chip-hour to its owner, by part, from components: purchase, building, power, capital.
+def path(case: Case) -> tuple[pd.DataFrame, str, str]:
+    """Cumulative cost by month at the mid inputs, as Vega expressions over ``price``, ``busy`` and ``discount``.
 
     Parameters
     ----------
-    system : System
-        The system
-    utilisation : float
-        Share of the hours that are sold; published costs count every hour [-]
-    n : int
-        Draws [-]
+    case : Case
+        From :func:`evaluate`
 
     Returns
     -------
-    dict of str to array
-        Draws of server, facility, energy and operations [USD/h]
-
-    Raises
-    ------
-    UnknownId
-        When no purchase price of the chip, its server, its rack or its data centre is known
-
-    Examples
-    --------
-    >>> sum(np.median(v) for v in owned(hardware.system("hgx_h100")).values()) > 1.0
-    np.True_
+    tuple of DataFrame and str
+        Sums of the monthly weights; cost of staying and of moving [million USD], where `price` is the rent of the new
+        chip [USD/h], `busy` a factor on every busy share and `discount` a share off the present rent [-]
     """
-    names = "server_life facility_life capital_rate operations_share nameplate_draw_share electricity_usd_per_kwh "
-    names += "dealer_margin cluster_network_share"
-    given = {k: data.assumption(k) for k in names.split()} | {"building": _bought("facility", "capex_usd_per_w")}
-    retail, given["server"] = _purchase(system)
-    inputs = {k: Input(f.low, f.value, f.high) for k, f in given.items()}
-    inputs["power"] = Input(*(system.chip.power_w * footprint.nameplate_factor(system)))
-    v = uncertainty.draws(inputs, n)
-    asset = cost.Asset(
-        v["server"] * (1.0 - retail * v["dealer_margin"]) * (1.0 + v["cluster_network_share"]),
-        v["server_life"] / YEAR_S, v["power"], v["nameplate_draw_share"], data.fact("us_east_2", "pue").value,
-        v["electricity_usd_per_kwh"], v["building"], v["facility_life"] / YEAR_S, v["capital_rate"],
-        v["operations_share"],
-    )  # fmt: skip
-    return cost.ownership(asset, utilisation)
+    columns, stay, go = {}, [], []
+    for i, r in enumerate(case.results):
+        v = {k: np.array(case.inputs[j].mid) for k, j in r.keys.items()}
+        raw, m = r.move(v | {"floor_now": np.array(0.0), "floor_new": np.array(0.0)}), r.mid
+        for name, weights in zip(("all", "now", "new"), cost.monthly_weights(m)):
+            columns[f"{name}{i}"] = np.concatenate([[0.0], np.cumsum(weights)])
+        slow = "1" if r.work.load.unit == "chips" else "busy"
+        least = [float(v.get(f"floor_{s}", 0.0)) * MONTH_H for s in ("now", "new")]
+        rent = f"max({raw.now_chip_h:.9g}/{slow},{least[0]:.9g})*{m.now_usd_per_chip_h / MEGA:.9g}*(1-discount)"
+        once = f"{m.labour_usd / MEGA:.9g}+price*{m.extra_chip_h / MEGA:.9g}"
+        stay.append(f"{rent}*datum.all{i}")
+        go.append(f"{once}+{rent}*datum.now{i}+price/1e6*max({raw.new_chip_h:.9g}/{slow},{least[1]:.9g})*datum.new{i}")
+    return pd.DataFrame(columns), "+".join(stay), "+".join(go)
 
 
-def _bought(subject: str, quantity: str = "capex_usd", basis: str = "", share: float = 1.0) -> data.Fact | None:
-    """A purchase price of the table, times a share."""
-    rows = data.table("prices").query(
-        "subject == @subject and quantity == @quantity and basis == @basis and use == 'yes'"
-    )
-    fact = data.to_fact(rows.iloc[0].to_dict()) if len(rows) else None
-    return fact and replace(fact, value=fact.value * share, low=fact.low * share, high=fact.high * share)
+def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
+    """The tornado's bars as Vega expressions over ``price`` and ``discount``, so that they follow the reader.
 
+    Parameters
+    ----------
+    case : Case
+        From :func:`evaluate`
+    rows : DataFrame
+        Rows of :meth:`Case.tornado`
 
-def _purchase(system: hardware.System) -> tuple[bool, data.Fact]:
-    """Whether the price is a dealer's, and the price per chip: from a rack, a server, a module or a whole site."""
-    chip, rack, module = system.chip, _bought("gb200_nvl72", share=1 / 72), _bought("gb200")
-    site = _bought("gb200_nvl72", "share_mech_elec")
-    facility_w = (
-        float(system.chip.power_w[1]) * footprint.nameplate_factor(system) * data.fact("us_east_2", "pue").value
-    )
-    found = {
-        "rack": _bought(system.id, share=1 / system.n_chips),
-        "dealer": _bought(chip.id, basis="server"),
-        "module": rack and module and _bought(chip.id, share=rack.value / module.value),
-        "site": site and _bought(chip.id, "capex_usd_per_w", share=facility_w * (1.0 - site.value)),
-    }
-    for kind, fact in found.items():
-        if fact:
-            return kind == "dealer", fact
-    raise data.UnknownId(f"{system.id}: no purchase price is known; see capex in data/prices.csv")
+    Returns
+    -------
+    DataFrame
+        input, low, high: saving over the horizon [million USD]; the last row is the saving at the mid inputs
+    """
+    mids = {n: i.mid for n, i in case.inputs.items()}
 
+    def saves(change: dict[str, float]) -> str:
+        v = {n: np.array(x) for n, x in (mids | change).items()}
+        moves = [r.move({k: v[j] for k, j in r.keys.items()}) for r in case.results]
+        labour = sum(float(m.labour_usd) for m in moves)
+        spared, hours = (sum(float(x) for x in side) for side in zip(*(cost.balance(m) for m in moves)))
+        return f"({(spared + labour) / MEGA:.9g}*(1-discount)-{labour / MEGA:.9g}-price*{hours / MEGA:.9g})"
 
-def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
-    """Cost that a published serving point should have: low, mid, high of the speed's band."""
-    shape = workload.model(row.model)
-    dtype, band = row.dtype, inference.band(rack.chip, "throughput")[::-1]
-    if row.what == "point":
-        found = inference.frontier(
-            workload.ServingLoad(shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype), rack
-        )
-        fast = found.points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")[
-            "output_tokens_per_s_per_chip"
-        ].max()
-        rent = float(np.median(sum(owned(rack).values())))
-        return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
-    z, device, k = inference.sizes(shape), inference.device(rack, dtype), inference.constants(rack.chip)
-    batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
-    step = inference.Work(
-        batch, row.input_tokens, row.output_tokens, inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
-    )
-    time_s = inference.decode_s(z, device, inference.Layouts(1.0, row.ranks), k, step)
-    if row.what == "decode":
-        return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
-    writes = np.max((batch / time_s)[time_s * row.tokens_per_s_per_user <= 1.0])
-    prompt = inference.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
-    reads = 8.0 * row.input_tokens / inference.prefill_s(z, device, inference.Layouts(1.0, 32.0), k, prompt)
-    busy = row.output_per_day / writes + row.input_per_day * (1.0 - row.cached_share) / reads
-    fleet = np.array([1.0, 1.0, data.assumption("serving_fleet_utilisation").value])  # it follows the load
-    return busy / HOUR_S * row.price / band / fleet
+    out = [(r.label, saves({r.input: r.low}), saves({r.input: r.high})) for r in rows.itertuples()]
+    return pd.DataFrame([*out, ("all at mid", saves({}), saves({}))], columns=["input", "low", "high"])
 
 
 def checks() -> pd.DataFrame:
-    """Published money beside what this project computes.
+    """Published money beside what this project computes: ownership, serving, and what reference customers saved.
 
     Returns
     -------
@@ -522,22 +479,20 @@ def checks() -> pd.DataFrame:
         check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
         reproduces its input, and only the first two count
     """
-    rows = data.table("money_checks")
-    text = {"check", "what", "unit", "model", "system", "dtype", "kind", "source_id", "note"}
-    for name in set(rows.columns) - text:
-        rows[name] = pd.to_numeric(rows[name])
-    out = []
-    for row in rows.itertuples():
-        rack = hardware.system(row.system)
-        if row.what in ("tco", "gigawatt"):
-            hour = sum(owned(rack).values())
-            site_w = rack.chip.power_w[1] * footprint.nameplate_factor(rack) * data.fact("us_east_2", "pue").value
-            many = GIGA / site_w * YEAR_S / HOUR_S / GIGA if row.what == "gigawatt" else 1.0
-            low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
-        else:
-            low, mid, high = np.ravel(_point_usd(row, rack))
-        out.append(
-            (row.check, row.unit, row.published, mid, low, high, mid / row.published, row.kind, row.source_id, row.note)
-        )
-    names = ["check", "unit", "published", "predicted", "low", "high", "ratio", "kind", "source_id", "note"]
-    return pd.DataFrame(out, columns=names)
+    rows = []
+    for name in ("splashmusic", "karakuri", "anthropic", "decart"):
+        customer = customers.load(name)
+        for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
+            case = evaluate(customer, base.key)
+            only = tuple(r for r in case.results if r.work.kind == "train") or case.results
+            some = replace(case, results=only)
+            low, mid, high = uncertainty.percentiles(some.saving(case.rent.mid) / some.stay_usd)
+            said = customer.claim.saving.mid
+            place = float(np.mean(some.saving(case.rent.mid) / some.stay_usd < said))
+            note = f"the claim lies at percentile {100 * place:.0f} of the saving; {base.label}"
+            label = f"{customer.name}: {customer.claim.wording}"
+            rows.append(
+                (label, "share", said, mid, low, high, mid / said, "independent", customer.claim.source_id, note)
+            )
+    money = ownership.checks()
+    return pd.concat([money, pd.DataFrame(rows, columns=money.columns)], ignore_index=True)

@@ -1,0 +1,145 @@
+"""What a chip-hour costs its owner: purchase, building, power and capital; and published money to check it by.
+
+A rent is what a seller asks, an ownership cost what the hour costs the seller; both are USD per chip-hour, and the gap
+between them is margin, risk and idle time. They are never compared with each other as if they were alike.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3 import cost, data, footprint, hardware, inference, uncertainty, workload
+from trn3.uncertainty import Input
+from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
+
+
+def owned(system: hardware.System, utilisation: float = 1.0, n: int = 4096) -> dict[str, np.ndarray]:
+    """Cost of a chip-hour to its owner, by part, from components: purchase, building, power, capital.
+
+    Parameters
+    ----------
+    system : System
+        The system
+    utilisation : float
+        Share of the hours that are sold; published costs count every hour [-]
+    n : int
+        Draws [-]
+
+    Returns
+    -------
+    dict of str to array
+        Draws of server, facility, energy and operations [USD/h]
+
+    Raises
+    ------
+    UnknownId
+        When no purchase price of the chip, its server, its rack or its data centre is known
+
+    Examples
+    --------
+    >>> sum(np.median(v) for v in owned(hardware.system("hgx_h100")).values()) > 1.0
+    np.True_
+    """
+    names = "server_life facility_life capital_rate operations_share nameplate_draw_share electricity_usd_per_kwh "
+    names += "dealer_margin cluster_network_share"
+    given = {k: data.assumption(k) for k in names.split()} | {"building": _bought("facility", "capex_usd_per_w")}
+    retail, given["server"] = _purchase(system)
+    inputs = {k: Input(f.low, f.value, f.high) for k, f in given.items()}
+    inputs["power"] = Input(*(system.chip.power_w * footprint.nameplate_factor(system)))
+    v = uncertainty.draws(inputs, n)
+    asset = cost.Asset(
+        v["server"] * (1.0 - retail * v["dealer_margin"]) * (1.0 + v["cluster_network_share"]),
+        v["server_life"] / YEAR_S, v["power"], v["nameplate_draw_share"], data.fact("us_east_2", "pue").value,
+        v["electricity_usd_per_kwh"], v["building"], v["facility_life"] / YEAR_S, v["capital_rate"],
+        v["operations_share"],
+    )  # fmt: skip
+    return {k: np.asarray(part) for k, part in cost.ownership(asset, utilisation).items()}
+
+
+def _bought(subject: str, quantity: str = "capex_usd", basis: str = "", share: float = 1.0) -> Any:
+    """A purchase price of the table, times a share."""
+    rows = data.table("prices").query(
+        "subject == @subject and quantity == @quantity and basis == @basis and use == 'yes'"
+    )
+    fact = data.to_fact(rows.iloc[0].to_dict()) if len(rows) else None
+    return fact and replace(fact, value=fact.value * share, low=fact.low * share, high=fact.high * share)
+
+
+def _purchase(system: hardware.System) -> tuple[bool, data.Fact]:
+    """Whether the price is a dealer's, and the price per chip: from a rack, a server, a module or a whole site."""
+    chip, rack, module = system.chip, _bought("gb200_nvl72", share=1 / 72), _bought("gb200")
+    site = _bought("gb200_nvl72", "share_mech_elec")
+    facility_w = (
+        float(system.chip.power_w[1]) * footprint.nameplate_factor(system) * data.fact("us_east_2", "pue").value
+    )
+    found = {
+        "rack": _bought(system.id, share=1 / system.n_chips),
+        "dealer": _bought(chip.id, basis="server"),
+        "module": rack and module and _bought(chip.id, share=rack.value / module.value),
+        "site": site and _bought(chip.id, "capex_usd_per_w", share=facility_w * (1.0 - site.value)),
+    }
+    for kind, fact in found.items():
+        if fact:
+            return kind == "dealer", fact
+    raise data.UnknownId(f"{system.id}: no purchase price is known; see capex in data/prices.csv")
+
+
+def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
+    """Cost that a published serving point should have: low, mid, high of the speed's band."""
+    shape = workload.model(row.model)
+    dtype, band = row.dtype, inference.band(rack.chip, "throughput")[::-1]
+    if row.what == "point":
+        found = inference.frontier(
+            workload.ServingLoad(shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype), rack
+        )
+        fast = found.points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")[
+            "output_tokens_per_s_per_chip"
+        ].max()
+        rent = float(np.median(sum(owned(rack).values())))
+        return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
+    z, device, k = inference.sizes(shape), inference.device(rack, dtype), inference.constants(rack.chip)
+    batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
+    step = inference.Work(
+        batch, row.input_tokens, row.output_tokens, inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
+    )
+    time_s = inference.decode_s(z, device, inference.Layouts(1.0, row.ranks), k, step)
+    if row.what == "decode":
+        return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
+    writes = np.max((batch / time_s)[time_s * row.tokens_per_s_per_user <= 1.0])
+    prompt = inference.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
+    reads = 8.0 * row.input_tokens / inference.prefill_s(z, device, inference.Layouts(1.0, 32.0), k, prompt)
+    busy = row.output_per_day / writes + row.input_per_day * (1.0 - row.cached_share) / reads
+    fleet = np.array([1.0, 1.0, data.assumption("serving_fleet_utilisation").value])  # it follows the load
+    return busy / HOUR_S * row.price / band / fleet
+
+
+def checks() -> pd.DataFrame:
+    """Published money beside what this project computes.
+
+    Returns
+    -------
+    DataFrame
+        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
+        reproduces its input, and only the first two count
+    """
+    rows = data.table("money_checks")
+    text = {"check", "what", "unit", "model", "system", "dtype", "kind", "source_id", "note"}
+    for name in set(rows.columns) - text:
+        rows[name] = pd.to_numeric(rows[name])
+    out = []
+    for row in rows.itertuples():
+        rack = hardware.system(row.system)
+        if row.what in ("tco", "gigawatt"):
+            hour = sum(owned(rack).values())
+            site_w = rack.chip.power_w[1] * footprint.nameplate_factor(rack) * data.fact("us_east_2", "pue").value
+            many = GIGA / site_w * YEAR_S / HOUR_S / GIGA if row.what == "gigawatt" else 1.0
+            low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
+        else:
+            low, mid, high = np.ravel(_point_usd(row, rack))
+        out.append(
+            (row.check, row.unit, row.published, mid, low, high, mid / row.published, row.kind, row.source_id, row.note)
+        )
+    names = ["check", "unit", "published", "predicted", "low", "high", "ratio", "kind", "source_id", "note"]
+    return pd.DataFrame(out, columns=names)
