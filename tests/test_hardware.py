@@ -192,3 +192,19 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
     system = hardware.system("The Anvil")
     assert system.id == "anvil_4" and system.n_chips == 4 and len(system.tiers) == 2
     assert system.chip.peak("fp16") == 5e15 and np.isnan(system.chip.power_w).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "flops"),
+    [
+        ("v100", "fp16", 1024),
+        ("a100_80", "bf16", 2048),
+        ("h100", "bf16", 4096),
+        ("h200", "fp8", 8192),
+        ("b200", "bf16", 8192),
+    ],
+)
+def test_gpu_peaks_are_cores_times_clock(name, dtype, flops):
+    # dense operations of a streaming multiprocessor in a cycle: twice as many in every generation
+    chip = hardware.chip(name)
+    assert chip.n_cores * flops * chip.fact("tensor_clock_hz").value == pytest.approx(chip.peak(dtype), rel=5e-3)
