@@ -150,9 +150,10 @@ def cases(grid: Path) -> list[Case]:
         text = tomllib.loads(grid.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BatchError(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
+    shapes = {"report": str, "common": dict, "grid": dict, "case": list}
+    for odd in [name for name, value in text.items() if not isinstance(value, shapes.get(name, ()))]:
+        raise BatchError(f"{grid}: {odd!r} is out of place; there are: report = NAME, [common], [grid], [[case]]")
     crossed, common = text.get("grid", {}), {"report": text.get("report", "")} | text.get("common", {})
-    for odd in set(text) - {"report", "common", "grid", "case"}:
-        raise BatchError(f"{grid}: no key {odd!r}; there are: report, common, grid, case")
     for odd in [name for name, values in crossed.items() if not (isinstance(values, list) and values)]:
         raise BatchError(f"{grid}: grid.{odd} must be a list of values")
     product = itertools.product(*crossed.values()) if crossed else []
@@ -162,10 +163,10 @@ def cases(grid: Path) -> list[Case]:
     found, wrong = {}, []
     for number, row in enumerate(rows + text.get("case", []), 1):
         try:
-            given = common | row
+            given = common | dict(row)
             one = case(str(given.pop("report")), given)
             found[one.stem] = one
-        except data.TrnError as error:
+        except (data.TrnError, TypeError) as error:
             wrong.append(f"case {number}: {error}")
     if wrong or not found:
         more = f" ({len(wrong) - 1} more cases are wrong)" if len(wrong) > 1 else ""
@@ -311,10 +312,12 @@ def made(todo: list[Case], options: Options, jobs: int, scheduler: str) -> Itera
 
 def cluster(address: str) -> Any:
     """A client of a Dask cluster whose workers hold the same packages, data and code as this process."""
+    if not re.fullmatch(r"(tcp|tls)://.+:\d+|(inproc|ucx|wss?)://.+", address):
+        raise BatchError(f"scheduler {address!r}: write its address, such as tcp://host:8786")
     try:
         from distributed import Client
 
-        client = Client(address, timeout="10s", set_as_default=False)
+        client = Client(address, timeout="5s", set_as_default=False)
         client.get_versions(check=True)
         theirs = client.run(fingerprint)
     except ImportError:
