@@ -214,7 +214,10 @@ def test_like_for_like_prices_exist_for_the_usual_rivals():
     for chip in ("h100", "h200", "b200", "b300"):
         listed, block = data.price(chip, "on_demand", "us_east_1").value, data.price(chip, "capacity_block").value
         assert block < listed  # AWS sells blocks below its list price
-    assert data.price("h100", "on_demand", "us_east_1").value == pytest.approx(55.04 / 8, rel=1e-3)
+    listed = data.price("h100", "on_demand", "us_east_1")
+    assert listed.value == pytest.approx(55.04 / 8, rel=1e-3)
+    assert (listed.region, listed.term, listed.price_date) == ("us_east_1", "on_demand", "2026-07-20")
+    assert not data.stale(listed.price_date) and data.stale(listed.price_date, datetime.date(2027, 1, 17))  # 181 days
 
 
 def test_ages():

@@ -75,6 +75,8 @@ class Fact:
         The unit in the table.
     scale : float
         SI units per `shown_unit`, so ``value / scale`` is the published figure [-].
+    region, term, price_date : str
+        Of a price; empty otherwise.
     """
 
     subject: str
@@ -94,6 +96,9 @@ class Fact:
     note: str
     shown_unit: str
     scale: float
+    region: str = ""
+    term: str = ""
+    price_date: str = ""
 
     @property
     def range(self) -> np.ndarray:
