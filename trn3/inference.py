@@ -284,7 +284,7 @@ def device(system: hardware.System, dtype: str = "bf16") -> Device:
     """
     chip = system.chip
     peak, bf16 = chip.peak(dtype), chip.peak("bf16")
-    width = next((w for w, d in ((2.0, "bf16"), (1.0, "fp8")) if _has(chip, d) and peak <= 1.01 * chip.peak(d)), 0.5)
+    width = next((w for w, d in ((2.0, "bf16"), (1.0, "fp8")) if has(chip, d) and peak <= 1.01 * chip.peak(d)), 0.5)
     neuron = chip.vendor == "AWS"
     ranks = data.assumption(f"serving_ranks_{chip.id}").value if neuron else 1.0
     torus = "torus" in system.topology.lower() and not neuron
@@ -292,7 +292,21 @@ def device(system: hardware.System, dtype: str = "bf16") -> Device:
     return Device(chip.hbm_bytes, bandwidth, peak, bf16, width, links, ranks, neuron, torus)
 
 
-def _has(chip: hardware.Chip, dtype: str) -> bool:
+def has(chip: hardware.Chip, dtype: str) -> bool:
+    """Whether a chip runs a format or another of the same width.
+
+    Parameters
+    ----------
+    chip : Chip
+        The accelerator [-].
+    dtype : str
+        The asked format [-].
+
+    Returns
+    -------
+    bool
+        True where it does [-].
+    """
     try:
         return bool(chip.native(dtype))
     except hardware.UnsupportedDtype:
