@@ -1,0 +1,173 @@
+"""The command: help at once, one line for every mistake, and each command does what it says."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import small
+
+from trn3 import data
+from trn3.reporting import cli
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    try:
+        code = cli.main([str(a) for a in arguments])
+    except SystemExit as error:
+        code = error.code
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    from trn3.reporting import parameters
+
+    small.report(tmp_path / "notebooks")
+    monkeypatch.setattr(parameters, "NOTEBOOKS", tmp_path / "notebooks")
+    return tmp_path / "notebooks"
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from trn3.reporting.cli import parser; parser().format_help(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "pandas", "scipy", "pydantic", "papermill", "nbformat", "altair", "IPython", "tqdm"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_help_names_every_command(capsys):
+    code, out, _ = run(capsys, "--help")
+    names = ("report", "batch", "params", "search", "calibrate", "validate", "refresh", "compare", "doctor", "lab")
+    assert code == 0 and all(re.search(rf"^    {name}\b", out, re.M) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["reprot"], "did you mean report?"),
+        (["report", "--enginge", "fork"], "--enginge"),
+        (["report", "02", "--engine", "frok"], "did you mean fork?"),
+        (["report", "02", "--jobs", "many"], "invalid int value"),
+        (["report", "02", "--jobs", "0"], "--jobs must be more than 0"),
+        (["report", "02", "--timeout", "nan"], "--timeout must be more than 0"),
+        (["report", "02", "--memory", "-1"], "--memory must be more than 0"),
+        (["report", "03"], "no report named '03'"),
+        (["report", "02_smal"], "did you mean 02_small?"),
+        (["report", "02", "-p", "n"], "write KEY=VALUE"),
+        (["report", "02", "-p", "n=1", "-p", "n=2"], "given twice"),
+        (["report", "02", "-p", "m=1"], "no parameter named 'm'"),
+        (["report", "02", "-p", "n=99"], "n: 99 is not a whole number from 1 to 10 [-]"),
+        (["report", "02", "-p", "chip=trainium5"], "chip: "),
+        (["report", "02", "--customer", "x.toml"], "no parameter named 'customer'"),
+        (["params", "zz"], "no report named 'zz'"),
+        (["batch", "none.toml"], "No such file"),
+        (["compare", "trainium3", "b20"], "did you mean b200"),
+        (["compare", "trainium3", "none.json"], "none.json"),
+        (["search", "--model", "llama2_7b", "--system", "trn3", "--chips", "x"], "--chips x: write a number"),
+        (["search", "--model", "llama2_7b", "--system", "trn9", "--chips", "8"], "trn9"),
+        (["validate", "training", "none.csv"], "none.csv"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(notebooks, capsys, arguments, words):
+    code, out, err = run(capsys, *arguments)
+    assert code == 2 and words in err and err.startswith("trn3") and err.count("\n") == 1 and not out
+
+
+def test_a_broken_data_file_is_named_with_row_and_column(tmp_path, notebooks):
+    import shutil
+
+    shutil.copytree(data.DATA, tmp_path / "data")
+    path = tmp_path / "data" / "specs.csv"
+    lines = path.read_text().splitlines()
+    row = next(i for i, line in enumerate(lines) if line.startswith("trainium3,hbm_bytes,"))
+    lines[row] = lines[row].replace("published", "publishedd", 1)
+    path.write_text("\n".join(lines) + "\n")
+    done = small.trn3(notebooks, "compare", "trainium3", "b200", env={"TRN3_DATA": str(tmp_path / "data")})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "specs.csv" in done.stderr and str(row + 1) in done.stderr and "status" in done.stderr
+
+
+def test_params_shows_what_a_report_takes(notebooks, capsys):
+    code, out, _ = run(capsys, "params", "02")
+    assert code == 0 and "n = 3\n    how many rows: a whole number from 1 to 10 [-]" in out
+    code, out, _ = run(capsys, "params", "small", "--json")
+    assert code == 0 and json.loads(out)["properties"]["n"]["maximum"] == 10
+
+
+def test_report_makes_a_page_with_its_numbers(notebooks, tmp_path):
+    done = small.trn3(notebooks, "report", "02", "-p", "n=4", "-p", "note=ä b", "--out", tmp_path / "out")
+    assert done.returncode == 0 and not done.stderr and done.stdout.startswith("1 of 1 reports made: ")
+    page = Path(done.stdout.strip().split(": ")[1])
+    assert page.is_file() and json.loads(page.with_suffix(".json").read_text())["headline"][0]["value"] == 4
+    assert "vega.js" not in os.listdir(tmp_path / "out")
+
+
+def test_refresh_stores_the_same_text_twice_and_refuses_what_changes(notebooks):
+    path = notebooks / "02_small.ipynb"
+    assert small.trn3(notebooks, "refresh", "02").returncode == 0
+    first = path.read_text()
+    stored = nbformat.reads(first, 4)
+    assert [c.id for c in stored.cells] == ["cell-00", "cell-01", "cell-02", "cell-03", "cell-04"]
+    assert stored.cells[3].outputs and "papermill" not in first and "start_time" not in first
+    assert small.trn3(notebooks, "refresh", "02").returncode == 0 and path.read_text() == first
+    clock = small.write(notebooks, "03_clock", ("", "import time\ntime.time()"))
+    before = clock.read_text()
+    done = small.trn3(notebooks, "refresh", "03")
+    assert done.returncode == 2 and "a second run of cell-00 gave other output" in done.stderr
+    assert clock.read_text() == before
+
+
+def test_compare_puts_chips_systems_and_results_side_by_side(tmp_path, capsys):
+    code, out, _ = run(capsys, "compare", "trainium3", "trainium2")
+    line = next(line for line in out.splitlines() if line.startswith("hbm_bytes_per_s"))
+    ratio = data.fact("trainium2", "hbm_bytes_per_s").value / data.fact("trainium3", "hbm_bytes_per_s").value
+    assert code == 0 and float(line.split()[-1]) == pytest.approx(ratio, rel=1e-3)
+    for name, value in (("a", 2.0), ("b", 5.0)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"headline": [{"name": "x", "unit": "s", "value": value}]}))
+    code, out, _ = run(capsys, "compare", tmp_path / "a.json", tmp_path / "b.json")
+    assert code == 0 and re.search(r"x\s+s\s+2\s+5\s+2.5", out)
+
+
+def test_search_prints_layouts_and_json(capsys):
+    arguments = (
+        "search",
+        "--model",
+        "llama2_7b",
+        "--system",
+        "trainium3",
+        "--chips",
+        "16",
+        "--batch",
+        "256",
+        "--top",
+        "2",
+    )
+    code, out, _ = run(capsys, *arguments, "--json")
+    found = json.loads(out)
+    assert code == 0 and {"distinct", "axes", "process_s", "layouts_per_s", "best"} <= set(found)
+    assert len(found["best"]) == 2 and found["best"][0]["n_chips"] == 16
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0 and "step_time_s" in out
+
+
+def test_doctor_says_what_there_is(notebooks, capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0 and "1 in" in out and "surveyed" in out and "browser" in out
+
+
+def test_lab_opens_the_first_notebook_without_news(notebooks):
+    command = cli.lab_command(notebooks.parent, python="py", extra=["--no-browser"])
+    assert command[:3] == ["py", "-m", "jupyterlab"] and command[-1] == "--no-browser"
+    assert "--LabApp.default_url=/lab/tree/notebooks/02_small.ipynb" in command
+    assert "--LabApp.news_url=None" in command and f"--ServerApp.root_dir={notebooks.parent}" in command
+
+
+def test_the_module_runs_as_a_command():
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "trn3", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("trn3 ") and time.monotonic() - start < 10
