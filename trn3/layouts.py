@@ -208,25 +208,40 @@ AXES = ("interleave", "recompute", "sequence_parallel", "tp_overlap", "pp_overla
 """The choices that `blocks` adds to a split, in the order of their axes."""
 
 
-def choices(shape: ModelShape, pp: int, tensor: int, shared: int, switches: bool) -> list[Sequence[int]]:
+def kinds(rows: Layouts) -> np.ndarray:
+    """Which splits have the same choices: 4 pp + 2 (tp > 1) + (dp cp > 1).
+
+    Parameters
+    ----------
+    rows : Layouts
+        Splits, as `splits` makes them [-].
+
+    Returns
+    -------
+    ndarray
+        A number for each [-].
+    """
+    return rows.pp * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
+
+
+def choices(shape: ModelShape, kind: int, switches: bool) -> list[Sequence[int]]:
     """Values of each of `AXES` for splits of a kind; a choice that changes nothing has one value.
 
     Parameters
     ----------
     shape : ModelShape
         The model.
-    pp : int
-        Stages [-].
-    tensor, shared : int
-        Whether tp > 1, and whether dp x cp > 1 [-].
+    kind : int
+        One of `kinds` [-].
     switches : bool
-        Whether the overlap switches are axes; if not they are on [-].
+        Whether the overlap switches are axes; if not they are on.
 
     Returns
     -------
     list
         sequence_parallel and tp_overlap need tp > 1, interleave and pp_overlap pp > 1, zero and dp_overlap dp x cp > 1.
     """
+    pp, tensor, shared = kind >> 2, kind >> 1 & 1, kind & 1
     tp_on, pp_on, dp_on = (range(used * (not switches), used + 1) for used in (tensor, int(pp > 1), shared))
     return [chunks(shape.n_layers, pp), range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
 
@@ -275,11 +290,10 @@ def blocks(
     tuple of ndarray and Layouts
         The rows of a block, and its layouts: `AXES` first, the splits last, so that inner loops are long.
     """
-    kind = rows.pp * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
+    kind = kinds(rows)
     order = np.argsort(kind, kind="stable")
     for same in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if len(kind) else ():
-        code = int(kind[same[0]])
-        lists = choices(shape, code >> 2, code >> 1 & 1, code & 1, switches)
+        lists = choices(shape, int(kind[same[0]]), switches)
         axes = np.meshgrid(*lists, [0], indexing="ij", sparse=True)[:-1]
         step = max(1, size // math.prod(map(len, lists)))
         for part in (same[i : i + step] for i in range(0, len(same), step)):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,21 +172,19 @@ class _Search:
         return np.asarray(steps.pipeline_s, np.float32) + np.asarray(rest, np.float32)
 
     def block(self, part: np.ndarray, lay: Layouts) -> int:
-        """Search a block: memory first, then time for the splits of which some choice fits."""
+        """Search a block: what fits, then the time of all, its switches taken at their fastest."""
         size = [np.size(getattr(lay, axis)) for axis in AXES]
         n_micro = self.work.global_batch / (lay.dp * lay.micro_batch)
         fits = ((held := self.held(lay)) <= self.hbm_bytes) & ((lay.interleave == 1) | (n_micro % lay.pp == 0))
         fits = np.broadcast_to(fits, (*size[:3], 1, 1, size[5], 1, len(part)))
-        some = np.flatnonzero(fits.any(axis=tuple(range(7))))
+        at = np.flatnonzero(fits)
         counts = np.array([size[0] * 24 * (8 if self.switches else 1), math.prod(size), 0]) * len(part)
-        counts[2] = np.count_nonzero(fits) * size[3] * size[4] * size[6]
-        if len(some):
-            lay = replace(lay, **{name: getattr(lay, name)[some] for name in _SPLIT})
-            step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()
-            at = np.flatnonzero(fits[..., some])
-            code = part[some][at % len(some)] * _CHOICES + at // len(some)
-            gib = np.broadcast_to(held, fits.shape)[..., some].ravel()[at] / GIB
-            self.lead(step[at], code, self.rank[code // _CHOICES] * self.n_gib + gib.astype(np.int64))
+        counts[2] = len(at) * size[3] * size[4] * size[6]
+        if len(at):
+            step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()[at]
+            code = part[at % len(part)] * _CHOICES + at // len(part)
+            gib = np.broadcast_to(held / GIB, fits.shape).ravel()[at].astype(np.int64)
+            self.lead(step, code, self.rank[code // _CHOICES] * self.n_gib + gib)
         with self.lock:
             self.counts += counts
         return len(part)
@@ -279,10 +277,8 @@ def search(
     run.run(settings)
     if run.complete and not run.counts[2]:
         raise memory.misfit(job, system, run.rows)
-    axes = {name: set(np.ravel(getattr(run.rows, name)).tolist()) for name in _SPLIT}
-    sizes = zip(*(getattr(run.rows, name).tolist() for name in FIELDS[:4]))
-    kinds = {(p, int(t > 1), int(d * c > 1)) for t, p, d, c in sizes}
-    lists = [layouts.choices(shape, *kind, settings.switches) for kind in kinds]
+    axes = {name: set(np.unique(getattr(run.rows, name)).tolist()) for name in _SPLIT}
+    lists = [layouts.choices(shape, kind, settings.switches) for kind in np.unique(layouts.kinds(run.rows)).tolist()]
     axes |= {axis: {v for values in lists for v in values[i]} for i, axis in enumerate(AXES)}
     raw, distinct, feasible = map(int, run.counts)
     best, front = run.ranked(run.code, top), run.ranked(run.front(), len(run.cell_step))
