@@ -361,9 +361,11 @@ def _shares(
         "days": job.tokens / (rate * steady * wall["useful"]) / DAY_S,
         "mtti_s": reliability.mtti_s(n, x["failures_per_chip_h"] / HOUR_S), "tokens_per_s": rate,
     }  # fmt: skip
-    low, high = np.percentile(useful[1:], [10, 90], axis=0)
-    middle = {name: np.asarray(value)[0] for name, value in mid.items()}
-    return table.drop(columns=factors).assign(**middle, useful_low=low, useful_high=high)
+    ends = {"useful": useful, "goodput": np.broadcast_to(wall["useful"], useful.shape)}
+    table = table.drop(columns=factors).assign(**{name: np.asarray(value)[0] for name, value in mid.items()})
+    for name, value in ends.items():
+        table[f"{name}_low"], table[f"{name}_high"] = np.percentile(value[1:], [10, 90], axis=0)
+    return table
 
 
 def checks() -> pd.DataFrame:
