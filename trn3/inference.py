@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import calibration, data, hardware, workload
+from trn3.workload import ModelShape
 
 Values = Mapping[str, Any]
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
@@ -30,50 +31,6 @@ DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, 
 
 class NoLayoutMeets(data.TrnError):
     """No layout fits the memory and meets the limits; the message names the nearest that can be had."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a serving step needs to know of a model; scalars or arrays of one length.
-
-    Attributes
-    ----------
-    n_layers, d_model, n_heads, n_kv_heads : Array
-        Layers, width, attention heads and key/value heads [-].
-    n_dense_params : Array
-        Weights that every token passes through, without embedding, head and routed experts [-].
-    n_head_params, n_embedding_params : Array
-        Output head; input and output embedding as stored [-].
-    n_expert_params, n_experts, top_k : Array
-        One routed expert over all its layers, experts of a layer, experts of a token [-].
-    n_cached : Array
-        Numbers in the cache per token over all layers [-].
-    n_score_flops : Array
-        Attention FLOP of a decode step per token attended, all layers [-].
-    window, window_share : Array
-        Attention window, and the share of layers that have one [-].
-    latent : Array
-        Whether the cache is latent (MLA), so that every rank holds all of it [-].
-    n_latent_flops : Array
-        FLOP of absorbed latent attention per token attended, all layers [-].
-    """
-
-    n_layers: Any
-    d_model: Any
-    n_heads: Any
-    n_kv_heads: Any
-    n_dense_params: Any
-    n_head_params: Any
-    n_embedding_params: Any
-    n_expert_params: Any
-    n_experts: Any
-    top_k: Any
-    n_cached: Any
-    n_score_flops: Any
-    window: Any
-    window_share: Any
-    latent: Any
-    n_latent_flops: Any
 
 
 @dataclass(frozen=True)
@@ -232,34 +189,60 @@ def dtype_bytes(dtype: str) -> float:
     return known[dtype]
 
 
-def sizes(model: workload.ModelShape) -> Sizes:
-    """Counts that a serving step needs.
+def routed_params(m: ModelShape) -> Any:
+    """Weights of one routed expert over all its layers.
 
     Parameters
     ----------
-    model : ModelShape
-        One model, or models stacked [-].
+    m : ModelShape
+        The model [-].
 
     Returns
     -------
-    Sizes
-        Scalars or arrays, as the model's fields are [-].
+    Array
+        Weights [-].
 
     Examples
     --------
-    >>> z = sizes(workload.model("deepseek_v3"))
-    >>> round(z.n_expert_params * z.n_experts / 1e9)
+    >>> m = workload.model("deepseek_v3")
+    >>> round(routed_params(m) * m.n_experts / 1e9)
     654
     """
-    m = model
-    routed = m.n_moe_layers * m.n_expert_params
-    latent = np.asarray(m.kv_lora_rank) > 0
-    absorbed = 2.0 * m.n_layers * m.n_heads * (2 * m.kv_lora_rank + m.rope_dim)
-    return Sizes(
-        m.n_layers, m.d_model, m.n_heads, m.n_kv_heads, m.n_active_layer_params - m.top_k * routed, m.n_head_params,
-        m.n_embedding_params, routed, m.n_experts, m.top_k, m.kv_bytes_per_token(1.0),
-        2.0 * m.n_layers * m.n_heads * (m.qk_dim + m.v_dim), m.window, m.n_window_layers / m.n_layers, latent, absorbed,
-    )  # fmt: skip
+    return m.n_moe_layers * m.n_expert_params
+
+
+def dense_params(m: ModelShape) -> Any:
+    """Weights that every token passes through, without embedding, head and routed experts.
+
+    Parameters
+    ----------
+    m : ModelShape
+        The model [-].
+
+    Returns
+    -------
+    Array
+        Weights [-].
+    """
+    return m.n_active_layer_params - m.top_k * routed_params(m)
+
+
+def dense_bytes(m: ModelShape, w: Work) -> Any:
+    """The same as stored: 4-bit checkpoints of mixture-of-experts models keep attention and shared weights at 8 bits.
+
+    Parameters
+    ----------
+    m : ModelShape
+        The model [-].
+    w : Work
+        Formats [-].
+
+    Returns
+    -------
+    Array
+        Bytes [B].
+    """
+    return dense_params(m) * np.where(np.greater(m.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
 
 
 def device(system: hardware.System, dtype: str = "bf16") -> Device:
@@ -371,13 +354,13 @@ def all_reduce_s(n_bytes: Any, n: Any, device: Device, latency_s: Any) -> Any:
     return np.where(n > 1, np.where(device.torus, np.sqrt(n) * latency_s + 4 * x / np.sqrt(n), switched), 0.0)
 
 
-def links_s(z: Sizes, d: Device, at: Layouts, k: Values, tokens: Any) -> Any:
+def links_s(m: ModelShape, d: Device, at: Layouts, k: Values, tokens: Any) -> Any:
     """Collectives of one pass: two all-reduces per layer, or one and two all-to-alls where experts are spread.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -392,19 +375,19 @@ def links_s(z: Sizes, d: Device, at: Layouts, k: Values, tokens: Any) -> Any:
     Array
         Time [s].
     """
-    reduce = all_reduce_s(2.0 * tokens * z.d_model, at.tp, d, k["collective_s"])
-    exchange = k["all_to_all_s"] + 1.5 * tokens * z.top_k * z.d_model / d.link_bytes_per_s
-    spread = np.greater(at.dp, 1) & np.greater(z.n_experts, 0)
-    return z.n_layers * (reduce + np.where(spread, 2 * exchange, reduce))
+    reduce = all_reduce_s(2.0 * tokens * m.d_model, at.tp, d, k["collective_s"])
+    exchange = k["all_to_all_s"] + 1.5 * tokens * m.top_k * m.d_model / d.link_bytes_per_s
+    spread = np.greater(at.dp, 1) & np.greater(m.n_experts, 0)
+    return m.n_layers * (reduce + np.where(spread, 2 * exchange, reduce))
 
 
-def kernels_s(z: Sizes, k: Values) -> Any:
+def kernels_s(m: ModelShape, k: Values) -> Any:
     """Launch and synchronisation of one pass: a cost per layer, more of them for experts and latent attention.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     k : mapping
         Constants [-].
 
@@ -413,11 +396,13 @@ def kernels_s(z: Sizes, k: Values) -> Any:
     Array
         Time [s].
     """
-    more = np.where(np.greater(z.n_experts, 0), k["moe_layers"], 1.0) * np.where(z.latent, k["latent_layers"], 1.0)
-    return z.n_layers * k["layer_s"] * more
+    more = np.where(np.greater(m.n_experts, 0), k["moe_layers"], 1.0) * np.where(
+        np.greater(m.kv_lora_rank, 0), k["latent_layers"], 1.0
+    )
+    return m.n_layers * k["layer_s"] * more
 
 
-def experts_read(z: Sizes, w: Work, k: Values, tokens: Any) -> Any:
+def experts_read(m: ModelShape, w: Work, k: Values, tokens: Any) -> Any:
     """Distinct experts that a pass of so many tokens reads per layer.
 
     E (1 - (1 - k/E)^(1 + (n - 1) s)), where s < 1 because tokens of one text share experts; a graph that reads the
@@ -425,8 +410,8 @@ def experts_read(z: Sizes, w: Work, k: Values, tokens: Any) -> Any:
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     w : Work
         How often a graph reads an expert [-].
     k : mapping
@@ -443,23 +428,23 @@ def experts_read(z: Sizes, w: Work, k: Values, tokens: Any) -> Any:
     --------
     DeepSeek-V3 (256, 8): 163 experts at 32 independent tokens.
 
-    >>> z = sizes(workload.model("deepseek_v3"))
-    >>> round(float(experts_read(z, Work(32, 1024, 1024), {"expert_sharing": 1.0}, 32)))
+    >>> m = workload.model("deepseek_v3")
+    >>> round(float(experts_read(m, Work(32, 1024, 1024), {"expert_sharing": 1.0}, 32)))
     163
     """
-    e = np.maximum(z.n_experts, 1)
-    shared = e * (1 - (1 - z.top_k / e) ** (1 + np.maximum(tokens - 1, 0) * k["expert_sharing"]))
-    anew = np.minimum(tokens * z.top_k, w.expert_reads * z.n_experts)
-    return np.where(np.greater(w.expert_reads, 1), anew, shared * np.greater(z.n_experts, 0))
+    e = np.maximum(m.n_experts, 1)
+    shared = e * (1 - (1 - m.top_k / e) ** (1 + np.maximum(tokens - 1, 0) * k["expert_sharing"]))
+    anew = np.minimum(tokens * m.top_k, w.expert_reads * m.n_experts)
+    return np.where(np.greater(w.expert_reads, 1), anew, shared * np.greater(m.n_experts, 0))
 
 
-def matmul_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, decode: bool) -> Any:
+def matmul_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, decode: bool) -> Any:
     """Matrix products of `tokens` per attention group: reading weights and computing, nearly the longer of the two.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -480,49 +465,28 @@ def matmul_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, 
 
     Notes
     -----
-    Checkpoints in 4 bits keep attention and shared weights of mixture-of-experts models at 8 bits; the output head
-    stays at 16.
+    The output head stays at 16 bits.
     """
     passes = 1.0 if decode else np.ceil(tokens / w.chunk_tokens)
-    moe, head = np.greater(z.n_experts, 0), 1.0 if decode else 0.0
-    dense_bytes = z.n_dense_params * np.where(moe, np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
-    spread = at.tp * at.dp
-    read = experts_read(z, w, k, tokens * at.dp / passes / at.pp) * z.n_expert_params * w.weight_bytes
+    head, spread = 1.0 if decode else 0.0, at.tp * at.dp
+    read = experts_read(m, w, k, tokens * at.dp / passes / at.pp) * routed_params(m) * w.weight_bytes
     uneven = np.where(np.greater(spread, 1) & at.whole, k["expert_imbalance"], 1.0)
-    n_bytes = (dense_bytes + 2.0 * head * z.n_head_params) / at.tp + read * uneven / spread
+    n_bytes = (dense_bytes(m, w) + 2.0 * head * m.n_head_params) / at.tp + read * uneven / spread
     t_read = passes * n_bytes / (d.hbm_bytes_per_s * k["hbm_share"])
     narrow = np.where(d.compute_bytes < 1, k["fp4_share"], np.where(d.compute_bytes < 2, k["fp8_share"], 1.0))
-    routed = z.top_k * z.n_expert_params / k["expert_matmul_share"]
-    n_flops = 2.0 * tokens * (z.n_dense_params + head * z.n_head_params + routed) / (at.tp * at.pp)
+    routed = m.top_k * routed_params(m) / k["expert_matmul_share"]
+    n_flops = 2.0 * tokens * (dense_params(m) + head * m.n_head_params + routed) / (at.tp * at.pp)
     t_compute = n_flops / (d.peak_flops_per_s * k["matmul_share"] * narrow)
     return np.cbrt(t_read * t_read * t_read + t_compute * t_compute * t_compute)
 
 
-def attended(z: Sizes, tokens: Any) -> Any:
-    """Tokens that a layer attends on average, windows counted.
-
-    Parameters
-    ----------
-    z : Sizes
-        Model [-].
-    tokens : Array
-        Context [-].
-
-    Returns
-    -------
-    Array
-        Tokens [-].
-    """
-    return tokens + z.window_share * (np.minimum(tokens, z.window) - tokens)
-
-
-def cache_shards(z: Sizes, d: Device, at: Layouts) -> Any:
+def cache_shards(m: ModelShape, d: Device, at: Layouts) -> Any:
     """Chips' worth of bandwidth that read one group's cache: key/value heads bound it, latent caches are copied.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -533,17 +497,51 @@ def cache_shards(z: Sizes, d: Device, at: Layouts) -> Any:
     Array
         Shards [-].
     """
-    heads = np.minimum(at.tp * d.n_ranks, z.n_kv_heads) / d.n_ranks
-    return np.where(z.latent, 1.0, np.where(d.torus, at.tp, heads)) * at.pp
+    heads = np.minimum(at.tp * d.n_ranks, m.n_kv_heads) / d.n_ranks
+    return np.where(np.greater(m.kv_lora_rank, 0), 1.0, np.where(d.torus, at.tp, heads)) * at.pp
 
 
-def decode_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
+def latent_flops(m: ModelShape) -> Any:
+    """FLOP of a decode step per token attended when latent attention is absorbed into the query; 0 for other kinds.
+
+    Parameters
+    ----------
+    m : ModelShape
+        Model [-].
+
+    Returns
+    -------
+    Array
+        FLOP over all layers [-].
+    """
+    return np.where(
+        np.greater(m.kv_lora_rank, 0), 2.0 * m.n_layers * m.n_heads * (2 * m.kv_lora_rank + m.rope_dim), 0.0
+    )
+
+
+def read_context(w: Work) -> Any:
+    """Tokens of cache that a decode step reads per sequence: the compiled length, or the mean over the answer.
+
+    Parameters
+    ----------
+    w : Work
+        Lengths [-].
+
+    Returns
+    -------
+    Array
+        Tokens [-].
+    """
+    return np.where(np.greater(w.bucket_context, 0), w.bucket_context, w.input_tokens + w.output_tokens / 2)
+
+
+def decode_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     """Time of one decode step.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -558,23 +556,22 @@ def decode_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     Array
         Time [s].
     """
-    live = w.input_tokens + w.output_tokens / 2
-    context = attended(z, np.where(np.greater(w.bucket_context, 0), w.bucket_context, live))
-    cached = w.batch * context * z.n_cached * w.kv_bytes
-    t_cache = cached / (cache_shards(z, d, at) * d.hbm_bytes_per_s * k["hbm_share"] * k["kv_share"])
-    scores = w.batch * context * z.n_latent_flops / (at.tp * d.bf16_flops_per_s * k["attention_share"])
-    t_cache = np.where(z.latent, np.maximum(t_cache, scores), t_cache)
-    fixed = kernels_s(z, k) + k["host_s"] + w.batch * k["sequence_s"]
-    return matmul_s(z, d, at, k, w, w.batch, True) + t_cache + links_s(z, d, at, k, w.batch) + fixed
+    context = read_context(w)
+    cached = w.batch * m.kv_bytes(context, w.kv_bytes)
+    t_cache = cached / (cache_shards(m, d, at) * d.hbm_bytes_per_s * k["hbm_share"] * k["kv_share"])
+    scores = w.batch * context * latent_flops(m) / (at.tp * d.bf16_flops_per_s * k["attention_share"])
+    t_cache = np.maximum(t_cache, scores)
+    fixed = kernels_s(m, k) + k["host_s"] + w.batch * k["sequence_s"]
+    return matmul_s(m, d, at, k, w, w.batch, True) + t_cache + links_s(m, d, at, k, w.batch) + fixed
 
 
-def prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
+def prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     """Time to prefill one prompt per attention group (or several together), in chunks.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -592,19 +589,19 @@ def prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     prompt = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
     tokens = w.prompts * prompt
     passes = np.ceil(tokens / w.chunk_tokens)
-    scores = z.n_score_flops / 2 * tokens * attended(z, prompt)
+    scores = tokens * m.attention_flops_per_token(prompt)
     t_scores = scores / (at.tp * at.pp * d.bf16_flops_per_s * k["attention_share"])
-    per_pass = links_s(z, d, at, k, tokens / passes) + kernels_s(z, k)
-    return matmul_s(z, d, at, k, w, tokens, False) + t_scores + passes * per_pass
+    per_pass = links_s(m, d, at, k, tokens / passes) + kernels_s(m, k)
+    return matmul_s(m, d, at, k, w, tokens, False) + t_scores + passes * per_pass
 
 
-def mixed_prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any:
+def mixed_prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     """Prefill time that a request costs the others: short prompts share a pass, up to the chunk; compiled ones do not.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -621,7 +618,7 @@ def mixed_prefill_s(z: Sizes, d: Device, at: Layouts, k: Values, w: Work) -> Any
     """
     prompts = np.clip(w.chunk_tokens / w.input_tokens, 1.0, np.maximum(w.batch, 1.0))
     prompts = np.where(d.compiled, 1.0, prompts)
-    return prefill_s(z, d, at, k, replace(w, prompts=prompts)) / prompts
+    return prefill_s(m, d, at, k, replace(w, prompts=prompts)) / prompts
 
 
 def padded(d: Device, w: Work) -> Work:
@@ -658,13 +655,13 @@ def padded(d: Device, w: Work) -> Work:
     return replace(w, bucket_batch=bucket(w.bucket_batch, power(w.batch)), bucket_input=prompt, bucket_context=context)
 
 
-def weight_bytes_per_chip(z: Sizes, at: Layouts, w: Work) -> Any:
+def weight_bytes_per_chip(m: ModelShape, at: Layouts, w: Work) -> Any:
     """Weights that a chip holds; embeddings stay at 16 bits, attention is copied per group, experts are spread.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     at : Layouts
         Layout [-].
     w : Work
@@ -675,18 +672,17 @@ def weight_bytes_per_chip(z: Sizes, at: Layouts, w: Work) -> Any:
     Array
         Bytes [B].
     """
-    dense = z.n_dense_params * np.where(np.greater(z.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
-    experts = z.n_experts * z.n_expert_params * w.weight_bytes / (at.tp * at.dp)
-    return ((dense + 2.0 * z.n_embedding_params) / at.tp + experts) / at.pp
+    experts = m.n_experts * routed_params(m) * w.weight_bytes / (at.tp * at.dp)
+    return ((dense_bytes(m, w) + 2.0 * m.n_embedding_params) / at.tp + experts) / at.pp
 
 
-def cache_bytes_per_chip(z: Sizes, d: Device, at: Layouts, w: Work) -> Any:
+def cache_bytes_per_chip(m: ModelShape, d: Device, at: Layouts, w: Work) -> Any:
     """Cache of one sequence at its full length, on the chip that holds most of it.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -700,16 +696,16 @@ def cache_bytes_per_chip(z: Sizes, d: Device, at: Layouts, w: Work) -> Any:
         Bytes of one sequence [B].
     """
     tokens = np.maximum(w.input_tokens + w.output_tokens, w.bucket_context)
-    return attended(z, tokens) * z.n_cached * w.kv_bytes / cache_shards(z, d, at)
+    return m.kv_bytes(tokens, w.kv_bytes) / cache_shards(m, d, at)
 
 
-def max_batch(z: Sizes, d: Device, at: Layouts, w: Work) -> Any:
+def max_batch(m: ModelShape, d: Device, at: Layouts, w: Work) -> Any:
     """Most sequences per attention group whose full caches fit beside the weights.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -727,12 +723,12 @@ def max_batch(z: Sizes, d: Device, at: Layouts, w: Work) -> Any:
     Usable share of the memory and the reserve for activations and graphs are assumptions (`data/assumptions.csv`).
     """
     usable = data.assumption("serving_usable_hbm_share").value * d.hbm_bytes - data.assumption("serving_reserve").value
-    room = (usable - weight_bytes_per_chip(z, at, w)) / cache_bytes_per_chip(z, d, at, w)
+    room = (usable - weight_bytes_per_chip(m, at, w)) / cache_bytes_per_chip(m, d, at, w)
     return np.clip(np.floor(room), 0.0, data.assumption("serving_max_sequences").value)
 
 
 def evaluate(
-    z: Sizes, d: Device, at: Layouts, w: Work, k: Values, disaggregated: bool = False, speedup: Any = 1.0
+    m: ModelShape, d: Device, at: Layouts, w: Work, k: Values, disaggregated: bool = False, speedup: Any = 1.0
 ) -> Steps:
     """Times and rates of every point; arguments broadcast, so one point and a million are the same call.
 
@@ -740,8 +736,8 @@ def evaluate(
 
     Parameters
     ----------
-    z : Sizes
-        Model, from `sizes` [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip and links, from `device` [-].
     at : Layouts
@@ -762,19 +758,19 @@ def evaluate(
     """
     w = padded(d, w)
     compiled = np.maximum(w.bucket_batch, w.batch)
-    step = decode_s(z, d, at, k, replace(w, batch=compiled)) / speedup
-    pre = prefill_s(z, d, at, k, w)
+    step = decode_s(m, d, at, k, replace(w, batch=compiled)) / speedup
+    pre = prefill_s(m, d, at, k, w)
     waiting = np.maximum(w.batch - 1.0, 0.0)
-    share = mixed_prefill_s(z, d, at, k, w) / w.output_tokens
+    share = mixed_prefill_s(m, d, at, k, w) / w.output_tokens
     mixed = 0.0 if disaggregated else k["mixing"] * waiting * share
     tpot = step + mixed
     ttft = pre * (1 + k["queue"] * waiting ** k["queue_power"]) + k["first_token_s"] + k["first_token_steps"] * step
     chips_busy = 1.0 + (share * w.batch / step if disaggregated else 0.0)
-    held = weight_bytes_per_chip(z, at, w)
-    cache = cache_bytes_per_chip(z, d, at, w)
+    held = weight_bytes_per_chip(m, at, w)
+    cache = cache_bytes_per_chip(m, d, at, w)
     return Steps(
         step, pre, tpot, ttft, 1.0 / tpot, w.batch * at.dp / (tpot * at.n_chips * chips_busy),
-        held + compiled * cache, compiled <= max_batch(z, d, at, w),
+        held + compiled * cache, compiled <= max_batch(m, d, at, w),
     )  # fmt: skip
 
 
@@ -813,13 +809,13 @@ def speculative_speedup(acceptance: Any, draft_tokens: Any, draft_cost: Any, wid
     return (1 - acceptance ** (draft_tokens + 1)) / (1 - acceptance) / (1 + draft_tokens * draft_cost) / wider
 
 
-def traffic(z: Sizes, d: Device, at: Layouts, w: Work, k: Values) -> dict[str, Any]:
+def traffic(m: ModelShape, d: Device, at: Layouts, w: Work, k: Values) -> dict[str, Any]:
     """Work behind one output token, its share of the prompt included; what energy is charged for.
 
     Parameters
     ----------
-    z : Sizes
-        Model [-].
+    m : ModelShape
+        Model, or models stacked [-].
     d : Device
         Chip [-].
     at : Layouts
@@ -837,24 +833,19 @@ def traffic(z: Sizes, d: Device, at: Layouts, w: Work, k: Values) -> dict[str, A
     w = padded(d, w)
     batch, share = np.maximum(w.bucket_batch, w.batch), 1.0 / w.output_tokens
     prompt = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
-    context = attended(
-        z, np.where(np.greater(w.bucket_context, 0), w.bucket_context, w.input_tokens + w.output_tokens / 2)
-    )
-    active = 2.0 * (z.n_dense_params + z.n_head_params + z.top_k * z.n_expert_params)
-    scores = np.where(z.latent, z.n_latent_flops, z.n_score_flops) * context
-    flops = (active + scores) * batch / w.batch + share * prompt * (active + z.n_score_flops / 2 * attended(z, prompt))
-    dense = z.n_dense_params * np.where(np.greater(z.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
-    dense = dense + 2.0 * z.n_head_params
-    passes = share * np.ceil(prompt / w.chunk_tokens)
+    context, passes = read_context(w), share * np.ceil(prompt / w.chunk_tokens)
+    active = 2.0 * (dense_params(m) + m.n_head_params + m.top_k * routed_params(m))
+    full = np.maximum(latent_flops(m) * context, m.attention_flops_per_token(context, causal=False))
+    flops = (active + full) * batch / w.batch + share * prompt * (active + m.attention_flops_per_token(prompt))
 
     def weights(tokens: Any) -> Any:
-        return dense * at.dp + experts_read(z, w, k, tokens * at.dp) * z.n_expert_params * w.weight_bytes
+        fixed = (dense_bytes(m, w) + 2.0 * m.n_head_params) * at.dp
+        return fixed + experts_read(m, w, k, tokens * at.dp) * routed_params(m) * w.weight_bytes
 
-    cache = batch * context * z.n_cached * w.kv_bytes * at.tp / cache_shards(z, d, at)
-    per_step = (weights(batch) + at.dp * cache) / (w.batch * at.dp)
-    hbm = per_step + passes * weights(prompt) / at.dp
-    per_token = 2.0 * z.n_layers * 2.0 * z.d_model * 2.0 * (at.tp - 1.0)
-    routed = np.where(np.greater(at.dp, 1), 3.0 * z.n_layers * z.top_k * z.d_model, 0.0)
+    cache = batch * m.kv_bytes(context, w.kv_bytes) * at.tp / cache_shards(m, d, at)
+    hbm = (weights(batch) + at.dp * cache) / (w.batch * at.dp) + passes * weights(prompt) / at.dp
+    per_token = 2.0 * m.n_layers * 2.0 * m.d_model * 2.0 * (at.tp - 1.0)
+    routed = np.where(np.greater(at.dp, 1), 3.0 * m.n_layers * m.top_k * m.d_model, 0.0)
     return {"flops": flops, "hbm_bytes": hbm, "link_bytes": (per_token + routed) * (batch / w.batch + share * prompt)}
 
 
@@ -950,7 +941,7 @@ class Frontier:
         return hull.assign(output_tokens_per_s_per_chip_low=rate * low, output_tokens_per_s_per_chip_high=rate * high)
 
 
-def layouts(model: workload.ModelShape, system: hardware.System) -> Layouts:
+def layouts(model: ModelShape, system: hardware.System) -> Layouts:
     """Layouts of one copy: groups of 1, 2, 4 ... chips inside the scale-up domain, and for experts many such groups.
 
     Parameters
@@ -958,16 +949,16 @@ def layouts(model: workload.ModelShape, system: hardware.System) -> Layouts:
     model : ModelShape
         Bounds the group by its attention heads [-].
     system : System
-        Bounds it by its chips [-].
+        Bounds it by its chips, 256 at most [-].
 
     Returns
     -------
     Layouts
         Arrays [-].
     """
-    powers = [2**i for i in range(11) if 2**i <= system.n_chips]
+    powers = [2**i for i in range(9) if 2**i <= system.n_chips]
     groups = [tp for tp in powers if tp <= model.n_heads]
-    spread = sorted({*powers, system.n_chips}) if system.n_chips < 1024 else powers
+    spread = sorted({*powers, system.n_chips}) if system.n_chips < 256 else powers
     many = [(tp, n // tp) for n in spread for tp in groups if n % tp == 0]
     tp, dp = np.array(many if model.n_experts else [(tp, 1) for tp in groups], float).T
     return Layouts(tp, dp)
@@ -1005,15 +996,14 @@ def frontier(
     if load.model.context and total > load.model.context:
         most = f"{load.model.name} takes at most {load.model.context:,.0f}"
         raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
-    z, d, k = sizes(load.model), device(system, load.weights_dtype), constants(system.chip)
-    at = layouts(load.model, system)
+    m, d, k = load.model, device(system, load.weights_dtype), constants(system.chip)
+    at = layouts(m, system)
     at = Layouts(at.tp[:, None], at.dp[:, None])
     top = data.assumption("serving_max_sequences").value
-    batch = 2.0 ** np.arange(np.log2(top) + 1) if d.compiled else np.unique(np.round(np.geomspace(1, top, 48)))
-    w = _work(load, batch, context_tokens)
-    s = evaluate(z, d, at, w, k, disaggregated)
+    w = _work(load, np.unique(np.round(np.geomspace(1, top, 48))), context_tokens)
+    s = evaluate(m, d, at, w, k, disaggregated)
     if not np.any(s.fits):
-        need = np.min(weight_bytes_per_chip(z, at, padded(d, w)) + cache_bytes_per_chip(z, d, at, padded(d, w)))
+        need = np.min(weight_bytes_per_chip(m, at, padded(d, w)) + cache_bytes_per_chip(m, d, at, padded(d, w)))
         raise NoLayoutMeets(
             f"{load.model.name} with {total:,.0f} tokens of context does not fit {system.name}: one sequence needs "
             f"{need / 2**30:,.0f} GiB per chip on {system.n_chips} chips, each has {d.hbm_bytes / 2**30:,.0f} GiB"
@@ -1074,30 +1064,21 @@ def _nearest(found: Frontier) -> str:
 
 def _work(load: workload.ServingLoad, batch: Any, context_tokens: float) -> Work:
     widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
-    return Work(batch, load.input_tokens, load.output_tokens, *widths, bucket_context=context_tokens)
+    return Work(
+        batch, load.input_tokens, load.output_tokens, *widths, bucket_batch=batch, bucket_context=context_tokens
+    )
 
 
 def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoint:
     load, system = found.load, found.system
-    z, d, at = sizes(load.model), device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
-    work = traffic(z, d, at, _work(load, row["batch"] / row["dp"], context_tokens), constants(system.chip))
+    d, at = device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
+    work = traffic(load.model, d, at, _work(load, row["batch"] / row["dp"], context_tokens), constants(system.chip))
     slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", "ttft", "throughput"))
-    return ServingPoint(
-        system=system,
-        n_chips=int(row["n_chips"]),
-        tp=int(row["tp"]),
-        dp=int(row["dp"]),
-        ep=int(row["ep"]),
-        batch=int(row["batch"]),
-        output_tokens_per_s_per_chip=row["output_tokens_per_s_per_chip"] * rate,
-        tokens_per_s_per_user=row["tokens_per_s_per_user"] / slow[::-1],
-        tpot_s=row["tpot_s"] * slow,
-        ttft_s=row["ttft_s"] * wait,
-        memory_bytes=float(row["memory_bytes"]),
-        flops_per_token=float(work["flops"]),
-        hbm_bytes_per_token=float(work["hbm_bytes"]),
-        link_bytes_per_token=float(work["link_bytes"]),
-    )
+    n_chips, tp, dp, ep, batch = (int(row[n]) for n in ("n_chips", "tp", "dp", "ep", "batch"))
+    per_chip, per_user = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
+    flops, hbm, link = (float(v) for v in work.values())
+    tpot, ttft, memory = row["tpot_s"] * slow, row["ttft_s"] * wait, float(row["memory_bytes"])
+    return ServingPoint(system, n_chips, tp, dp, ep, batch, per_chip, per_user, tpot, ttft, memory, flops, hbm, link)
 
 
 def fleet(load: workload.ServingLoad, system: hardware.System, n_available: float = math.inf) -> np.ndarray:

@@ -62,11 +62,11 @@ def _side(work: Any, shapes: str, system: str, which: str) -> Side:
         job = workload.TrainingJob(shape, work.tokens.mid, work.seq_len, work.global_batch, dtype)
         run = training.estimate(job, hardware.Cluster(rack, n_chips))
         low, mid, high = run.tokens_per_s / n_chips
-        return Side(rack, Input(low, mid, high, "band", "tokens/s", label, "derived"), 0.0, n_chips)
+        return Side(rack, Input(low, mid, high, "band", "tokens/s", label, "derived"), 0.0, n_chips, run.memory_bytes)
     lengths = round(work.input_tokens.mid), round(work.output_tokens.mid)
     kv_dtype = "bf16" if dtype == "bf16" else "fp8"
     point = inference.best(workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype), rack)
-    z, device, k = inference.sizes(shape), inference.device(rack, dtype), inference.constants(rack.chip)
+    z, device, k = shape, inference.device(rack, dtype), inference.constants(rack.chip)
     widths = inference.dtype_bytes(dtype), inference.dtype_bytes(kv_dtype)
     step = inference.padded(device, inference.Work(point.batch / point.dp, *lengths, *widths))
     prompt_s = inference.prefill_s(z, device, inference.Layouts(point.tp, point.dp), k, step)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from trn3 import calibration, data, hardware, inference, validation, workload
 from trn3.calibration import Constant
-from trn3.inference import Device, Layouts, Sizes, Work
+from trn3.inference import Device, Layouts, Work
 from trn3.training_fit import numbers
 
 _PRIORS = """
@@ -189,10 +189,6 @@ def records(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _stack(items: list[Any], kind: type) -> Any:
-    return kind(**{f.name: np.array([getattr(i, f.name) for i in items], float) for f in fields(kind)})
-
-
 def _device(chip: str, dtype: str) -> Device:
     system = hardware.system(hardware.chip(chip).usual_system)
     return inference.device(system, dtype if dtype != "int8" and inference.has(system.chip, dtype) else "bf16")
@@ -211,11 +207,11 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     SimpleNamespace
         z, d, at, w (model, chip, layout, work), live (sequences of a group), late (load over batch), beams [-].
     """
-    shapes = {m: inference.sizes(workload.model(m)) for m in r["shape"].unique()}
     dtype = r["weights_dtype"].map(_dtype)
     devices = {p: _device(*p) for p in set(zip(r["chip"], dtype))}
-    z, d = _stack([shapes[m] for m in r["shape"]], Sizes), _stack([devices[p] for p in zip(r["chip"], dtype)], Device)
-    z, d = replace(z, latent=z.latent > 0), replace(d, compiled=d.compiled > 0, torus=d.torus > 0)
+    z, each = workload.stack([workload.model(m) for m in r["shape"]]), [devices[p] for p in zip(r["chip"], dtype)]
+    d = Device(**{f.name: np.array([getattr(e, f.name) for e in each], float) for f in fields(Device)})
+    d = replace(d, compiled=d.compiled > 0, torus=d.torus > 0)
     chips, dp, pp, beams = (numbers(r[c], 1) for c in ("accel_count", "dp", "pp", "beam"))
     tp = np.where(d.compiled, numbers(r["tp"]) / d.n_ranks, numbers(r["tp"]))
     tp = np.where(np.isnan(tp), chips / dp / pp, tp)
@@ -240,7 +236,7 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     return SimpleNamespace(z=z, d=d, at=at, w=replace(w, batch=live), live=live, late=late, beams=beams)
 
 
-def _open_layouts(what: pd.Series, at: Layouts, z: Sizes, d: Device, w: Work, chips: np.ndarray) -> Layouts:
+def _open_layouts(what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray) -> Layouts:
     """Best layout by the centres of the priors, where a source states only the number of chips."""
     k = {c.name: c.value for c in CONSTANTS}
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
@@ -325,7 +321,8 @@ def problem(file: str | Path | None = None, corrections: int = 2) -> calibration
     family = {c.id: c.family.replace("inferentia", "trainium") for c in chips.values()}  # the same cores
     source = r["family"]
     r = r.assign(
-        source=source, family=r["chip"].map(family), group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
+        source=source, family=r["chip"].map(family),
+        group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
         publisher=[_PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source],
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
     )  # fmt: skip
@@ -365,7 +362,7 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
         owners |= {c: np.sign(new) * np.hypot(new, by) for c, by in wide.items()}
         for owner, (low, high) in owners.items():
             n = np.unique(group[(family == owner) | (owner in ("global", *wide))]).size
-            row = {"owner": owner, "log_sd": "", "n_groups": n, "borrowed_from": "generations left out" if owner in wide else ""}
-            out += [row | {"name": f"band_{metric}_low", "value": f"{np.exp(-high):.4g}"}]
-            out += [row | {"name": f"band_{metric}_high", "value": f"{np.exp(-low):.4g}"}]
+            row = {"owner": owner, "log_sd": "", "n_groups": n, "borrowed_from": "unseen" if owner in wide else ""}
+            for side, value in (("low", np.exp(-high)), ("high", np.exp(-low))):
+                out.append(row | {"name": f"band_{metric}_{side}", "value": f"{value:.4g}"})
     return out
