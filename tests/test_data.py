@@ -34,6 +34,14 @@ def folder(tmp_path, monkeypatch):
     return target
 
 
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A copy of the tables in which one file is written again and again."""
+    target = tmp_path_factory.mktemp("scratch") / "data"
+    shutil.copytree(data.DATA, target)
+    return target
+
+
 def edit(folder, name, change):
     """Change the cells of a table: ``change`` gets the header and the rows as lists."""
     path = folder / f"{name}.csv"
@@ -164,6 +172,45 @@ def test_cited_values_in_si(subject, quantity, dtype, value, unit):
     found = data.fact(subject, quantity, dtype)
     assert found.value == pytest.approx(value * unit, rel=1e-12)
     assert found.source_id in set(data.table("sources")["id"])
+
+
+SUFFIXES = [  # the last that fits
+    ("_s", "s"),
+    ("_bytes", "B"),
+    ("_w", "W"),
+    ("_hz", "Hz"),
+    ("_j", "J"),
+    ("_share", "-"),  # or a share a year
+    ("_usd", "USD"),
+    ("_bytes_per_s", "B/s"),
+    ("_flops_per_s", "FLOP/s"),
+    ("_per_chip_h", "1/h"),
+    ("_usd_per_chip_h", "USD/h"),
+    ("_usd_per_instance_h", "USD/h"),
+    ("_usd_per_mtok", "USD/Mtok"),
+    ("_usd_per_kwh", "USD/kWh"),
+    ("_g_per_kwh", "gCO2e/kWh"),
+    ("_l_per_kwh", "L/kWh"),
+    ("_usd_per_w", "USD/W"),
+    ("_efficiency", "-"),
+]
+
+
+def test_a_quantity_has_the_unit_that_its_name_says():
+    n = 0
+    for name, row in long_rows():
+        fact = data.to_fact(row)
+        named = [unit for suffix, unit in SUFFIXES if fact.quantity.endswith(suffix)]
+        if fact.quantity.startswith("n_"):
+            named = ["-", "token"]
+        if fact.quantity.startswith("ratio_"):
+            named = ["-"]
+        if named:
+            n += 1
+            where = f"data/{name}.csv line {row['_line']}: {fact.quantity} in {fact.unit}"
+            allowed = named if fact.quantity.startswith("n_") else named[-1:]
+            assert fact.unit in allowed or (fact.quantity.endswith("_share") and fact.unit == "1/yr"), where
+    assert n > 1000
 
 
 def test_units_convert():
@@ -433,6 +480,7 @@ BREAKS = [
     ("specs", cell("value", "lots", subject="h100", quantity="hbm_bytes"), "value: 'lots' is not a finite number"),
     ("specs", cell("value", "inf", subject="h100", quantity="hbm_bytes"), "value: 'inf' is not a finite number"),
     ("specs", cell("value", "nan", subject="h100", quantity="hbm_bytes"), "value: 'nan' is not a finite number"),
+    ("specs", cell("value", "-80", subject="h100", quantity="hbm_bytes"), "column value: -80 is below 0"),
     ("specs", cell("value", "", subject="h100", quantity="hbm_bytes"), "column value: nan does not go with published"),
     ("specs", cell("unit", "GiBs", subject="h100", quantity="hbm_bytes"), "unit: 'GiBs' is not in data/units.csv"),
     ("specs", cell("unit", "", subject="h100", quantity="hbm_bytes"), "column unit: is empty"),
@@ -475,6 +523,19 @@ def test_the_named_line_is_the_line_in_the_file(folder):
     line = next(i for i, text in enumerate(lines, 1) if text.startswith("h100,hbm_bytes,x"))
     with pytest.raises(data.DataError, match=f"line {line},"):
         data.table("specs")
+
+
+@given(at=st.floats(0, 1, exclude_max=True), cut=st.integers(0, 3), put=st.binary(max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_file_holds_it_is_read_or_refused(scratch, at, cut, put):
+    raw = (data.DATA / "specs.csv").read_bytes()
+    place = int(at * len(raw))
+    (scratch / "specs.csv").write_bytes(raw[:place] + put + raw[place + cut :])
+    try:
+        rows = data._rows.__wrapped__(scratch, "specs")
+        assert all(math.isfinite(r["value"]) or r["status"].startswith("un") for r in rows)
+    except data.DataError as error:
+        assert str(error).startswith("data/specs.csv") and "\n" not in str(error)
 
 
 def test_missing_and_unreadable_files(folder):

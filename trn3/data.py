@@ -116,7 +116,7 @@ def _package(folder: Path) -> Row:
 
 def _need(good: bool, place: tuple[str, int, str], text: str) -> None:
     if not good:
-        raise DataError("data/{}.csv line {}, column {}: ".format(*place) + text)
+        raise DataError(" ".join(("data/{}.csv line {}, column {}: ".format(*place) + text).split()))
 
 
 def _cell(place: tuple[str, int, str], field: Row, text: str) -> Any:
@@ -131,6 +131,7 @@ def _cell(place: tuple[str, int, str], field: Row, text: str) -> Any:
     except ValueError:
         value = math.inf
     _need(not text or math.isfinite(value), place, f"{text!r} is not a finite number")
+    _need(not value < rules.get("minimum", -math.inf), place, f"{text} is below {rules.get('minimum')}")
     return value
 
 
@@ -141,7 +142,7 @@ def _rows(folder: Path, name: str) -> tuple[Row, ...]:
             reader = csv.reader(file)
             header = next(reader, [])
             lines = [(reader.line_num, cells) for cells in reader]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"data/{name}.csv: {error}") from None
     schema = {r["name"]: r["schema"] for r in _package(folder)["resources"]}.get(name, {})
     fields = schema.get("fields") or [{"name": c, "type": "string"} for c in header]
