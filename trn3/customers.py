@@ -155,7 +155,7 @@ def load(name: str) -> Any:
     'llama2_70b'
     """
     known = {c: data.DATA / "customers" / f"{c}.toml" for c in customers()}
-    path = known.get(name.lower().replace("-", "_").replace(" ", ""), Path(name))
+    path = known.get("".join(c for c in name.lower() if c.isalnum()), Path(name))
     if path.suffix != ".toml":
         raise data.UnknownId(f"customer = {name!r}: allowed: {', '.join(known)}, or the path of a .toml file")
     try:
@@ -194,7 +194,8 @@ def _explain(error: dict[str, Any]) -> str:
 
 def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
     """Problems that need several keys: models, software families, and the prices of every baseline."""
-    works, bases = ([b for b in raw.get(k) or [] if isinstance(b, dict)] for k in ("workloads", "baselines"))
+    lists = (raw[k] if isinstance(raw.get(k), list) else [] for k in ("workloads", "baselines"))
+    works, bases = ([block for block in found if isinstance(block, dict)] for found in lists)
     families = sorted(set(data.table("support")["family"]))
     for i, work in enumerate(works):
         if work.get("family") not in families:

@@ -99,17 +99,17 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
         ].max()
         rent = float(np.median(sum(owned(rack).values())))
         return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
-    z, device, k = inference.sizes(shape), inference.device(rack, dtype), inference.constants(rack.chip)
+    device, k = inference.device(rack, dtype), inference.constants(rack.chip)
     batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
     step = inference.Work(
         batch, row.input_tokens, row.output_tokens, inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
     )
-    time_s = inference.decode_s(z, device, inference.Layouts(1.0, row.ranks), k, step)
+    time_s = inference.decode_s(shape, device, inference.Layouts(1.0, row.ranks), k, step)
     if row.what == "decode":
         return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
     writes = np.max((batch / time_s)[time_s * row.tokens_per_s_per_user <= 1.0])
     prompt = inference.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
-    reads = 8.0 * row.input_tokens / inference.prefill_s(z, device, inference.Layouts(1.0, 32.0), k, prompt)
+    reads = 8.0 * row.input_tokens / inference.prefill_s(shape, device, inference.Layouts(1.0, 32.0), k, prompt)
     busy = row.output_per_day / writes + row.input_per_day * (1.0 - row.cached_share) / reads
     fleet = np.array([1.0, 1.0, data.assumption("serving_fleet_utilisation").value])  # it follows the load
     return busy / HOUR_S * row.price / band / fleet

@@ -47,10 +47,10 @@ class Side:
 
 
 @lru_cache(maxsize=512)
-def _side(work: Any, shapes: str, system: str, which: str) -> Side:
+def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
     """Speed per chip with its 80 % band; raises where the workload cannot run."""
     rack = hardware.system(system)
-    dtype, label = rack.chip.native(getattr(work, f"dtype_{which}")), f"speed of {rack.chip.name}"
+    dtype, label = rack.chip.native(dtype), f"speed of {rack.chip.name}"
     if work.kind == "stream":
         share, peak = getattr(work, f"mfu_{which}"), rack.chip.peak(dtype)
         return Side(
@@ -66,11 +66,10 @@ def _side(work: Any, shapes: str, system: str, which: str) -> Side:
     lengths = round(work.input_tokens.mid), round(work.output_tokens.mid)
     kv_dtype = "bf16" if dtype == "bf16" else "fp8"
     point = inference.best(workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype), rack)
-    z, device, k = shape, inference.device(rack, dtype), inference.constants(rack.chip)
-    widths = inference.dtype_bytes(dtype), inference.dtype_bytes(kv_dtype)
-    step = inference.padded(device, inference.Work(point.batch / point.dp, *lengths, *widths))
-    prompt_s = inference.prefill_s(z, device, inference.Layouts(point.tp, point.dp), k, step)
-    share = min(float(k["mixing"] * (step.batch - 1.0) / lengths[1] * prompt_s / point.tpot_s[1]), 1.0)
+    step = inference.Work(point.batch / point.dp, *lengths, *map(inference.dtype_bytes, (dtype, kv_dtype)))
+    at, device = inference.Layouts(point.tp, point.dp), inference.device(rack, dtype)
+    times = inference.evaluate(shape, device, at, step, inference.constants(rack.chip))
+    share = 1.0 - float(times.decode_s / times.tpot_s)
     low, mid, high = point.output_tokens_per_s_per_chip
     speed = Input(low, mid, high, "band", "tokens/s", label, "derived")
     return Side(rack, speed, share, point.n_chips, point.memory_bytes)
@@ -308,12 +307,14 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     stopped: dict[str, str] = {}
     for i, work in enumerate(customer.workloads):
         systems = {"now": base.now or work.now, "new": base.new or work.new, "own": work.now}
+        dtypes = {s: getattr(base, f"dtype_{s}") or getattr(work, f"dtype_{s}") for s in ("now", "new")}
         rents = {s: customers.price(base.model_dump(exclude_none=True), s, systems[s]) for s in ("now", "new")}
         try:
-            sides = {
-                s: _side(work, json.dumps(customer.models), y, "new" if s == "new" else "now")
-                for s, y in systems.items()
-            }
+            sides = {}
+            for s, y in systems.items():
+                which = "new" if s == "new" else "now"
+                asked = getattr(work, f"dtype_{which}") if s == "own" else dtypes[which]
+                sides[s] = _side(work, json.dumps(customer.models), y, which, asked)
         except data.TrnError as error:
             stopped[work.name] = str(error)
             continue
