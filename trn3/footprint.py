@@ -251,7 +251,7 @@ def serving(point: inference.ServingPoint, dtype: str, region: str, utilisation:
     Parameters
     ----------
     point : ServingPoint
-        Operating point.
+        Operating point [-].
     dtype : str
         Format of the weights.
     region : str
@@ -347,7 +347,7 @@ def by_region(found: Footprint) -> pd.DataFrame:
     Parameters
     ----------
     found : Footprint
-        In any region.
+        In any region [-].
 
     Returns
     -------
