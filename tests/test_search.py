@@ -86,6 +86,13 @@ def test_the_switches_are_worth_an_axis_only_for_the_count():
     assert on.axes["tp_overlap"] == on.axes["dp_overlap"] == on.axes["pp_overlap"] == [0, 1]
 
 
+def test_less_room_is_never_faster():
+    asked = ("llama3_1_70b", "hgx_h100", 64, 128, 1)
+    steps = [search.search(*asked, usable_share=share).step_time_s[0] for share in (0.4, 0.7, 1.0)]
+    assert steps == sorted(steps, reverse=True)
+    assert search.search(*asked, usable_share=0.4).memory_bytes[0] <= 0.4 * hardware.chip("h100").hbm_bytes
+
+
 def test_overlap_never_costs():
     flat, times, _, _ = every_layout("llama2_7b", "hgx_a100", 16, 32, 4096)
     table = dict(zip(zip(*(getattr(flat, f).tolist() for f in FIELDS)), times))
@@ -190,7 +197,9 @@ def test_best_uses_at_most_the_chips_there_are(n_chips):
 def test_best_is_the_best_of_the_coarse_space():
     job = TrainingJob(model("llama3_1_70b"), 1e12, 4096, 256)
     found = search.best(job, hardware.Cluster(hardware.system("hgx_h100"), 64))
-    exact = search.search("llama3_1_70b", "hgx_h100", range(33, 65), 256, seq_len=4096, coarse=True, top=1)
+    room = data.assumption("training_usable_hbm_share").value
+    options = {"seq_len": 4096, "coarse": True, "usable_share": room}
+    exact = search.search("llama3_1_70b", "hgx_h100", range(33, 65), 256, 1, **options)
     assert found.rows() == exact.best.rows()
 
 
@@ -206,6 +215,7 @@ BAD = [
     ({"n_chips": 10**10}, "nearest: 37,748,736"),
     ({"seq_len": 0}, "seq_len = 0 tokens"),
     ({"top": 0}, "top = 0"),
+    ({"usable_share": 0}, "usable_share = 0"),
     ({"model": "gpt3_175"}, "gpt3_175b"),
     ({"system": "hgx_a10"}, "hgx_a100"),
     ({"dtype": "fp8"}, "fp8"),

@@ -169,7 +169,7 @@ def _leanest(job: TrainingJob, rows: Layouts) -> Memory:
     return training_bytes(job.model, job.seq_len, job.global_batch, lean)
 
 
-def misfit(job: TrainingJob, system: hardware.System, rows: Layouts) -> DoesNotFit:
+def misfit(job: TrainingJob, system: hardware.System, rows: Layouts, hbm_bytes: float) -> DoesNotFit:
     """Explain why none of some splits fits: what the leanest takes, how many chips hold it, which model would fit.
 
     Parameters
@@ -180,13 +180,15 @@ def misfit(job: TrainingJob, system: hardware.System, rows: Layouts) -> DoesNotF
         Where it trains.
     rows : Layouts
         Splits, as `layouts.splits` makes them [-].
+    hbm_bytes : float
+        Memory of a chip that a layout may fill [B].
 
     Returns
     -------
     DoesNotFit
         The error to raise.
     """
-    hbm_bytes, most, held = system.chip.hbm_bytes, int(np.max(rows.n_chips)), _leanest(job, rows)
+    most, held = int(np.max(rows.n_chips)), _leanest(job, rows)
     least = Memory(*(np.broadcast_to(part, len(rows.tp))[np.argmin(held.total)] for part in vars(held).values()))
 
     def fitting(shape: ModelShape) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trn3 import hardware, layouts, memory, training, workload
+from trn3 import data, hardware, layouts, memory, training, workload
 from trn3.layouts import AXES, FIELDS, Layouts
 from trn3.units import GIB
 from trn3.workload import ModelShape, TrainingJob
@@ -46,6 +46,8 @@ class Settings:
         Only powers of two for tp, ep and microbatch (to 8), for curves over many chip counts.
     max_tp : int or None
         Largest tensor-parallel group; the larger of 32 and the system's chips where None [-].
+    usable_share : float
+        Share of a chip's memory that a layout may fill; published runs fill theirs to the brim [-].
     block : int
         Layouts evaluated at a time; 2^18 single-precision numbers fit a second-level cache [-].
     workers : int
@@ -59,6 +61,7 @@ class Settings:
     switches: bool = True
     coarse: bool = False
     max_tp: int | None = None
+    usable_share: float = 1.0
     block: int = 1 << 18
     workers: int = 1
     progress: bool = False
@@ -135,22 +138,24 @@ def _frame(found: Layouts, step_time_s: np.ndarray, memory_bytes: np.ndarray) ->
 class _Search:
     """One search: the problem, and the leaders so far."""
 
-    def __init__(self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, switches: bool) -> None:
+    def __init__(self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, settings: Settings) -> None:
         self.work = training.Work(job.model, job.seq_len, job.global_batch)
         self.chips, self.rank = np.unique(rows.n_chips, return_inverse=True)
         self.machine = training.machine(hardware.Cluster(system, int(self.chips[-1])), job.dtype)
-        self.rows, self.top, self.switches, self.hbm_bytes = rows, top, switches, system.chip.hbm_bytes
+        self.rows, self.top, self.settings = rows, top, settings
+        self.hbm_bytes = settings.usable_share * system.chip.hbm_bytes
         self.step, self.code, self.limit = np.zeros(0, np.float32), np.zeros(0, np.int64), np.float32(np.inf)
         self.n_gib = int(self.hbm_bytes / GIB) + 1
         self.cell_step = np.full(len(self.chips) * self.n_gib, np.inf, np.float32)
         self.cell_code = np.zeros(len(self.cell_step), np.int64)
         self.counts, self.complete, self.lock = np.zeros(3, np.int64), True, threading.Lock()
 
-    def run(self, settings: Settings) -> None:
+    def run(self) -> None:
         """Search all blocks; an interrupt leaves what was found."""
         import tqdm
 
-        blocks = layouts.blocks(self.rows, self.work.shape, self.switches, settings.block)
+        settings = self.settings
+        blocks = layouts.blocks(self.rows, self.work.shape, settings.switches, settings.block)
         pool = ThreadPoolExecutor(settings.workers)
         with tqdm.tqdm(total=len(self.rank), disable=not settings.progress, delay=1, unit=" splits") as bar:
             try:
@@ -178,7 +183,7 @@ class _Search:
         fits = ((held := self.held(lay)) <= self.hbm_bytes) & ((lay.interleave == 1) | (n_micro % lay.pp == 0))
         fits = np.broadcast_to(fits, (*size[:3], 1, 1, size[5], 1, len(part)))
         at = np.flatnonzero(fits)
-        counts = np.array([size[0] * 24 * (8 if self.switches else 1), math.prod(size), 0]) * len(part)
+        counts = np.array([size[0] * 24 * (8 if self.settings.switches else 1), math.prod(size), 0]) * len(part)
         counts[2] = len(at) * size[3] * size[4] * size[6]
         if len(at):
             step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()[at]
@@ -242,7 +247,7 @@ def search(
     top : int
         Layouts wanted [-].
     **options : Any
-        Fields of `Settings`: seq_len, dtype, switches, coarse, max_tp, block, workers, progress.
+        Fields of `Settings`: seq_len, dtype, switches, coarse, max_tp, usable_share, ...
 
     Returns
     -------
@@ -256,8 +261,8 @@ def search(
 
     Notes
     -----
-    Feasible means that memory, by `memory.training_bytes` and without a reserve, is at most the chip's, and that
-    interleaving finds its microbatches in whole rounds of the stages.
+    Feasible means that memory, by `memory.training_bytes`, is at most `usable_share` of the chip's, and that the
+    chunks of an interleaved pipeline find their microbatches in whole rounds of the stages.
 
     Examples
     --------
@@ -273,10 +278,11 @@ def search(
     job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
     workload.positive("n_chips", counts[0] if len(counts) == 1 else counts, "chips", whole=True)
     workload.positive("top", top, "layouts", whole=True)
-    run = _Search(job, system, _splits(job, system, counts, settings), top, settings.switches)
-    run.run(settings)
+    workload.positive("usable_share", settings.usable_share, "of memory")
+    run = _Search(job, system, _splits(job, system, counts, settings), top, settings)
+    run.run()
     if run.complete and not run.counts[2]:
-        raise memory.misfit(job, system, run.rows)
+        raise memory.misfit(job, system, run.rows, run.hbm_bytes)
     axes = {name: set(np.unique(getattr(run.rows, name)).tolist()) for name in _SPLIT}
     lists = [layouts.choices(shape, kind, settings.switches) for kind in np.unique(layouts.kinds(run.rows)).tolist()]
     axes |= {axis: {v for values in lists for v in values[i]} for i, axis in enumerate(AXES)}
@@ -327,7 +333,8 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
 
     Notes
     -----
-    Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with all overlap on.
+    Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with all overlap on, and leaves
+    the reserve of memory that ``data/assumptions.csv`` gives (`training_usable_hbm_share`).
 
     Examples
     --------
@@ -338,9 +345,10 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
     every = layouts.splits(job.model, job.seq_len, job.global_batch, max(32, cluster.system.n_chips), True)
     used = np.where(np.asarray(every.n_chips) <= cluster.n_chips, every.n_chips, 0)
     keep = used * 2 > used.max()
-    run = _Search(job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, False)
-    run.run(Settings())
+    settings = Settings(switches=False, usable_share=data.assumption("training_usable_hbm_share").value)
+    run = _Search(job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, settings)
+    run.run()
     if not run.counts[2]:
-        raise memory.misfit(job, cluster.system, run.rows)
+        raise memory.misfit(job, cluster.system, run.rows, run.hbm_bytes)
     lay = run.ranked(run.code, 1)[0]
     return Layouts(**{name: int(getattr(lay, name)[0]) for name in FIELDS})
