@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from trn3.theme import BOOK, PARTS, TOKENS, Axis, C, Spec, apart, clean, dashes, style
+from trn3.theme import BOOK, PARTS, TOKENS, Axis, C, Spec, apart, clean, dashes, sig, style
 
 MIME = "application/vnd.vegalite.v5+json"
 CONFIG: Spec = BOOK["config"] | {"font": BOOK["font"]}
@@ -124,7 +124,7 @@ def _tips(**titles: str) -> list[Spec]:
 
 
 def _layer(name: str, x: Spec, y: Spec, tips: Sequence[Spec], data: list[Spec] | None) -> Spec:
-    """One layer of ``charts.json`` with its channels: ``X:field``, ``Y:field``, ``=raw``, ``#raw number`` or a field."""
+    """One layer of ``charts.json`` with its channels: ``X:field``, ``Y:field``, ``=raw``, ``#number`` or a field."""
     encoding: Spec = {}
     for key, how in BOOK["layers"][name].items():
         if key == "tooltip":
@@ -301,7 +301,8 @@ def _beside(row: Spec, unit: str, axis: Axis, ends: Sequence[float]) -> Spec:
     if row["x"] is None:
         return {"x": ends[0], "y": row["y"], "t": row.get("text") or "not published", "c": C["ink2"], "dx": 4}
     low, high = (row.get(k) if row.get(k) is not None else row["x"] for k in ("low", "high"))
-    text = row.get("text") or f"{row['x']:,.3g}{unit}" + (f" ({low:,.3g}–{high:,.3g})" if high > low else "")
+    span = f" ({sig(low, 2)}–{sig(high, 2)})" if high > low else ""
+    text = row.get("text") or sig(row["x"], 2 if span else 3) + unit + span
     room = 1.0 - axis.place(high, ends)
     if row.get("claim") is not None and row["claim"] >= high:
         room = axis.place(row["claim"], ends) - axis.place(high, ends)
@@ -763,7 +764,7 @@ def cumulative(
     Parameters
     ----------
     frame : pandas.DataFrame
-        Two lines: first staying, then moving. Columns ``name``, ``start`` (one-off cost) and ``slope`` (cost per month),
+        Two lines: first staying, then moving. Columns ``name``, ``start`` (one-off cost), ``slope`` (cost per month),
         optionally ``slope_low`` and ``slope_high``: numbers, or Vega expressions over the sliders' names
         [unit of the axis].
     sliders : sequence of Slider
@@ -895,8 +896,20 @@ def finish(
     marks = [[m, t, c if c in TOKENS else style(c).token] for m, t, c in entries]
     meta = {**made.meta, "title": title, "subtitle": subtitle, "source": source, "key": marks}
     meta |= {"numbers": _numbers(numbers)} if numbers is not None else {}
+    _once(made.spec.get("layer", []))
     spec = {**made.spec, "description": description or f"{title}. {subtitle}.", "usermeta": {"trn3": meta}}
     return Chart(_for_notebook(spec, meta), meta)
+
+
+def _once(layers: Sequence[Spec]) -> None:
+    """Leave scale and axis in the first layer that has them; Vega-Lite shares them, and specs lose a third."""
+    seen = set()
+    for layer in layers:
+        for name, channel in layer.get("encoding", {}).items():
+            if name in seen and "scale" in channel and "labelExpr" not in (channel.get("axis") or {}):
+                layer["encoding"][name] = {k: channel[k] for k in ("field", "type") if k in channel}
+            elif name in ("x", "y") and "axis" in channel:
+                seen.add(name)
 
 
 def _for_notebook(spec: Spec, meta: Spec) -> Spec:

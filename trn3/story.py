@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from trn3 import data
+from trn3.theme import fixed, sig
 
 RESULTS = "application/vnd.trn3.results+json"
-BADGES = {
-    "published": ("good", "disc"), "measured": ("good", "square"), "derived": ("info", "half"), "assumed": ("warn", "ring"),
-    "reported": ("info", "half"), "undisclosed": ("none", "dashed"), "unsupported": ("none", "cross"),
-    "holds": ("good", "tick"), "within band": ("good", "tick"), "move": ("good", "tick"), "buy": ("good", "tick"),
-    "partly": ("warn", "half"), "likely": ("warn", "half"), "pilot": ("warn", "half"), "extrapolated": ("warn", "half"),
-    "does not hold": ("bad", "cross"), "failed": ("bad", "cross"), "outside band": ("bad", "cross"), "wrong": ("bad", "cross"),
-    "cannot be checked": ("none", "dash"), "stay": ("none", "dash"), "wait": ("none", "dash"), "out of date": ("warn", "half"),
-}  # fmt: skip
+_STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none; disc
+square half half ring dashed cross"""
+BADGES = {word: pair for word, *pair in zip(*(part.split() for part in _STATES.split(";")), strict=True)}
+BADGES |= dict.fromkeys(("holds", "within band", "move", "buy"), ["good", "tick"])
+BADGES |= dict.fromkeys(("partly", "likely", "pilot", "extrapolated", "out of date"), ["warn", "half"])
+BADGES |= dict.fromkeys(("does not hold", "failed", "outside band", "wrong"), ["bad", "cross"])
+BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ["none", "dash"])
 """Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts with."""
 
 
@@ -82,40 +83,6 @@ class Check:
     kind: str = "independent"
 
 
-def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
-    """Format a number to significant digits.
-
-    Parameters
-    ----------
-    value : float or None
-        The number; missing ones read "not published" [any].
-    digits : int
-        2 for predictions, 3 for published specifications [-].
-    unit : str
-        Appended after a space.
-
-    Returns
-    -------
-    str
-        With thousands commas and a true minus sign.
-
-    Examples
-    --------
-    >>> sig(2.146), sig(671.3, 3), sig(131072, 6), sig(-0.94), sig(1, 2), sig(None)
-    ('2.1', '671', '131,072', '−0.94', '1.0', 'not published')
-    """
-    if value is None or not math.isfinite(value):
-        return "not published"
-    if value == 0:
-        return ("0 " + unit).strip()
-    rounded = float(f"{value:.{digits - 1}e}")
-    return _fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (f" {unit}" if unit else "")
-
-
-def _fixed(value: float, decimals: int) -> str:
-    return f"{value:,.{max(0, decimals)}f}".replace("-", "−")
-
-
 def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) -> str:
     """Format a range: en dash, unit once; "to" where an end is negative.
 
@@ -143,11 +110,11 @@ def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) 
     if low == high:
         return sig(low, digits, unit)
     decimals = digits - 1 - math.floor(math.log10(max(abs(low), abs(high))))
-    ends = [_fixed(round(v, decimals), decimals) for v in (low, high)]
+    ends = [fixed(round(v, decimals), decimals) for v in (low, high)]
     return (" to " if low < 0 else "–").join(ends) + (f" {unit}" if unit else "")
 
 
-def ratio(value: float, of: str = "") -> str:
+def ratio(value: float, of: str = "", digits: int = 3) -> str:
     """Format a ratio: with a multiplication sign from 1 on, as a share of the base below.
 
     Parameters
@@ -156,6 +123,8 @@ def ratio(value: float, of: str = "") -> str:
         The ratio [-].
     of : str
         Name of the base, for shares.
+    digits : int
+        Significant digits from 1 on; below it is two [-].
 
     Returns
     -------
@@ -167,9 +136,11 @@ def ratio(value: float, of: str = "") -> str:
     >>> ratio(1.938), ratio(0.5512, "B200"), ratio(1)
     ('1.94×', '0.55 of B200', '1.00×')
     """
-    if value >= 0.995 or not of:
-        return sig(value, 3) + "×" if value >= 0.995 else f"{sig(value)}×"
-    return f"{sig(value)} of {of}"
+    if not math.isfinite(value):
+        return "not supported"
+    if value >= 0.995:
+        return sig(value, digits) + "×"
+    return f"{sig(value)} of {of}" if of else f"{sig(value)}×"
 
 
 def big(value: float, digits: int = 2) -> str:
@@ -195,7 +166,7 @@ def big(value: float, digits: int = 2) -> str:
     for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if abs(value) >= 0.9995 * size:
             return f"{sig(value / size, digits)} {word}"
-    return _fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
+    return fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
 
 
 def money(value: float, per: str = "", currency: str = "USD") -> str:
@@ -220,7 +191,7 @@ def money(value: float, per: str = "", currency: str = "USD") -> str:
     >>> money(12.357, "chip-hour"), money(3.6e6), money(1540)
     ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD')
     """
-    text = _fixed(value, 2) if abs(value) < 100 else big(value)
+    text = fixed(value, 2) if abs(value) < 100 else big(value)
     return f"{text} {currency}" + (f" per {per}" if per else "")
 
 
@@ -272,7 +243,8 @@ def si(value: float, unit: str, digits: int = 3) -> str:
     if not math.isfinite(value) or value == 0:
         return sig(value, digits, unit)
     power = min(6, max(-3, math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))) / 3)))
-    return f"{sig(value / 1000.0**power, digits)} {dict(zip(range(-3, 7), ['n', 'µ', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'], strict=True))[power]}{unit}"
+    prefix = ("n", "µ", "m", "", "k", "M", "G", "T", "P", "E")[power + 3]
+    return f"{sig(value / 1000.0**power, digits)} {prefix}{unit}"
 
 
 def duration(seconds: float, digits: int = 2) -> str:
@@ -334,7 +306,8 @@ def day(text: str) -> str:
 
 def _inline(text: str) -> str:
     """Escaped text in which only ``**bold**`` and `` `code` `` are marked."""
-    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(text, quote=False))
+    neat = re.sub(r"(?<=\d) %", "%", re.sub(r"(?<![\d-])(\d+)-(\d+)(?=%| %| months| times)", r"\1–\2", text))
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(neat, quote=False))
     return re.sub(r"`(.+?)`", r"<code>\1</code>", bold)
 
 
@@ -430,27 +403,33 @@ def table(frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), di
     Shown
         The table.
     """
-    numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].dtype != bool]
-    marked = set(badges)
+    marked, columns, right = set(badges), [], []
+    for name in frame.columns:
+        values = [_number(v, digits) for v in frame[name].tolist()]
+        right.append(all(re.match(r"[\d−—]", v) and len(v) < 24 for v in values) and name not in marked)
+        columns.append([badge(v) if name in marked else _inline(v) for v in values])
+    markup = _grid([str(c) for c in frame.columns], list(zip(*columns, strict=True)), right, caption)
+    return _show(markup, frame.to_string(index=False))
 
-    def cell(column: Any, value: Any) -> str:
-        if column in marked:
-            return f"<td>{badge(str(value))}</td>"
-        if column in numeric:
-            return f'<td class="n">{"—" if pd.isna(value) else sig(float(value), digits) if value != round(value) else big(value, digits)}</td>'
-        return f"<td>{_inline(str(value))}</td>" if value is not None and value == value else "<td>—</td>"
 
-    heads = "".join(
-        f'<th scope="col"{" class=n" if c in numeric else ""}>{_inline(str(c))}</th>' for c in frame.columns
-    )
-    body = "".join(
-        "<tr>" + "".join(cell(c, v) for c, v in zip(frame.columns, row, strict=True)) + "</tr>"
-        for row in frame.itertuples(index=False)
-    )
-    title = f"<caption>{_inline(caption)}</caption>" if caption else ""
-    return _show(
-        f"<table>{title}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>", frame.to_string(index=False)
-    )
+def _number(value: Any, digits: int) -> str:
+    if value is None or value is pd.NA or value != value:
+        return "—"
+    if isinstance(value, str | bool) or not isinstance(value, int | float | np.number):
+        return str(value)
+    return big(float(value), digits) if value == round(value) else sig(float(value), digits)
+
+
+def _grid(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], caption: str = "", kind: str = "grid"
+) -> str:
+    """An HTML table; cells are HTML already, the first of a row is its head."""
+    css = [' class="n"' if r else "" for r in right]
+    top = "".join(f'<th scope="col"{c}>{_inline(h)}</th>' for h, c in zip(heads, css, strict=True))
+    cells = ("".join(f"<td{c}>{v}</td>" for c, v in zip(css[1:], row[1:], strict=True)) for row in rows)
+    body = "".join(f'<tr><th scope="row"{css[0]}>{row[0]}</th>{rest}</tr>' for row, rest in zip(rows, cells))
+    words = (f"<caption>{_inline(caption)}</caption>" if caption else "") + f"<thead><tr>{top}</tr></thead>"
+    return f'<table class="{kind}">{words}<tbody>{body}</tbody></table>'
 
 
 def cite(source_id: str) -> str:
@@ -488,26 +467,12 @@ def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
         value, low, high = (v / fact.scale for v in (fact.value, fact.low, fact.high))
         number = sig(value, 3) if math.isfinite(value) else "—"
         span = rng(low, high, digits=3) if math.isfinite(low) and low != high else "—"
-        unit, note = html.escape(fact.shown_unit), _inline(fact.note)
-        rows.append(
-            f'<tr><th scope="row">{_inline(label)}</th><td class="n">{number}</td><td class="n">{span}</td><td>{unit}</td><td>{badge(fact.status)}</td><td>{note} {cite(fact.source_id)}</td></tr>'
-        )
-        plain.append(f"{label}: {number} {fact.shown_unit} ({span}) {fact.status} {fact.source_id}")
-    heads = "".join(
-        f'<th scope="col"{c}>{t}</th>'
-        for t, c in (
-            ("Input", ""),
-            ("Value", " class=n"),
-            ("Range", " class=n"),
-            ("Unit", ""),
-            ("Status", ""),
-            ("From", ""),
-        )
-    )
-    return _show(
-        f'<table class="assumed"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
-        "\n".join(plain),
-    )
+        unit = "" if fact.shown_unit in ("-", "count", "x") else fact.shown_unit
+        origin = f"{_inline(fact.note)} {cite(fact.source_id)}".strip()
+        rows.append([_inline(label), number, span, html.escape(unit), badge(fact.status), origin])
+        plain.append(f"{label}: {number} {unit} ({span}) {fact.status} {fact.source_id}")
+    heads = ["Input", "Value", "Range", "Unit", "Status", "From"]
+    return _show(_grid(heads, rows, [False, True, True, False, False, False], kind="assumed"), "\n".join(plain))
 
 
 def _label(fact: data.Fact) -> str:

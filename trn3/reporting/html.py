@@ -332,7 +332,7 @@ def _blocks(notebook: Any) -> tuple[dict[str, str], list[tuple[str, str]], bool]
         if "answer" in tags:
             head["answer"] += words
         elif region and words:
-            own = blocks and re.fullmatch(r"<h2>[^<]*</h2>\s*", blocks[-1][1])
+            own = blocks and blocks[-1][0] == "prose" and blocks[-1][1].startswith("<h2>")
             blocks.append((region, (blocks.pop()[1] if own else f"<h2>{HEADINGS[region]}</h2>") + words))
         else:
             blocks += [("half" if "half" in tags else "figure", m) for kind, m in made if kind == "figure"]
