@@ -267,6 +267,19 @@ def test_like_for_like_prices_exist_for_the_usual_rivals():
     assert not data.stale(listed.price_date) and data.stale(listed.price_date, datetime.date(2027, 1, 17))  # 181 days
 
 
+def test_the_newest_and_nearest_price_is_found():
+    assert data.price("trainium1", "capacity_block").value == pytest.approx(
+        9.532 / 16, rel=1e-3
+    )  # not Melbourne's of 2024
+    assert data.price("h100", "capacity_block").region == "us_east_2"
+    assert data.price("b200", "capacity_block", "us_east_2").region == "us"  # one price all over the United States
+    assert data.price("h200", "capacity_block", "us_east_2").basis == "p5en.48xlarge"
+    assert data.price("h200", "capacity_block", basis="p5e.48xlarge").value == pytest.approx(47.76 / 8, rel=1e-3)
+    assert data.price("tpu_v6e", "on_demand", "us_east").region == "us_east"
+    with pytest.raises(data.UnknownId, match="us_east_1"):
+        data.price("h100", "on_demand", "eu_south_2")
+
+
 def test_ages():
     day = datetime.date(2026, 11, 22)
     assert data.age_days("2026-11-22", day) == 0

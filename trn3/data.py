@@ -364,7 +364,8 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
     term : str
         on_demand, spot, capacity_block, reserved_1y, reserved_3y, neocloud, tco, ...
     region, basis : str
-        The region and the offer (an instance type or a seller); any where empty, the first in the table's order.
+        The region and the offer (an instance type or a seller); any where empty. ``us_east_2`` also finds a price
+        that is the same all over ``us``. Of several, the newest, and then the first in the table's order.
 
     Returns
     -------
@@ -378,9 +379,10 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
     """
     key = (subject, "price_usd_per_chip_h")
     rows = [r for r in _rows(DATA, "prices") if r["use"] == "yes" and _group(r)[:2] == key]
-    for r in rows:
-        if r["term"] == term and region in ("", r["region"]) and basis in ("", r["basis"]):
-            return to_fact(r)
+    here = [r for r in rows if r["term"] == term and basis in ("", r["basis"])]
+    here = [r for r in here if not region or region == r["region"] or region.startswith(f"{r['region']}_")]
+    if here:
+        return to_fact(max(here, key=lambda r: (r["price_date"], len(r["region"]) * bool(region))))
     terms = ", ".join(sorted({f"{r['term']} {r['region']}".strip() for r in rows})) or "none"
     raise UnknownId(f"{subject} has no price for {' '.join(filter(None, (term, region, basis)))}; there are: {terms}")
 
