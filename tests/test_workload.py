@@ -270,6 +270,12 @@ def test_fields_without_a_place_are_named():
     ] * 6
 
 
+def test_every_other_layer_has_a_window_by_default():
+    # The first releases of gpt-oss and Gemma 2 leave the pattern to their code: every other layer is local.
+    config = {k: v for k, v in CONFIGS["gpt_oss_20b"].items() if k != "layer_types"}
+    assert workload.from_config(config)[0].n_window_layers == 12
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [("", "num_hidden_layers"), ("[1, 2]", "JSON object"), ("{", "JSON object"), ('{"num_hidden_layers": -3}', "-3"),
@@ -281,6 +287,27 @@ def test_a_bad_config_is_one_clear_line(text, says, tmp_path):
     with pytest.raises(data.TrnError, match=says) as error:
         workload.model(str(path))
     assert "\n" not in str(error.value)
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 200), st.floats(), st.text(max_size=3),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([*CONFIGS]), st.data())
+def test_any_config_is_read_or_refused_in_one_line(name, draws):
+    fields = sorted({r["name"] for r in data.table("config_fields").to_dict("records")} | {"text_config"})
+    config = dict(CONFIGS[name]) | draws.draw(st.dictionaries(st.sampled_from(fields), VALUES, max_size=4))
+    try:
+        shape, unplaced = workload.from_config(config)
+    except data.TrnError as error:
+        assert "\n" not in str(error)
+    else:
+        assert shape.n_params > 0
+        assert unplaced == sorted(unplaced)
 
 
 def test_a_missing_config_is_named():

@@ -509,16 +509,26 @@ def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> t
     >>> shape.n_params, unplaced
     (95040, ['hyper_connections'])
     """
+    try:
+        return _placed(config, id, name or id)
+    except data.TrnError:
+        raise
+    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise data.TrnError(f"model config {name or id}: a field has the wrong kind of value ({error})") from None
+
+
+def _placed(config: dict[str, Any], id: str, name: str) -> tuple[ModelShape, list[str]]:
+    """The shape, and what could not be placed."""
     outside = [k for k in config if "text_config" in config and re.search("(?<!^text)_config$", k)]
     config = config.get("text_config") or config
     got = {field: _first(config, names) for field, names in _fields().items() if field not in ("inferred", "no_effect")}
     for field in ("n_layers", "d_model", "n_heads", "vocab"):
         if not got[field]:
-            raise data.TrnError(f"model config {name or id}: needs one of {', '.join(_fields()[field])}")
+            raise data.TrnError(f"model config {name}: needs one of {', '.join(_fields()[field])}")
     shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got)
     odd = {f"layer_types: {t}" for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
     unplaced = set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
-    return ModelShape(id=id, name=name or id, source_id="user_config", **shape), sorted(unplaced)
+    return ModelShape(id=id, name=name, source_id="user_config", **shape), sorted(unplaced)
 
 
 @functools.lru_cache(8)
@@ -541,7 +551,6 @@ def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
 def _inferred(config: dict[str, Any], got: dict[str, Any]) -> dict[str, Any]:
     """What a config leaves to the model's class, by the class's defaults."""
     kind, n, h, a = str(config.get("model_type", "")), got["n_layers"], got["d_model"], got["n_heads"]
-    llama4 = kind.startswith("llama4")
     habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}.get(kind, "")
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
     d_ff = got["d_ff"] or int(config.get("expansion_ratio") or 4) * h
@@ -549,13 +558,14 @@ def _inferred(config: dict[str, Any], got: dict[str, Any]) -> dict[str, Any]:
     out["attention"] = "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
     out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
     out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
-    types, step = config.get("layer_types"), config.get("sliding_window_pattern") or (4 if llama4 else n + 1)
+    period = re.search(r"period_(\d)", habits)
+    types, step = config.get("layer_types"), config.get("sliding_window_pattern") or int(period[1] if period else n + 1)
     near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
     out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
     if got["n_experts"]:
         inner = got["d_ff_expert"] or _first(config, ("intermediate_size", "ffn_hidden_size")) or d_ff
         step = config.get("interleave_moe_layer_step") or config.get("decoder_sparse_step") or 1
-        shared = (config.get("shared_expert_intermediate_size") or 0) // inner or int(llama4)
+        shared = (config.get("shared_expert_intermediate_size") or 0) // inner or int("shared_expert" in habits)
         out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared}
         out["n_dense_layers"] = got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
     return out
