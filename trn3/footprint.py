@@ -4,8 +4,9 @@ The formulas of `energy` over draws of their uncertain inputs: chip power, floor
 itself. Everything is counted per token; a run or a month of serving is a number of tokens.
 """
 
+import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -236,6 +237,8 @@ def of_work(
     }
     low, mid, high = (float(r) for r in rate)
     x = uncertainty.draws(known | {"tokens_per_s": uncertainty.Input(low, mid, high, "band")}, N_DRAWS)
+    own = np.random.default_rng(zlib.crc32(system.id.encode()))  # what systems do not share is drawn apart for each
+    x |= {name: own.permutation(x[name]) for name in ("rated_w", "tokens_per_s")}
     time_s = 1.0 / x["tokens_per_s"]
     streamed = work.get("matmul_share", 0.0) * x["matmul_hbm_activity"] * system.chip.hbm_bytes_per_s * time_s
     joules = chip_joules(system, dtype, x)
@@ -378,21 +381,52 @@ def claims() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer, power_w with low and
-        high as assumed, and whether the assumed powers of both generations allow the claim.
+        claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer, and whether the
+        assumed powers of both generations allow the claim.
     """
-    told = data.table("claims").set_index("id")
-    rows = []
+    told, rows = data.table("claims").set_index("id"), []
     for row in data.table("claim_readings").to_dict("records"):
         claim = told.loc[row["claim_id"]]
-        if claim["metric"] in ("peak rate per watt", "tokens per megawatt"):
+        if claim["metric"] == "peak rate per watt":
             power = data.fact("trainium3" if row["level"] == "chip" else "trn3_gen2", "power_w")
             low, mid, high = data.compute_range(row["compute"])
-            claimed = float(claim["claimed"]) + 1.0 if claim["unit"] == "%" else float(claim["claimed"])
+            claimed = float(claim["claimed"])
             implied = float(energy.implied_w(power.value, mid, claimed))
-            numbers = {"claimed": claimed, "ratio": mid, "low": low, "high": high, "implied_w": implied}
-            rows.append({"claim": claim["wording"], "reading": row["label"], "level": row["level"], **numbers} | {
-                "power_w": power.value, "power_low_w": power.low, "power_high_w": power.high,
-                "possible": bool(low <= claimed <= high),
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+            rows.append((claim["wording"], row["label"], row["level"], claimed, low, mid, high, implied))
+    return _claims(rows)
+
+
+def _claims(rows: list[tuple]) -> pd.DataFrame:
+    found = pd.DataFrame(rows, columns=["claim", "reading", "level", "claimed", "low", "ratio", "high", "implied_w"])
+    return found.assign(possible=(found["low"] <= found["claimed"]) & (found["claimed"] <= found["high"]))
+
+
+def tokens_per_megawatt(load: workload.ServingLoad, region: str, utilisation: float) -> pd.DataFrame:
+    """The claim of five times the tokens per megawatt, at one load: both generations in its format, and Trn2 in BF16.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths, limits, formats.
+    region : str
+        Id of a region.
+    utilisation : float
+        Share of time in which the fleets work [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `claims`, without implied power; empty where the load cannot be served.
+    """
+    claim, rows = data.table("claims").set_index("id").loc["tokens_mw_5x"], []
+    for dtype in dict.fromkeys((load.weights_dtype, "bf16")):
+        try:
+            new = compare(load, ["trn3_gen2"], region, utilisation)[0].popitem()[1]
+            old_load = replace(load, weights_dtype=dtype, kv_dtype=dtype)
+            old = compare(old_load, ["trn2_ultraserver"], region, utilisation)[0].popitem()[1]
+        except inference.NoLayoutMeets:
+            continue
+        ends = uncertainty.percentiles(old.total_j / new.total_j)
+        label = f"{load.model.name}, {load.weights_dtype} against {dtype}"
+        rows.append((claim["wording"], label, "fleet", float(claim["claimed"]), *ends, np.nan))
+    return _claims(rows)
