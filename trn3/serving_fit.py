@@ -68,7 +68,7 @@ def chip_id(accelerator: str) -> str:
     return found[0].lower().replace(" ", "_").replace("a100", "a100_80") if found else ""
 
 
-def read(file: str | Path | None = None, corrections: int = 2) -> pd.DataFrame:
+def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     """Rows in the evidence schema, with the corrections up to a class applied.
 
     Parameters
@@ -267,7 +267,7 @@ def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.
     callable
         As `calibration.Problem` wants it [-].
     """
-    engine, q = r["engine"].str.lower(), r["quantity"]
+    engine, q = r["engine"].str.lower(), r["quantity"].to_numpy(str)
     trt, sgl = engine.str.contains("trtllm|tensorrt").to_numpy(), engine.str.contains("sglang").to_numpy()
     old = trt & r["date"].str[:4].isin(["2022", "2023"]).to_numpy()
     draft, static = r["spec_decode"].str.startswith("MTP").to_numpy(), r["what"].isin(["static", "prefill"]).to_numpy()
@@ -300,7 +300,7 @@ def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.
     return predict
 
 
-def problem(file: str | Path | None = None, corrections: int = 2) -> calibration.Problem:
+def problem(file: str | Path | None = None, corrections: int = 1) -> calibration.Problem:
     """Records, constants and evaluator for fit and validation.
 
     Parameters
@@ -328,6 +328,55 @@ def problem(file: str | Path | None = None, corrections: int = 2) -> calibration
     )  # fmt: skip
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
     return calibration.Problem("serving", r, calibration.tree(CONSTANTS, family), predictor(r, arrays(r)), skipped, 0.1)
+
+
+def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The classes of rows on which the bars bind, and those that are reported beside.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    dict
+        Mask by name [-].
+    """
+    q, neuron, load = rows["quantity"], rows["family"] == "trainium", numbers(rows["batch_or_concurrency"], np.inf)
+    moe = rows["shape"].map({s: workload.model(s).n_experts > 0 for s in rows["shape"].unique()}).astype(bool)
+    loop, low = q == "tpot_loop", (load <= 8) | rows["what"].isin(["prefill", "static"])
+    table = {
+        "time per token, static batch": q == "tpot_static", "time per token, closed loop": loop,
+        "  dense, GPU and TPU": loop & ~neuron & ~moe, "  mixture of experts, GPU": loop & ~neuron & moe,
+        "first token, low load": (q == "ttft") & low, "first token, higher load": (q == "ttft") & ~low,
+        "maximum throughput, layout stated": q == "max", "maximum throughput, layout open": q == "open",
+        "MLPerf offline, layout and prompts assumed": q == "mlperf", "whole job, engines of 2023": q == "job_static",
+        "Inferentia2 and Trainium, time per token": neuron & q.isin(["tpot_static", "tpot_loop"]),
+        "Inferentia2 and Trainium, first token": neuron & (q == "ttft") & low,
+        "PaLM 540B on TPU v4, 28.5 and 36.9 ms": rows["row_id"].isin(["pope2022-0002", "pope2022-0005"]),
+    }  # fmt: skip
+    return {name: np.asarray(mask, bool) for name, mask in table.items()}
+
+
+def reference(problem: calibration.Problem) -> np.ndarray:
+    """Pure roofline: peaks and bandwidths in full, no fixed cost, no padding, no sharing of experts.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Predicted quantity of every row [s], [1/s].
+    """
+    r = problem.rows
+    a = arrays(r)
+    a.d = replace(a.d, compiled=np.zeros(len(r), bool))
+    free = {c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0 for c in CONSTANTS}
+    return predictor(r, a)({n: np.full(len(r), v) for n, v in free.items()})
 
 
 def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:

@@ -4,9 +4,13 @@ Errors are logarithms of predicted over measured. Every score weights (source, m
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from trn3 import data
 
 LEVEL = 0.8
 
@@ -207,3 +211,156 @@ def baseline_errors(
             which = ~rest & (key == k)
             out[which] = constant - x[which]
     return out
+
+
+def _fitter(kind: str) -> Any:
+    from trn3 import serving_fit, training_fit
+
+    kinds = {"training": training_fit, "inference": serving_fit, "serving": serving_fit}
+    if kind not in kinds:
+        raise data.TrnError(f"kind = {kind!r}: must be one of {', '.join(kinds)}")
+    return kinds[kind]
+
+
+def _committed(problem: Any) -> np.ndarray:
+    """Log errors with the committed constants."""
+    from trn3 import calibration
+
+    chips = problem.rows["chip"]
+    names = dict.fromkeys(problem.tree.name)
+    values = {
+        n: chips.map({c: calibration.constant(problem.kind, n, c, _family(c)) for c in set(chips)}).to_numpy(float)
+        for n in names
+    }
+    return np.log(problem.predict(values) / problem.rows["measured"].to_numpy(float))
+
+
+def _family(chip: str) -> str:
+    from trn3 import hardware
+
+    return hardware.chip(chip).family
+
+
+def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[str, Any]:
+    """Summary of errors; shares from 0 to 1."""
+    by, error = group_score(log_error, group), np.expm1(log_error)
+    median = by["median_abs_error"]
+    return {
+        "n": len(error), "n_groups": len(by), "group_median_abs_error": float(median.median()),
+        "group_p90_abs_error": float(median.quantile(0.9)), "mape": float(np.abs(error).mean()),
+        "bias": float(by["bias"].median()), "worst": float(np.abs(error).max()),
+        "band_coverage": coverage(log_error, band, group), "interval_score": interval_score(log_error, band, group),
+    }  # fmt: skip
+
+
+def validate(kind: str, file: str | Path | None = None, folds: str = "source", corrections: int = 1) -> dict[str, Any]:
+    """Score predictions against published runs, beside the baselines on the same rows and folds.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    file : str or Path, optional
+        Rows in the evidence schema, scored with the committed constants; the committed rows where None [-].
+    folds : str
+        ``source``, ``publisher``, ``generation``, ``model`` left out in turn, or ``none`` [-].
+    corrections : int
+        Class of corrections up to which rows are mended: 0, 1 or 2 [-].
+
+    Returns
+    -------
+    dict
+        Scores (shares 0 to 1), ready for JSON [-].
+
+    Raises
+    ------
+    trn3.data.TrnError
+        Unknown kind or folds, a file that cannot be read, or no row that can be scored.
+    """
+    from trn3 import calibration
+
+    choices = ("none", "source", "publisher", "generation", "model")
+    if folds not in choices:
+        raise data.TrnError(f"folds = {folds!r}: must be one of {', '.join(choices)}")
+    fitter = _fitter(kind)
+    problem = fitter.problem(file, corrections)
+    rows = problem.rows
+    if not len(rows):
+        why = "; ".join(sorted(set(problem.skipped.values())))
+        raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
+    label = rows["row_id"] if folds == "none" else rows[folds]
+    error = _committed(problem) if folds == "none" else calibration.left_out(problem, label)
+    group, family, slices = rows["group"].to_numpy(str), rows["quantity"].to_numpy(str), fitter.slices(rows)
+    reference, fold = fitter.reference(problem), label.to_numpy(str)
+    measured = rows["measured"].to_numpy(float)
+    tuned = baseline_errors(measured / reference, rows["chip"] + rows["quantity"], group, fold)
+    lines = {"model": error, "roofline": np.log(reference / measured), "roofline x constant per chip": tuned}
+    band = {n: bands(e, group, family, rows["source"].to_numpy(str)) for n, e in lines.items()}
+
+    def table(which: np.ndarray, line: str = "model") -> dict[str, Any]:
+        return _scores(lines[line][which], band[line][:, which], group[which])
+
+    everything = np.ones(len(rows), bool)
+    n = int(rows["row_id"].nunique())
+    result = {"kind": kind, "folds": folds, "corrections": corrections, "rows": n + len(problem.skipped), "scored": n}
+    result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
+    result |= table(everything)
+    result["baselines"] = {n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
+                           for n in lines if n != "model"}  # fmt: skip
+    result["by"] = {k: {str(v): table((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
+                    for k in ("quantity", "family", "chip", "source")}  # fmt: skip
+    result["tables"] = {s: table(m) for s, m in slices.items() if m.any()}
+    result["groups"] = group_score(error, group).to_dict("records")
+    predicted = np.exp(error) * measured
+    runs = rows[["row_id", "quantity", "group", "chip", "source"]].assign(measured=measured, predicted=predicted)
+    low, high = predicted / np.exp(band["model"][::-1])
+    result["runs"] = runs.assign(low=low, high=high).to_dict("records")
+    return result
+
+
+def text(result: dict[str, Any]) -> str:
+    """A result of `validate` as a table for the terminal.
+
+    Parameters
+    ----------
+    result : dict
+        From `validate` [-].
+
+    Returns
+    -------
+    str
+        Lines [-].
+    """
+    head = f"{result['kind']}: {result['scored']} of {result['rows']} rows scored, left out by {result['folds']}, "
+    out = [head + f"corrections up to class {result['corrections']}", ""]
+    out += ["median over groups of the median absolute error, %, 90th percentile of groups, bias, 80% band holds"]
+    names = list(result["baselines"])
+    width = max(len(n) for n in [*result["tables"], "everything"]) + 2
+    out += [f"{'':{width}}{'model':>7}{'p90':>6}{'bias':>7}{'band':>6}{'groups':>8}" + "".join(f"  {n}" for n in names)]
+    for name, row in ({"everything": result} | result["tables"]).items():
+        base = [result["baselines"][n]["by"].get(name, result["baselines"][n]) for n in names]
+        cells = [f"{100 * b['group_median_abs_error']:{len(n) + 2}.0f}" for n, b in zip(names, base)]
+        out.append(
+            f"{name:{width}}{100 * row['group_median_abs_error']:7.1f}{100 * row['group_p90_abs_error']:6.0f}"
+            f"{100 * row['bias']:+7.0f}{100 * row['band_coverage']:6.0f}{row['n_groups']:8d}" + "".join(cells)
+        )
+    out += ["", *(f"skipped {n:4d}: {why}" for why, n in result["skipped"].items())]
+    return "\n".join(out)
+
+
+def band_rows(problem: Any, full: Any) -> list[dict[str, Any]]:
+    """Rows of `data/calibration.csv` with the bands of a kind.
+
+    Parameters
+    ----------
+    problem : Problem
+        The committed rows [-].
+    full : Fit
+        Fit to all of them [-].
+
+    Returns
+    -------
+    list of dict
+        Rows for `calibration.constants_frame` [-].
+    """
+    return list(_fitter(problem.kind).band_rows(problem, full))
