@@ -553,19 +553,22 @@ def _inferred(config: dict[str, Any], got: dict[str, Any]) -> dict[str, Any]:
     kind, n, h, a = str(config.get("model_type", "")), got["n_layers"], got["d_model"], got["n_heads"]
     habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}.get(kind, "")
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
-    d_ff = got["d_ff"] or int(config.get("expansion_ratio") or 4) * h
+    d_ff = got["d_ff"] or (_first(config, ["expansion_ratio"]) or 4) * h
     out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff, "gated": int("plain" not in habits)}
     out["attention"] = "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
     out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
     out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
     period = re.search(r"period_(\d)", habits)
-    types, step = config.get("layer_types"), config.get("sliding_window_pattern") or int(period[1] if period else n + 1)
+    types, step = (
+        config.get("layer_types"),
+        _first(config, ["sliding_window_pattern"]) or int(period[1] if period else n + 1),
+    )
     near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
     out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
     if got["n_experts"]:
-        inner = got["d_ff_expert"] or _first(config, ("intermediate_size", "ffn_hidden_size")) or d_ff
-        step = config.get("interleave_moe_layer_step") or config.get("decoder_sparse_step") or 1
-        shared = (config.get("shared_expert_intermediate_size") or 0) // inner or int("shared_expert" in habits)
+        inner = got["d_ff_expert"] or _first(config, ["intermediate_size", "ffn_hidden_size"]) or d_ff
+        step = _first(config, ["interleave_moe_layer_step", "decoder_sparse_step"]) or 1
+        shared = (_first(config, ["shared_expert_intermediate_size"]) or 0) // inner or int("shared_expert" in habits)
         out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared}
         out["n_dense_layers"] = got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
     return out
