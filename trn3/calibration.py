@@ -484,6 +484,26 @@ def constant(kind: str, name: str, *owners: str) -> float:
     raise data.DataError(f"calibration.csv has no {kind} constant {name!r} for {owners}; run: trn3 calibrate {kind}")
 
 
+def borrowed(kind: str, owner: str) -> bool:
+    """Whether no measured run of a chip stands behind its constants.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    owner : str
+        Chip [-].
+
+    Returns
+    -------
+    bool
+        True where the chip borrows from its family.
+    """
+    rows = data.table("calibration")
+    rows = rows[(rows["kind"] == kind) & (rows["owner"] == owner) & ~rows["name"].str.startswith("band_")]
+    return not (rows["n_groups"] > 0).any()
+
+
 def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     """Refit from the committed rows and write ``data/calibration.csv``.
 
@@ -504,12 +524,15 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     trn3.data.DataError
         The committed table differs (check) [-].
     """
-    from trn3 import serving_fit, training_fit, validation
+    from trn3 import serving_fit, training_fit
 
     kind = "serving" if kind == "inference" else kind
-    problem = {"training": training_fit, "serving": serving_fit}[kind].problem()
+    if kind not in ("training", "serving"):
+        raise data.TrnError(f"kind = {kind!r}: must be training or inference")
+    module = training_fit if kind == "training" else serving_fit
+    problem = module.problem()
     result = fit(problem, group_weights(problem.rows["group"].to_numpy(str)))
-    mine = constants_frame(problem, result, validation.band_rows(problem, result))
+    mine = constants_frame(problem, result, module.band_rows(problem, result))
     path = data.DATA / "calibration.csv"
     known = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else mine.iloc[:0]
     if check:

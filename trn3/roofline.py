@@ -127,11 +127,17 @@ def tile_share(m: Array, n: Array, k: Array, tile: tuple[int, int, int]) -> Arra
 
 
 def matmul_time_s(
-    m: Array, n: Array, k: Array, flops_per_s: Array, hbm_bytes_per_s: Array, dim_half: Array = 0.0, width: Array = 2.0
+    m: Array,
+    n: Array,
+    k: Array,
+    flops_per_s: Array,
+    hbm_bytes_per_s: Array,
+    dim_half: Array = 0.0,
+    block: Array = np.inf,
 ) -> Array:
-    """Time of a matrix multiplication [m, k] x [k, n].
+    """Time of a matrix multiplication [m, k] x [k, n] of 16-bit numbers.
 
-    t = max(2 m n k / F (1 + n0 (1/m + 1/n + 1/k)), width (m n + m k + n k) / W)
+    t = max(2 m n k / F (1 + n0 (1/m + 1/n + 1/k + 1/block)), 2 (m n + m k + n k) / W)
 
     Parameters
     ----------
@@ -143,8 +149,8 @@ def matmul_time_s(
         Sustained memory bandwidth [byte/s].
     dim_half : float or array
         n0: the dimension at which one side alone halves the rate [-].
-    width : float or array
-        Bytes per element [byte].
+    block : float or array
+        Side of the part of the result that on-chip memory holds; larger matrices read their operands again [-].
 
     Returns
     -------
@@ -164,6 +170,6 @@ def matmul_time_s(
     >>> round(at(120.0) / at(1.0), 2), round(at(480.0) / at(240.0), 1)
     (1.0, 2.0)
     """
-    flops, traffic = 2.0 * m * n * k, width * (m * n + m * k + n * k)
-    shaped = flops / flops_per_s * (1.0 + dim_half * (1.0 / m + 1.0 / n + 1.0 / k))
+    flops, traffic = 2.0 * m * n * k, 2.0 * (m * n + m * k + n * k)
+    shaped = flops / flops_per_s * (1.0 + dim_half * (1.0 / m + 1.0 / n + 1.0 / k + 1.0 / block))
     return np.maximum(shaped, traffic / hbm_bytes_per_s)[()]

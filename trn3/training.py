@@ -9,21 +9,35 @@ the axes that it depends on, and terms meet only in `Steps`. Efficiencies come f
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trn3 import calibration, collectives, hardware, roofline
-from trn3.units import Array
-from trn3.workload import ModelShape
+from trn3 import calibration, collectives, hardware, layouts, memory, roofline
+from trn3.units import DAY_S, Array
+from trn3.workload import ModelShape, TrainingJob
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis."""
 
-NAMES = ["matmul", "fp8", "fp4", "attention", "hbm", "rereads", "attention_seq", "attention_old", "attention_ported"]
-NAMES += ["attention_unfused", "eager", "link", "network", "tp_exposed", "dp_exposed", "dp_window", "fsdp_exposed"]
-NAMES += ["rank_latency_s", "layer_launch_s", "launch_moe", "step_s", "imbalance", "expert", "alltoall", "moe_layer_s"]
+NAMES = [
+    "matmul",
+    "fp8",
+    "fp4",
+    "attention",
+    "hbm",
+    "rereads",
+    "block",
+    "attention_seq",
+    "attention_old",
+    "attention_ported",
+]
+NAMES += ["attention_unfused", "eager", "link", "network", "tp_exposed", "dp_exposed", "fsdp_exposed"]
+NAMES += ["layer_launch_s", "step_s", "imbalance", "expert", "alltoall", "expert_launch_s"]
 NAMES += ["moe_trend", "permute"]
 """The constants that the evaluator reads."""
 
@@ -153,11 +167,11 @@ def machine(cluster: hardware.Cluster, dtype: str = "bf16") -> Machine:
     bf16, narrow = chip.peak("bf16"), chip.peak(dtype)
     return Machine(
         peak_flops_per_s=bf16,
-        hbm_bytes_per_s=chip.hbm_bytes_per_s,
+        hbm_bytes_per_s=chip.hbm_sustained_bytes_per_s,
         tiers=tuple((t.n_chips, t.bytes_per_s, t.latency_s) for t in cluster.system.tiers),
         constants={n: calibration.constant("training", n, chip.id, chip.family) for n in NAMES},
         narrow_ratio=narrow / bf16,
-        fp8=float("8" in chip.native(dtype)),
+        fp8=float("8" in chip.native(dtype) and narrow > bf16),
         fp4=float("4" in chip.native(dtype)),
     )
 
@@ -171,7 +185,7 @@ def _matmul(machine: Machine, m: Array, n: Array, k: Array, gain: Array, share: 
     bandwidth = machine.hbm_bytes_per_s * c["hbm"]
     rate = machine.peak_flops_per_s * c["matmul"] * share * gain
     lost = c["rereads"] * roofline.ridge(machine.peak_flops_per_s, machine.hbm_bytes_per_s) * np.sqrt(gain)
-    return roofline.matmul_time_s(m, n, k, rate, bandwidth, lost)
+    return roofline.matmul_time_s(m, n, k, rate, bandwidth, lost, c["block"])
 
 
 def _layer_matmuls(shape: ModelShape, machine: Machine, tokens: Array, tp: Array, gain: Array) -> tuple[Array, Array]:
@@ -234,18 +248,19 @@ def _tensor_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) ->
     c = machine.constants
     n_bytes = 2 * tokens * work.shape.d_model
     per_byte = collectives.s_per_byte(lay.tp, 1, machine.tiers) / c["link"]
-    full = 2 * (lay.tp - 1) / lay.tp * n_bytes * per_byte + 20e-6 * (lay.tp > 1)
+    full = 2 * (lay.tp - 1) / lay.tp * n_bytes * per_byte + 2 * (lay.tp - 1) * machine.tiers[0][2]
     return full * (1 - lay.tp_overlap * (1 - c["tp_exposed"]))
 
 
 def _routing_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
-    """Dispatch and combine of a routed layer, forward: sort in memory, exchange, and a fixed cost."""
+    """Dispatch and combine of a routed layer, forward: sort in memory, exchange, and a fixed cost per local expert."""
     c, shape = machine.constants, work.shape
     per_byte = collectives.split_s_per_byte(lay.ep, lay.tp, machine.tiers) / c["link"]
     moved = 2 * tokens * shape.top_k * shape.d_model / lay.tp
     sort = c["permute"] * moved / (machine.hbm_bytes_per_s * c["hbm"])
     exchange = 2 * moved * per_byte * c["alltoall"]
-    return (sort + exchange + c["moe_layer_s"] / 2) * np.exp(c["moe_trend"] * work.moe_years)
+    fixed = c["expert_launch_s"] * np.maximum(shape.n_experts, 1) / lay.ep
+    return (sort + exchange + fixed) * np.exp(c["moe_trend"] * work.moe_years)
 
 
 def _context_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any, hide: Array) -> Array:
@@ -275,7 +290,7 @@ def _layer(work: Work, machine: Machine, lay: Any, tokens: Array) -> dict[str, A
     if np.any(np.asarray(lay.cp) > 1):
         out["context exchange"] = _context_exchange_s(work, machine, tokens, lay, scores) * passes
     device = sum(out.values())
-    host = c["layer_launch_s"] * (1 + full / 3) * (1 + c["launch_moe"] * routed)
+    host = c["layer_launch_s"] * (1 + full / 3)
     out["launch"] = np.sqrt(np.sqrt(device**4 + host**4)) - device
     return out
 
@@ -345,6 +360,137 @@ def _data_exchange(
     exposed = c["dp_exposed"] + sharded * (c["fsdp_exposed"] - c["dp_exposed"])
     overlap = lay.dp_overlap * (1 - work.serial)
     share = 1 - overlap * (1 - exposed)
-    hide = overlap * (1 - exposed) * n_micro * stage * (c["dp_window"] * (1 - sharded) + sharded)
+    hide = overlap * (1 - exposed) * n_micro * stage
     rounds = 10 + sharded * (3 * n_micro * work.shape.n_layers / lay.pp - 10)
-    return exchange, exchange * share, hide, c["rank_latency_s"] * (n - 1) * rounds
+    return exchange, exchange * share, hide, rounds * collectives.ring_latency_s(n, lay.tp, machine.tiers)
+
+
+@dataclass(frozen=True)
+class TrainingEstimate:
+    """What a run takes on a cluster; arrays of three are low, middle and high of the 80 % band.
+
+    Attributes
+    ----------
+    job : TrainingJob
+        The run [-].
+    cluster : Cluster
+        Where it runs [-].
+    layout : Layouts
+        How it is split [-].
+    step_time_s : numpy.ndarray
+        One optimizer step [s].
+    bounds_s : numpy.ndarray
+        Lower bound (every operation at peak, all else hidden) and upper bound (no exchange hidden) [s].
+    parts_s : dict
+        Step time by cause, exposed parts only; they add up to the middle [s].
+    memory : Memory
+        On the fullest chip, by cause [byte].
+    """
+
+    job: TrainingJob
+    cluster: hardware.Cluster
+    layout: Any
+    step_time_s: np.ndarray
+    bounds_s: np.ndarray
+    parts_s: Mapping[str, float]
+    memory: memory.Memory
+
+    @property
+    def memory_bytes(self) -> float:
+        """Memory of the fullest chip [byte]."""
+        return float(np.max(self.memory.total))
+
+    @property
+    def tokens_per_s(self) -> np.ndarray:
+        """Training speed of the cluster, low to high [token/s]."""
+        return self.job.global_batch * self.job.seq_len / self.step_time_s[::-1]
+
+    @property
+    def days(self) -> np.ndarray:
+        """Time of the whole run without failures, short to long [day]."""
+        return self.job.tokens / (self.job.global_batch * self.job.seq_len) * self.step_time_s / DAY_S
+
+    @property
+    def mfu(self) -> np.ndarray:
+        """Share of the dense peak of the job's format; model operations with causal attention, no recompute [-]."""
+        flops = self.job.model.train_flops_per_token(self.job.seq_len, causal=True)
+        return flops * self.tokens_per_s / self.cluster.n_chips / self.cluster.chip.peak(self.job.dtype)
+
+    @property
+    def hfu(self) -> np.ndarray:
+        """As `mfu`, with the forward pass counted again where full recompute repeats it [-]."""
+        return self.mfu * (4 / 3 if self.layout.recompute == FULL else 1)
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether no public run of this chip's generation was fitted."""
+        return calibration.constant("training", "n_groups_fitted", self.cluster.chip.id) == 0
+
+    @property
+    def note(self) -> str:
+        """How far to trust the numbers, and whether the layout fits the memory."""
+        kind, chip = ("generation" if self.borrowed else "source"), self.cluster.chip
+        error, n = (calibration.constant("training", f"{kind}_{what}") for what in ("error", "n_groups"))
+        fitted = "no public {} run was fitted; on chip generations" if self.borrowed else "{}: on sources of runs"
+        text = f"{fitted.format(chip.name)} never fitted the median error was {100 * error:.0f} % ({n:.0f} groups)"
+        fits = self.memory_bytes <= chip.hbm_bytes
+        return text if fits else f"{text}; does not fit: {self.memory.reason(chip.hbm_bytes)}"
+
+    def frame(self) -> "pd.DataFrame":
+        """Time by cause: columns ``part``, ``time_s`` and ``share``."""
+        import pandas as pd
+
+        frame = pd.DataFrame({"part": list(self.parts_s), "time_s": list(self.parts_s.values())})
+        return frame.assign(share=frame["time_s"] / self.step_time_s[1])
+
+
+def estimate(job: TrainingJob, cluster: hardware.Cluster, layout: Any = None) -> TrainingEstimate:
+    """Step time, days, utilisation and memory of a run, with the 80 % band of its chip.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, tokens, sequence, batch and format [-].
+    cluster : Cluster
+        Chips [-].
+    layout : Layouts, optional
+        How the run is split; the fastest that fits is searched without it [-].
+
+    Returns
+    -------
+    TrainingEstimate
+        Low, middle and high [-].
+
+    Raises
+    ------
+    trn3.layouts.LayoutError
+        The layout does not divide the model, the batch or the chips.
+
+    Notes
+    -----
+    Current software is assumed (compiled, flash attention). Failures are left out; see `trn3.scaling`.
+    """
+    from trn3 import search
+
+    if layout is not None:
+        layouts.check(layout, job.model, job.seq_len, job.global_batch, cluster.n_chips)
+    lay = search.best(job, cluster) if layout is None else layout
+    work, device = Work(job.model, job.seq_len, job.global_batch), machine(cluster, job.dtype)
+    steps = evaluate(work, device, lay)
+    open_steps = evaluate(work, device, replace(lay, tp_overlap=0, dp_overlap=0, pp_overlap=0))
+    middle, chip = float(steps.step_time_s), cluster.chip
+    routed = "_moe" if job.model.n_experts else ""
+    ends = [calibration.constant("training", f"band{routed}_{end}", chip.id, chip.family) for end in ("low", "high")]
+    flops = job.model.train_flops_per_token(job.seq_len, causal=True) * job.global_batch * job.seq_len
+    ideal = float(flops / cluster.n_chips / chip.peak(job.dtype))
+    exposed = middle - float(steps.pipeline_s + steps.fixed_s)
+    parts = {name: float(value) for name, value in (*steps.parts.items(), ("data exchange", exposed))}
+    return TrainingEstimate(
+        job=job,
+        cluster=cluster,
+        layout=lay,
+        step_time_s=np.maximum(middle * np.array([ends[0], 1.0, ends[1]]), ideal),
+        bounds_s=np.array([ideal, float(open_steps.step_time_s)]),
+        parts_s={name: value for name, value in parts.items() if value > 0},
+        memory=memory.training_bytes(job.model, job.seq_len, job.global_batch, lay),
+    )

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from trn3 import calibration, data, hardware, training
+from trn3 import calibration, data, hardware, training, validation
 from trn3.calibration import Constant, Values
 from trn3.units import GIGA
 from trn3.workload import ModelShape
@@ -23,6 +23,7 @@ CONSTANTS = [
     Constant("attention", 0.5, 0.4, 0.3, 0.1),
     Constant("hbm", 0.8, 0.2, 0.1, 0.05),
     Constant("rereads", 2.0, 0.5),
+    Constant("block", 8192, 0.5),
     Constant("attention_unfused", 0.6, 0.3),
     Constant("attention_seq", 300, 0.5),
     Constant("attention_old", 0.6, 0.3),
@@ -32,17 +33,14 @@ CONSTANTS = [
     Constant("network", 0.7, 0.3),
     Constant("tp_exposed", 0.3, 0.4),
     Constant("dp_exposed", 0.3, 0.4),
-    Constant("dp_window", 0.6, 0.1),
     Constant("fsdp_exposed", 0.3, 0.4),
-    Constant("rank_latency_s", 3e-6, 0.7),
     Constant("layer_launch_s", 2e-3, 0.7),
-    Constant("launch_moe", 0.5, 0.3),
     Constant("step_s", 10e-3, 0.7),
-    Constant("imbalance", 0.4, 0.7),
+    Constant("imbalance", 0.3, 0.7),
     Constant("expert", 0.75, 0.2),
     Constant("alltoall", 0.3, 0.5),
-    Constant("moe_layer_s", 1e-3, 0.7),
-    Constant("moe_trend", 0.3, 0.5),
+    Constant("expert_launch_s", 1e-4, 0.7),
+    Constant("moe_trend", 0.4, 0.4),
     Constant("permute", 6.0, 0.4),
     Constant("remat", 0.6, 0.25),
     Constant("partly", 0.5, 0.2),
@@ -230,10 +228,10 @@ def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, object]:
     peak = np.array([c.peak("bf16") for c in chips])
     return {
         "peak_flops_per_s": peak / per,
-        "hbm_bytes_per_s": np.array([c.hbm_bytes_per_s for c in chips]) / per,
+        "hbm_bytes_per_s": np.array([c.hbm_sustained_bytes_per_s for c in chips]) / per,
         "tiers": ((near[0] * per, near[1] / per, alpha[0]), (np.inf, out / per, alpha[1])),
         "narrow_ratio": np.array([c.peak(d) for c, d in zip(chips, dtypes)]) / peak,
-        "fp8": np.array([1.0 * ("8" in d) for d in dtypes]),
+        "fp8": np.array([1.0 * ("8" in d and c.peak(d) > c.peak("bf16")) for c, d in zip(chips, dtypes)]),
         "fp4": np.array([1.0 * ("fp4" in d) for d in dtypes]),
     }
 
@@ -313,10 +311,82 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
         [c.id for c in chips],
         [c.family for c in chips],
     )
-    rows["generation"] = [f"{c.family} {c.generation}" if c.vendor != "NVIDIA" else c.family for c in chips]
+    rows["generation"] = [_generation(c) for c in chips]
     rows["group"] = rows["source_key"] + " | " + rows["model"] + " | " + rows["accelerator"]
     rows["family"] = np.where(rows["n_experts"] != "", "moe", rows["chip_family"])
     rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
     families = {c.id: c.family for c in hardware.chips()}
     skipped = {k: v for k, v in skipped.items() if v}
     return calibration.Problem("training", rows, calibration.tree(CONSTANTS, families), predictor(rows), skipped)
+
+
+def _generation(chip: hardware.Chip) -> str:
+    """Label of what one fold of unseen hardware leaves out; an "ultra" part counts with its architecture."""
+    return chip.family if chip.vendor == "NVIDIA" else f"{chip.family} {chip.generation}"
+
+
+def _input_range(chip: hardware.Chip) -> float:
+    """Half the log range of a chip's own inputs: published range of its peak, and peak against sustained bandwidth."""
+    peak = chip.fact("peak_flops_per_s", chip.native("bf16"))
+    spread = np.log(peak.high / peak.low) / 2 if peak.low < peak.high else 0.0
+    return float(np.hypot(spread, np.log(chip.hbm_bytes_per_s / chip.hbm_sustained_bytes_per_s)))
+
+
+def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, object]]:
+    """Bands and trust figures as rows of ``data/calibration.csv``.
+
+    A band is a pair of factors from a prediction to the 80 % range of what is measured: by family from residuals with
+    the source left out; for a generation without rows from the 80 % quantile of residuals with the generation left
+    out, or its family's band where that is wider, widened in quadrature by the range of the chip's inputs.
+
+    Parameters
+    ----------
+    problem : trn3.calibration.Problem
+        The committed rows [-].
+    full : trn3.calibration.Fit
+        Fit to all of them [-].
+
+    Returns
+    -------
+    list of dict
+        Rows for `calibration.constants_frame` [-].
+    """
+    r = problem.rows
+    group, family = r["group"].to_numpy(str), r["family"].to_numpy(str)
+    left = {fold: calibration.left_out(problem, r[fold], full) for fold in ("source", "generation")}
+    median = {fold: validation.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()}
+    n = {"global": len(set(group)), **r.groupby("family")["group"].nunique().to_dict()}
+    ends = {name: np.exp(-validation.family_band(left["source"], group, family, name)[::-1]) for name in n}
+    out: list[dict[str, object]] = []
+
+    def add(owner: str, n_groups: int, borrowed: str, **values: float) -> None:
+        for name, value in values.items():
+            out.append(dict(zip(calibration.COLUMNS[1:7], [owner, name, f"{value:.4g}", "", n_groups, borrowed])))
+
+    for name, (low, high) in ends.items():
+        moe = {"band_moe_low": ends["moe"][0], "band_moe_high": ends["moe"][1]} if name == "global" else {}
+        if name != "moe":
+            add(name, n[name], "", band_low=low, band_high=high, **moe)
+    for fold, error in median.items():
+        add("global", n["global"], "", **{f"{fold}_error": float(error), f"{fold}_n_groups": n["global"]})
+    weights = calibration.group_weights(group)
+    unseen = validation.weighted_quantile(np.abs(left["generation"]), validation.LEVEL, weights)
+    seen = r.groupby("generation")["group"].nunique().to_dict()
+    for chip in hardware.chips():
+        count = seen.get(_generation(chip), 0)
+        add(chip.id, count, "", n_groups_fitted=count)
+        if not count:
+            known, wide = ends.get(chip.family, np.ones(2)), _input_range(chip)
+            low, high = np.exp(
+                [-np.hypot(max(unseen, -np.log(known[0])), wide), np.hypot(max(unseen, np.log(known[1])), wide)]
+            )
+            add(
+                chip.id,
+                n["global"],
+                "generations left out",
+                band_low=low,
+                band_high=high,
+                band_moe_low=low,
+                band_moe_high=high,
+            )
+    return out
