@@ -29,7 +29,7 @@ if mode == "write": print("x" * 100)"""
 
 RESULTS = """from IPython.display import display
 number = {"name": "rows", "value": n, "low": n - 1, "high": n + 1, "unit": "-", "status": "derived", "conditions": ""}
-table = [{"row": i, "double": 2 * i} for i in range(n)]
+table = {"columns": ["row", "double"], "data": [[i, 2 * i] for i in range(n)]}
 display({"application/vnd.trn3.results+json": {"headline": [number], "tables": {"rows": table}}}, raw=True)"""
 
 ANSWER = """from IPython.display import display, HTML

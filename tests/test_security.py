@@ -46,7 +46,7 @@ display({"application/vnd.vegalite.v5+json": spec, "text/plain": note}, raw=True
 """
 RESULTS = """
 number = {"name": note, "value": 1.0, "low": 0.5, "high": 2.0, "unit": note, "status": note, "conditions": note}
-tables = {"../../" + note: [{note: note}]}
+tables = {"../../" + note: {"columns": [note], "data": [[note]]}}
 display({"application/vnd.trn3.results+json": {"headline": [number], "tables": tables}}, raw=True)
 if fail: raise ValueError(note)
 """

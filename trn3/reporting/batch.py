@@ -26,7 +26,6 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 
 from trn3 import data
@@ -121,11 +120,10 @@ def case(name: str, given: Mapping[str, Any]) -> Case:
     notebook = parameters.find(name)
     values, plain = parameters.validate(notebook, given), parameters.validate(notebook, {})
     different = {k: v for k, v in values.items() if v != plain[k]}
-    what, cells = parameters.key(values), json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = json.dumps([(c["cell_type"], c["source"], c["metadata"].get("tags")) for c in cells])
-    key = digest(notebook.stem.encode(), code.encode(), what.encode(), fingerprint().encode())
+    what, code = parameters.key(values), parameters.code(notebook)
+    key = digest(notebook.stem.encode(), repr(code).encode(), what.encode(), fingerprint().encode())
     stem = f"{notebook.stem}-{what[:8]}" if different else notebook.stem
-    return Case(notebook, values, different, stem, key, "".join(cells[0]["source"]).strip("# ").partition("\n")[0])
+    return Case(notebook, values, different, stem, key, code[0][1].strip("# ").partition("\n")[0])
 
 
 def cases(grid: Path) -> list[Case]:
@@ -211,7 +209,7 @@ def results(notebook: Any, one: Case) -> Made:
     files, tables, headline = {}, {}, handed.get("headline", [])
     for name, table in handed.get("tables", {}).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
-        files[tables[name]] = pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode()
+        files[tables[name]] = pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
     head = {"report": one.notebook.stem, "parameters": one.values, "data_date": str(data.data_date())}
     text = json.dumps(head | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)
     return one.row | {"headline": headline}, {f"{one.stem}.json": text.encode()} | files
@@ -333,11 +331,10 @@ def cluster(address: str) -> Any:
 def warm(todo: list[Case]) -> None:
     """Import once, before any fork, what the reports will need."""
     engine.shell()
-    for notebook in {one.notebook for one in todo}:
-        for cell in nbformat.read(notebook, 4).cells:
-            for name in re.findall(r"^(?:import|from) ([\w.]+)", cell.source if cell.cell_type == "code" else "", re.M):
-                with suppress(Exception):
-                    __import__(name)
+    for text in {text for one in todo for kind, text, _ in parameters.code(one.notebook) if kind == "code"}:
+        for name in re.findall(r"^(?:import|from) ([\w.]+)", text, re.M):
+            with suppress(Exception):
+                __import__(name)
 
 
 # ------------------------------------------------------------------------------------------------- the folder

@@ -146,9 +146,21 @@ def read(notebook: Any) -> list[Parameter]:
     return list(_declared(_cell(notebook)).values())
 
 
+def code(notebook: Path) -> list[tuple[str, str, list[str]]]:
+    """Kind, source and tags of every cell of a stored notebook."""
+    return _code(notebook, notebook.stat().st_mtime_ns)
+
+
+@functools.lru_cache
+def _code(notebook: Path, _: int) -> list[tuple[str, str, list[str]]]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
+
+
 def _cell(notebook: Any) -> str:
-    cells = (json.loads(notebook.read_text(encoding="utf-8")) if isinstance(notebook, Path) else notebook)["cells"]
-    return next(("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])), "")
+    if isinstance(notebook, Path):
+        return next((text for _, text, tags in code(notebook) if "parameters" in tags), "")
+    return next((c["source"] for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])), "")
 
 
 @functools.lru_cache
