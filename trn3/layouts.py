@@ -194,7 +194,7 @@ def splits(shape: ModelShape, seq_len: int, global_batch: int, max_tp: int = 32,
     n, powers = shape.n_layers, [1 << i for i in range(21)]
     stages = [p for p in sorted({*divisors(n), *powers}) if (p - 1) * -(-n // p) < n]
     widths = [t for t in take(divisors(shape.n_heads), max_tp) if (shape.d_ff_expert or shape.d_ff) % t == 0]
-    rings = [c for c in powers if c <= max(8, seq_len // 4096) and seq_len % c == 0]
+    rings = [c for c in powers if c <= max(8, seq_len >> 12) and seq_len % c == 0]
     spreads = take(divisors(shape.n_experts or 1))
     pairs = [(d, b) for d in divisors(global_batch) for b in take(divisors(global_batch // d), 8 if coarse else np.inf)]
     replicas, micro = np.array(pairs).T

@@ -23,8 +23,10 @@ from trn3.workload import ModelShape, TrainingJob
 if TYPE_CHECKING:
     import pandas as pd
 
-_CHOICES = 4096
+_CHOICES = 1 << 12
 """Room for the choices of a split in the code of a layout."""
+_LONGEST = 1 << 12
+"""Tokens of a sequence where none is asked for."""
 _NEAR = 1 + 1e-5
 """Layouts whose single-precision times differ by less are ranked in double precision."""
 _SPLIT = FIELDS[:6]
@@ -274,7 +276,7 @@ def search(
     shape = workload.model(model) if isinstance(model, str) else model
     system = hardware.system(system) if isinstance(system, str) else system
     counts = sorted(set(n_chips)) if isinstance(n_chips, Iterable) else [n_chips]
-    seq_len = settings.seq_len if settings.seq_len is not None else min(shape.context or 4096, 4096)
+    seq_len = settings.seq_len if settings.seq_len is not None else min(shape.context or _LONGEST, _LONGEST)
     job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
     workload.positive("n_chips", counts[0] if len(counts) == 1 else counts, "chips", whole=True)
     workload.positive("top", top, "layouts", whole=True)
