@@ -20,11 +20,11 @@ RECOVERY = ("restart", "memory", "replica", "island")
 """What a failure stops: the whole job until it has loaded from storage; the whole job, mostly from copies in memory;
 one replica, which copies its state from another; one pod that trains apart and exchanges weights now and then."""
 LOSSES = {
-    "layout": "Network, bubbles, small matrices",
-    "batch": "Batch above critical",
-    "straggler": "Stragglers",
+    "layout": "Layout: bubbles, network",
+    "batch": "Batch: above the critical one",
+    "straggler": "Slow chips",
     "checkpoint": "Checkpoints",
-    "failure": "Lost work and restarts",
+    "failure": "Failures: lost work, restarts",
 }
 """Losses in the order in which they are taken off."""
 UNCERTAIN = (
