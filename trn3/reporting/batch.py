@@ -6,6 +6,7 @@ finished report, says by hashes from which notebook, parameters, data, code and 
 """
 
 import functools
+import gc
 import hashlib
 import itertools
 import json
@@ -26,9 +27,10 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 
-from trn3 import data
+from trn3 import data, hardware, workload
 from trn3.reporting import engine, html, parameters
 
 RESULTS = "application/vnd.trn3.results+json"
@@ -329,12 +331,16 @@ def cluster(address: str) -> Any:
 
 
 def warm(todo: list[Case]) -> None:
-    """Import once, before any fork, what the reports will need."""
+    """Do once, before any fork, what every report needs: imports, tables, the shell, the notebook format's rules."""
     engine.shell()
-    for text in {text for one in todo for kind, text, _ in parameters.code(one.notebook) if kind == "code"}:
-        for name in re.findall(r"^(?:import|from) ([\w.]+)", text, re.M):
-            with suppress(Exception):
-                __import__(name)
+    hardware.systems(), hardware.chips(), workload.models()
+    for notebook in {one.notebook for one in todo}:
+        for cell in nbformat.read(notebook, 4).cells:
+            for name in re.findall(r"^(?:import|from) ([\w.]+)", cell.source if cell.cell_type == "code" else "", re.M):
+                with suppress(Exception):
+                    __import__(name)
+    gc.collect()
+    gc.freeze()  # so that children do not copy the parent's memory just by counting references
 
 
 # ------------------------------------------------------------------------------------------------- the folder
