@@ -48,6 +48,20 @@ CONSTANTS = [
 ]
 """What the fit may move, with the centre and width of its prior; the first five differ by family and chip."""
 
+BAND_BY = "family"
+"""Column of the rows by which bands differ."""
+BASELINES = ("half of peak", "constant MFU per chip")
+"""What anyone could predict without a model."""
+_MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
+_TABLES = {"Korthikanti table 5": ("R0023", "R0030"), "Narayanan table 2, PTD": ("R0017", "R0022")}
+_LABELS = {
+    "ampere": "A100",
+    "hopper": "H100",
+    "blackwell": "Blackwell",
+    "tpu": "TPU",
+    "trainium": "Trainium",
+    "moe": "MoE",
+}
 _ARCHITECTURE = {
     "n_layers": "layers", "d_model": "hidden", "n_heads": "heads", "n_kv_heads": "kv_heads", "head_dim": "head_dim",
     "vocab": "vocab", "n_experts": "n_experts", "top_k": "topk", "n_shared_experts": "shared_experts",
@@ -318,6 +332,95 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     families = {c.id: c.family for c in hardware.chips()}
     skipped = {k: v for k, v in skipped.items() if v}
     return calibration.Problem("training", rows, calibration.tree(CONSTANTS, families), predictor(rows), skipped)
+
+
+def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Families of rows on which the bars bind.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    dict
+        Mask by name [-].
+    """
+    return {label: (rows["family"] == family).to_numpy() for family, label in _LABELS.items()}
+
+
+def tables(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Published tables that other tools are scored on, and what is left out to score them: every Megatron paper.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    dict
+        Mask of the table and mask of the rows to leave out, by name [-].
+    """
+    left = rows["source"].isin(_MEGATRON).to_numpy()
+    return {n: (rows["row_id"].between(*ends).to_numpy(), left) for n, ends in _TABLES.items()}
+
+
+def reference(problem: calibration.Problem) -> np.ndarray:
+    """Step time at half of the peak of the row's format, full attention, the forward pass twice with full recompute.
+
+    Parameters
+    ----------
+    problem : trn3.calibration.Problem
+        Rows [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Step time [s].
+    """
+    r = problem.rows
+    seq_len, again = numbers(r["seq_len"]), r["recompute"].str.startswith("full").to_numpy()
+    flops = shapes(r).train_flops_per_token(seq_len, causal=False) * seq_len * numbers(r["global_batch"])
+    peak = np.array([hardware.chip(c).peak(_dtype(p)) for c, p in zip(r["chip"], r["precision"])])
+    return flops * np.where(again, 4 / 3, 1.0) / (numbers(r["n_accel"]) * peak / 2)
+
+
+def baseline_key(rows: pd.DataFrame) -> np.ndarray:
+    """What has an MFU of its own in the second baseline: chip, format, dense or routed.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Text [-].
+    """
+    routed = np.where(rows["n_experts"] != "", "moe", "dense")
+    return (rows["chip"] + " " + rows["precision"].map(_dtype) + " " + routed).to_numpy(str)
+
+
+def committed_bands(rows: pd.DataFrame) -> np.ndarray:
+    """Bands of ``data/calibration.csv`` for rows that no fold leaves out.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Lower and upper log of predicted over measured, shape (2, n) [-].
+    """
+    kinds = ["_moe" if n else "" for n in rows["n_experts"]]
+    factors = [[calibration.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
+               for k, c, f in zip(kinds, rows["chip"], rows["chip_family"])]  # fmt: skip
+    return -np.log(np.array(factors)).T
 
 
 def _generation(chip: hardware.Chip) -> str:

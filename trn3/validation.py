@@ -241,6 +241,17 @@ def _family(chip: str) -> str:
     return hardware.chip(chip).family
 
 
+def _bands_by_metric(log_error: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
+    """Bands of each metric from its own residuals; the column band_family says which rows share one."""
+    out = np.empty((2, len(rows)))
+    metric = rows.get("metric", rows["quantity"])
+    names = [rows["group"], rows.get("band_family", rows["family"]), rows["source"]]
+    for name in metric.unique():
+        mine = (metric == name).to_numpy()
+        out[:, mine] = bands(log_error[mine], *(n.to_numpy(str)[mine] for n in names))
+    return out
+
+
 def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[str, Any]:
     """Summary of errors; shares from 0 to 1."""
     by, error = group_score(log_error, group), np.expm1(log_error)
@@ -253,7 +264,45 @@ def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[
     }  # fmt: skip
 
 
-def validate(kind: str, file: str | Path | None = None, folds: str = "source", corrections: int = 1) -> dict[str, Any]:
+def _bands(fitter: Any, problem: Any, lines: dict[str, np.ndarray], fold: np.ndarray) -> dict[str, np.ndarray]:
+    """Band of every line: from the other folds' residuals, or the committed ones where nothing is left out."""
+    rows, by = problem.rows, getattr(fitter, "BAND_BY", "quantity")
+    group, family = rows["group"].to_numpy(str), rows[by].to_numpy(str)
+    if len(np.unique(fold)) > 1:
+        return {n: bands(e, group, family, fold) for n, e in lines.items()}
+    known = fitter.committed_bands(rows) if hasattr(fitter, "committed_bands") else np.full((2, len(rows)), np.nan)
+    return {n: known if n == "model" else np.full((2, len(rows)), np.nan) for n in lines}
+
+
+def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
+    """Log errors of the two predictions anyone could make: a reference, and the reference times one constant."""
+    rows = problem.rows
+    reference, measured = fitter.reference(problem), rows["measured"].to_numpy(float)
+    key = fitter.baseline_key(rows) if hasattr(fitter, "baseline_key") else rows["chip"] + rows["quantity"]
+    plain, tuned = getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
+    constant = baseline_errors(measured / reference, key, rows["group"].to_numpy(str), fold)
+    return {plain: np.log(reference / measured), tuned: constant}
+
+
+def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Published tables, scored with every row of their authors left out, and as the folds score them."""
+    from trn3 import calibration
+
+    out = {}
+    weights = calibration.group_weights(problem.rows["group"].to_numpy(str))
+    for name, (mask, left) in fitter.tables(problem.rows).items() if hasattr(fitter, "tables") else ():
+        if mask.any():
+            out[name] = calibration.fit(problem, np.where(left, 0.0, weights)).log_errors[mask]
+            out[f"{name}, as the folds score it"] = error[mask]
+    return {
+        n: {"n": len(e), "mape": float(np.abs(np.expm1(e)).mean()), "worst": float(np.abs(np.expm1(e)).max())}
+        for n, e in out.items()
+    }
+
+
+def validate(
+    kind: str, file: str | Path | None = None, folds: str = "source", corrections: int = 1, beside: bool = True
+) -> dict[str, Any]:
     """Score predictions against published runs, beside the baselines on the same rows and folds.
 
     Parameters
@@ -266,6 +315,8 @@ def validate(kind: str, file: str | Path | None = None, folds: str = "source", c
         ``source``, ``publisher``, ``generation``, ``model`` left out in turn, or ``none`` [-].
     corrections : int
         Class of corrections up to which rows are mended: 0, 1 or 2 [-].
+    beside : bool
+        Score the committed rows with the other classes of corrections, too [-].
 
     Returns
     -------
@@ -288,33 +339,35 @@ def validate(kind: str, file: str | Path | None = None, folds: str = "source", c
     if not len(rows):
         why = "; ".join(sorted(set(problem.skipped.values())))
         raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
-    label = rows["row_id"] if folds == "none" else rows[folds]
-    error = _committed(problem) if folds == "none" else calibration.left_out(problem, label)
-    group, family, slices = rows["group"].to_numpy(str), rows["quantity"].to_numpy(str), fitter.slices(rows)
-    reference, fold = fitter.reference(problem), label.to_numpy(str)
-    measured = rows["measured"].to_numpy(float)
-    tuned = baseline_errors(measured / reference, rows["chip"] + rows["quantity"], group, fold)
-    lines = {"model": error, "roofline": np.log(reference / measured), "roofline x constant per chip": tuned}
-    band = {n: bands(e, group, family, rows["source"].to_numpy(str)) for n, e in lines.items()}
+    fold = (rows["row_id"] if folds == "none" else rows[folds]).to_numpy(str)
+    error = _committed(problem) if folds == "none" else calibration.left_out(problem, fold)
+    group, slices = rows["group"].to_numpy(str), fitter.slices(rows)
+    lines = {"model": error, **_baselines(fitter, problem, fold)}
+    band = _bands(fitter, problem, lines, fold if folds != "none" else np.full(len(rows), ""))
 
     def table(which: np.ndarray, line: str = "model") -> dict[str, Any]:
         return _scores(lines[line][which], band[line][:, which], group[which])
 
-    everything = np.ones(len(rows), bool)
-    n = int(rows["row_id"].nunique())
+    everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
     result = {"kind": kind, "folds": folds, "corrections": corrections, "rows": n + len(problem.skipped), "scored": n}
     result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
     result |= table(everything)
     result["baselines"] = {n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
                            for n in lines if n != "model"}  # fmt: skip
     result["by"] = {k: {str(v): table((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
-                    for k in ("quantity", "family", "chip", "source")}  # fmt: skip
+                    for k in ("quantity", "family", "chip", "source", "generation")}  # fmt: skip
     result["tables"] = {s: table(m) for s, m in slices.items() if m.any()}
+    result["tables"] |= _tables(fitter, problem, error) if file is None else {}
     result["groups"] = group_score(error, group).to_dict("records")
-    predicted = np.exp(error) * measured
-    runs = rows[["row_id", "quantity", "group", "chip", "source"]].assign(measured=measured, predicted=predicted)
+    predicted = np.exp(error) * rows["measured"].to_numpy(float)
+    runs = rows[["row_id", "quantity", "group", "chip", "source", "measured"]].assign(predicted=predicted)
     low, high = predicted / np.exp(band["model"][::-1])
     result["runs"] = runs.assign(low=low, high=high).to_dict("records")
+    others = [c for c in (0, 2) if c != corrections] if beside and file is None and kind == "training" else []
+    kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
+    result["other_corrections"] = {
+        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept} for c in others
+    }
     return result
 
 
@@ -333,34 +386,30 @@ def text(result: dict[str, Any]) -> str:
     """
     head = f"{result['kind']}: {result['scored']} of {result['rows']} rows scored, left out by {result['folds']}, "
     out = [head + f"corrections up to class {result['corrections']}", ""]
-    out += ["median over groups of the median absolute error, %, 90th percentile of groups, bias, 80% band holds"]
+    out += [
+        "median over groups of the median absolute error, %; 90th percentile of groups; bias; 80 % band holds, score"
+    ]
     names = list(result["baselines"])
-    width = max(len(n) for n in [*result["tables"], "everything"]) + 2
-    out += [f"{'':{width}}{'model':>7}{'p90':>6}{'bias':>7}{'band':>6}{'groups':>8}" + "".join(f"  {n}" for n in names)]
-    for name, row in ({"everything": result} | result["tables"]).items():
+    rows = {"everything": result} | {n: t for n, t in result["tables"].items() if "band_coverage" in t}
+    width = max(map(len, rows)) + 2
+    head = f"{'':{width}}{'groups':>6}{'model':>7}{'p90':>6}{'bias':>7}{'band':>6}{'score':>7}"
+    out += [head + "".join(f"{n:>{len(n) + 2}}{'score':>7}" for n in names)]
+    for name, row in rows.items():
         base = [result["baselines"][n]["by"].get(name, result["baselines"][n]) for n in names]
-        cells = [f"{100 * b['group_median_abs_error']:{len(n) + 2}.0f}" for n, b in zip(names, base)]
+        cells = [
+            f"{100 * b['group_median_abs_error']:{len(n) + 2}.1f}{b['interval_score']:7.2f}"
+            for n, b in zip(names, base)
+        ]
         out.append(
-            f"{name:{width}}{100 * row['group_median_abs_error']:7.1f}{100 * row['group_p90_abs_error']:6.0f}"
-            f"{100 * row['bias']:+7.0f}{100 * row['band_coverage']:6.0f}{row['n_groups']:8d}" + "".join(cells)
+            f"{name:{width}}{row['n_groups']:6d}{100 * row['group_median_abs_error']:7.1f}"
+            f"{100 * row['group_p90_abs_error']:6.1f}{100 * row['bias']:+7.1f}{100 * row['band_coverage']:6.0f}"
+            f"{row['interval_score']:7.2f}" + "".join(cells)
         )
+    for name, row in result["tables"].items():
+        if "band_coverage" not in row:
+            out.append(f"{name}: {row['n']} rows, MAPE {100 * row['mape']:.1f} %, worst {100 * row['worst']:.1f} %")
+    for c, row in result["other_corrections"].items():
+        score = f"{100 * row['group_median_abs_error']:.1f} %, bias {100 * row['bias']:+.1f} %, {row['scored']} rows"
+        out.append(f"with corrections up to class {c}: {score}")
     out += ["", *(f"skipped {n:4d}: {why}" for why, n in result["skipped"].items())]
     return "\n".join(out)
-
-
-def band_rows(problem: Any, full: Any) -> list[dict[str, Any]]:
-    """Rows of `data/calibration.csv` with the bands of a kind.
-
-    Parameters
-    ----------
-    problem : Problem
-        The committed rows [-].
-    full : Fit
-        Fit to all of them [-].
-
-    Returns
-    -------
-    list of dict
-        Rows for `calibration.constants_frame` [-].
-    """
-    return list(_fitter(problem.kind).band_rows(problem, full))
