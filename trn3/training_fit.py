@@ -7,6 +7,7 @@ the remark on the layout; a missing microbatch or interleave is filled by one ru
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -228,7 +229,7 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
     )
 
 
-def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, object]:
+def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
     """Chip and network of the rows; a rank is a core where the layout counts more ranks than chips."""
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     dtypes = [_dtype(p) for p in rows["precision"]]

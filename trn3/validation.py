@@ -201,14 +201,14 @@ def baseline_errors(
     """
     from trn3 import calibration
 
-    x, key = np.log(measured_over_reference), np.asarray(key)
+    x, keys = np.log(measured_over_reference), np.asarray(key)
     out = np.empty(len(x))
     for label in np.unique(fold):
         rest = fold != label
-        for k in np.unique(key[~rest]):
-            mine = rest & (key == k) if (rest & (key == k)).any() else rest
+        for k in np.unique(keys[~rest]):
+            mine = rest & (keys == k) if (rest & (keys == k)).any() else rest
             constant = weighted_quantile(x[mine], 0.5, calibration.group_weights(group[mine]))
-            which = ~rest & (key == k)
+            which = ~rest & (keys == k)
             out[which] = constant - x[which]
     return out
 
@@ -349,7 +349,7 @@ def validate(
         return _scores(lines[line][which], band[line][:, which], group[which])
 
     everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
-    result = {"kind": kind, "folds": folds, "corrections": corrections, "rows": n + len(problem.skipped), "scored": n}
+    result: dict[str, Any] = {"kind": kind, "folds": folds, "corrections": corrections, "rows": n + len(problem.skipped), "scored": n}
     result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
     result |= table(everything)
     result["baselines"] = {n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
