@@ -171,24 +171,28 @@ def _labels(data: list[Spec], x: Spec, y: Spec) -> Spec:
     """All labels of a chart in one table. Rows: x y t and, where not the usual, c w dx dy a."""
     rows_ = [{"dx": 0, "dy": 0, "a": "left", "w": 400, "c": C["ink"], **row} for row in data]
     fields = {"dx": "dx", "dy": "dy", "align": "a", "fontWeight": "w"}
-    mark = {"type": "text", **{k: {"expr": f"datum.{f}"} for k, f in fields.items()}}
+    mark = {"type": "text", "clip": False, **{k: {"expr": f"datum.{f}"} for k, f in fields.items()}}
     color = {"color": {"field": "c", "type": "nominal", "scale": None}}
     shared = {"x": x | {"field": "x"}, "y": y | {"field": "y"}, "text": {"field": "t"}}
     halo, ink = {"mark": mark | {"style": "halo"}}, {"mark": mark, "encoding": color}
     return {"name": "labels", "data": {"values": rows_}, "encoding": shared, "layer": [halo, ink]}
 
 
-def _rules(rules: Rules, x: Spec, y: Spec) -> dict[str, list[Spec]]:
+def _above(data: list[Spec], x: float, axis: Axis, ends: Sequence[float]) -> bool:
+    """Whether the lines run through the upper half at x, so that a label there belongs at the foot."""
+    near = {s: min((r for r in data if r["s"] == s), key=lambda r: abs(r["x"] - x)) for s in {r["s"] for r in data}}
+    places = [axis.place(r["y"], ends) for r in near.values()]
+    return bool(places) and max(places) > 1 - min(places)
+
+
+def _rules(rules: Rules, x: Spec, y: Spec, foot: Collection[float] = ()) -> dict[str, list[Spec]]:
     """Tables of the threshold lines ("x" or "y", value, label) and of their labels; "y" without a label is strong."""
     out: dict[str, list[Spec]] = {"unity": [], "xrules": [], "yrules": [], "labels": []}
     for axis, value, text in rules:
         out[f"{axis}rules" if text or axis == "x" else "unity"].append({axis: clean(value)})
         other = (y if axis == "x" else x)["scale"]["domain"]
-        spot = (
-            {"x": clean(value), "y": other[1], "dx": 5, "dy": 8}
-            if axis == "x"
-            else {"x": other[0], "y": clean(value), "dx": 4, "dy": -9}
-        )
+        low = axis == "y" or value in foot
+        spot = {"x": other[0], "y": other[0 if low else 1], axis: clean(value), "dx": 5, "dy": -10 if low else 8}
         out["labels"] += [{**spot, "t": text, "c": C["ink2"]}] if text else []
     return out
 
@@ -375,7 +379,8 @@ def lines(
     up = y_axis.channel([r.get(k) for r in [*data, *dots] for k in ("y", "low", "high")])
     order = list(dict.fromkeys(r["s"] for r in data))
     dash = {n: [6, 3] if n in dashed else d for n, d in dashes(order).items()}
-    tables = _rules(rules, across, up)
+    crowded = {v for axis, v, _ in rules if axis == "x" and _above(data, v, y_axis, up["scale"]["domain"])}
+    tables = _rules(rules, across, up, crowded)
     labels = tables.pop("labels")
     bands, strokes = [], []
     for far in (False, True) if beyond is not None else (False,):
@@ -791,7 +796,7 @@ def cumulative(
     def either(pair: Sequence[str], name: str) -> Spec:
         return {"calculate": f"datum.i==0 ? {pair[0]} : {pair[1]}", "as": name}
 
-    x = Axis("Months after the move", domain=(0, months)).channel(
+    x = Axis("Months after the decision", domain=(0, months)).channel(
         [], values=[*range(0, months + 1, max(1, months // 4))]
     )
     y: Spec = {

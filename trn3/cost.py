@@ -492,11 +492,33 @@ def break_even_month(move: Move, price_usd_per_chip_h: Array) -> Array:
     >>> float(break_even_month(Move(100.0, 50.0, 2.0, 150.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3), 2.0))
     1.5
     """
-    stay, go = cumulative_usd(move, price_usd_per_chip_h)
-    gap = go - stay
-    behind = gap > 0.0
-    last = move.horizon_months - np.argmax(behind[..., ::-1], axis=-1)
+    return crossing(*cumulative_usd(move, price_usd_per_chip_h))
+
+
+def crossing(stay_usd: np.ndarray, go_usd: np.ndarray) -> Array:
+    """First month after which the second of two cumulative costs is, and stays, the lower one.
+
+    Parameters
+    ----------
+    stay_usd : array
+        Cost up to each month from 0, along the last axis [USD]
+    go_usd : array
+        The other cost [USD]
+
+    Returns
+    -------
+    float or array
+        Month, interpolated; infinite where it is not lower at the end [month]
+
+    Examples
+    --------
+    >>> float(crossing(np.array([0.0, 2.0, 4.0]), np.array([1.0, 2.5, 3.0])))
+    1.3333333333333333
+    """
+    gap = go_usd - stay_usd
+    months, behind = gap.shape[-1] - 1, gap > 0.0
+    last = months - np.argmax(behind[..., ::-1], axis=-1)
     low = np.take_along_axis(gap, last[..., None], -1)[..., 0]
-    high = np.take_along_axis(gap, np.minimum(last + 1, move.horizon_months)[..., None], -1)[..., 0]
+    high = np.take_along_axis(gap, np.minimum(last + 1, months)[..., None], -1)[..., 0]
     month = last + low / np.where(low - high > 0.0, low - high, 1.0)
     return np.where(behind.any(axis=-1), np.where(behind[..., -1], np.inf, month), 0.0)

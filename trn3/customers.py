@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from trn3 import data, hardware, workload
 from trn3.uncertainty import Input
+from trn3.units import MEGA, TERA
 
 KINDS = ("serve", "train", "stream")
 
@@ -222,8 +223,45 @@ def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
     return workload.ModelShape(id=name, **{("source_id" if k == "source" else k): v for k, v in shapes[name].items()})
 
 
+def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
+    """The row of the price table behind a rent; without a term the assumed rent of an unpriced chip.
+
+    Parameters
+    ----------
+    base : dict
+        A baseline
+    side : str
+        ``now`` or ``new``
+    system : str
+        System of that side
+
+    Returns
+    -------
+    dict
+        Columns of ``data/prices.csv``
+
+    Raises
+    ------
+    UnknownId
+        No such price; names those that there are
+    """
+    chip = hardware.system(system).chip
+    term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
+    region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
+    listed = data.table("prices").query("subject == @chip.id and quantity == 'price_usd_per_chip_h' and value > 0")
+    wanted = listed["price_date"].str.startswith(day) if day else listed["use"] == "yes"
+    rows = listed[(listed["term"] == term) & wanted]
+    places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
+    rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
+    if rows.empty:
+        known = " ".join(f"{t} ({', '.join(sorted(set(of['region'])))})" for t, of in listed.groupby("term"))
+        asked = " ".join(filter(None, (term, day, region)))
+        raise data.UnknownId(f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}")
+    return dict(rows.iloc[0])
+
+
 def price(base: dict[str, Any], side: str, system: str) -> Input:
-    """Rent of a side's chip: the file's own, or the table's; without a term the assumed rent of an unpriced chip.
+    """Rent of a side's chip: the file's own, or that of :func:`price_row`.
 
     Parameters
     ----------
@@ -244,25 +282,49 @@ def price(base: dict[str, Any], side: str, system: str) -> Input:
     UnknownId
         No such price in the table
     """
-    own, chip = base.get(f"{side}_price"), hardware.system(system).chip
+    own, label = base.get(f"{side}_price"), f"rent of {hardware.system(system).chip.name}"
     if own:
-        return as_input(_bounded("USD/h", 0.0, np.inf, Quantity(**own)), f"rent of {chip.name}")
-    term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
-    region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
-    listed = data.table("prices").query("subject == @chip.id and quantity == 'price_usd_per_chip_h' and value > 0")
-    rows = listed[
-        (listed["term"] == term) & (listed["price_date"].str.startswith(day) if day else listed["use"] == "yes")
-    ]
-    places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
-    rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
-    if rows.empty:
-        known = " ".join(f"{t} ({', '.join(sorted(set(of['region'])))})" for t, of in listed.groupby("term"))
-        raise data.UnknownId(
-            f"{chip.id} has no price for {term} {day} {region}; allowed: {known or 'none, give now_price'}"
-        )
-    fact = data.to_fact(rows.iloc[0].to_dict())
-    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", f"rent of {chip.name}", fact.status)
+        return as_input(_bounded("USD/h", 0.0, np.inf, Quantity(**own)), label)
+    fact = data.to_fact(price_row(base, side, system))
+    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", label, fact.status)
 
 
 def as_input(value: Quantity, label: str) -> Input:
-    return Input(value.low or 0.0, value.mid, value.high or value.mid, "limits", value.unit, label, value.status)
+    """A number of the file as an uncertain input.
+
+    Parameters
+    ----------
+    value : Quantity
+        The number
+    label : str
+        Its name for a reader
+
+    Returns
+    -------
+    Input
+        Within its limits
+    """
+    ends = value.low if value.low is not None else value.mid, value.mid, value.high or value.mid
+    return Input(*ends, "limits", value.unit, label, value.status, value.why)
+
+
+def as_fact(value: Input) -> data.Fact:
+    """An uncertain input as a row for the table of assumptions.
+
+    Parameters
+    ----------
+    value : Input
+        The input
+
+    Returns
+    -------
+    Fact
+        With its range, unit, status and reason
+    """
+    text = dict.fromkeys(("subject", "per", "basis", "dtype", "locator", "accessed"), "")
+    scale, unit = (MEGA, f"million {value.unit}") if value.mid >= MEGA else (1.0, value.unit)
+    scale, unit = (TERA, "TFLOP/s") if value.unit == "FLOP/s" else (scale, unit)
+    return data.Fact(
+        quantity=value.label, value=value.mid, low=value.low, high=value.high, unit=value.unit, status=value.status,
+        use=True, source_id="this_survey", note=value.note, shown_unit=unit, scale=scale, **text,
+    )  # fmt: skip

@@ -15,7 +15,7 @@ import pandas as pd
 
 from trn3 import cost, customers, data, footprint, hardware, inference, ownership, training, uncertainty, workload
 from trn3.uncertainty import Draws, Input
-from trn3.units import HOUR_S, MEGA, YEAR_S
+from trn3.units import HOUR_S, KILO, MEGA, YEAR_S
 
 MONTH_H = YEAR_S / HOUR_S / cost.MONTHS_A_YEAR
 """Hours of a mean month."""
@@ -65,14 +65,33 @@ def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
         return Side(rack, Input(low, mid, high, "band", "tokens/s", label, "derived"), 0.0, n_chips, run.memory_bytes)
     lengths = round(work.input_tokens.mid), round(work.output_tokens.mid)
     kv_dtype = "bf16" if dtype == "bf16" else "fp8"
-    point = inference.best(workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype), rack)
-    step = inference.Work(point.batch / point.dp, *lengths, *map(inference.dtype_bytes, (dtype, kv_dtype)))
-    at, device = inference.Layouts(point.tp, point.dp), inference.device(rack, dtype)
-    times = inference.evaluate(shape, device, at, step, inference.constants(rack.chip))
-    share = 1.0 - float(times.decode_s / times.tpot_s)
+    load = workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype)
+    point = inference.best(load, rack)
     low, mid, high = point.output_tokens_per_s_per_chip
     speed = Input(low, mid, high, "band", "tokens/s", label, "derived")
-    return Side(rack, speed, share, point.n_chips, point.memory_bytes)
+    return Side(rack, speed, prompt_share(load, point), point.n_chips, point.memory_bytes)
+
+
+def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> float:
+    """Share of a serving chip's time that goes into reading prompts; the rest writes answers.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths and formats
+    point : ServingPoint
+        From `trn3.inference.best`
+
+    Returns
+    -------
+    float
+        Share, 0 to 1 [-]
+    """
+    widths = map(inference.dtype_bytes, (load.weights_dtype, load.kv_dtype))
+    step = inference.Work(point.batch / point.dp, load.input_tokens, load.output_tokens, *widths)
+    at, device = inference.Layouts(point.tp, point.dp), inference.device(point.system, load.weights_dtype)
+    times = inference.evaluate(load.model, device, at, step, inference.constants(point.system.chip))
+    return 1.0 - float(times.decode_s / times.tpot_s)
 
 
 def _amount(work: Any, side: Side, v: Draws) -> Any:
@@ -203,6 +222,11 @@ class Case:
         """Probability that moving saves if the new chip rents for this [-]."""
         return float(np.mean(self.break_even > price_usd_per_chip_h))
 
+    def pays_back(self, price_usd_per_chip_h: float) -> float:
+        """Month in which the middle case has paid back; infinite if not within the horizon [month]."""
+        both = zip(*(cost.cumulative_usd(r.mid, price_usd_per_chip_h) for r in self.results))
+        return float(cost.crossing(*(np.sum(costs, axis=0) for costs in both)))
+
     def total(self, v: Draws) -> np.ndarray:
         """Saving for any values of the inputs, among them ``rent`` [USD]."""
         return np.asarray(
@@ -249,20 +273,21 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
         if known
         else {"status": "no", "note": f"{work.family} is not known for {work.kind}", "sdk": "", "read": ""}
     )
-    chip = hardware.system(work.new).chip
-    offers = data.table("prices").query(
-        "subject == @chip.id and quantity == 'price_usd_per_chip_h' and status != 'assumed'"
-    )
-    sold = offers.query("value > 0 and use == 'yes'")
-    room = (
-        ""
-        if side is None or not np.isfinite(side.memory_bytes)
-        else f"{side.memory_bytes / chip.hbm_bytes:.0%} of memory on {side.n_chips} chips"
-    )
+    rack = hardware.system(work.new)
+    offers = data.table("prices").query("quantity == 'offered' and subject in [@rack.id, @rack.chip.id]")
+    sold = offers.query("value > 0 and term != 'contract'")
+    places = ", ".join(f"{t.replace('_', ' ')} in {r.replace('_', '-')}" for t, r in zip(sold["term"], sold["region"]))
+    contract = "by contract only; no region sells it" if len(offers.query("value > 0")) else "no public offer"
+    share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
+    room = f", {share:.0%} of the memory of {side.n_chips} chips" if side and np.isfinite(share) else ""
     rows = [
-        ("Format and memory", problem or f"{chip.native(work.dtype_new)} {room}".strip(), "no" if problem else "works"),
+        ("Format and memory", problem or f"{rack.chip.native(work.dtype_new)}{room}", "no" if problem else "works"),
         ("Software", f"{soft['note']} (Neuron {soft['sdk']}, read {soft['read']})", soft["status"]),
-        ("Offer", ", ".join(sorted(set(sold["term"]))) or "no public offer", "works" if len(sold) else "no offer"),
+        (
+            "Offer",
+            f"{places or contract} (read {max(offers['price_date'], default='never')})",
+            "works" if places else "no offer",
+        ),
     ]
     return pd.DataFrame(rows, columns=["gate", "finding", "status"])
 
@@ -395,23 +420,54 @@ def triggers(result: Result) -> set[str]:
     return found
 
 
-def watts(system: hardware.System, region: str) -> np.ndarray:
-    """Power per chip at the meter of the building under load.
+def unit_usd(result: Result, price_usd_per_chip_h: float) -> tuple[str, np.ndarray, np.ndarray]:
+    """Cost of a unit of work now and then, at the customer's own busy share and not at full load.
 
     Parameters
     ----------
-    system : System
-        Where it runs
-    region : str
-        Region, for the cooling
+    result : Result
+        A workload against a baseline
+    price_usd_per_chip_h : float
+        What the new chip rents for [USD/h]
 
     Returns
     -------
-    array
-        Low, mid and high [W]
+    tuple of str and array
+        Name of the unit, and draws of its cost now and then [USD]
     """
+    v, m = {k: result.samples[j] for k, j in result.keys.items()}, result.drawn
+    units = {"train": v["load"], "stream": v["load"] * MONTH_H, "serve": v["load"] * v.get("output_tokens", 1.0) / MEGA}
+    name = {"train": "run", "stream": "stream-hour", "serve": "million output tokens"}[result.work.kind]
+    if result.work.load.unit == "chips":
+        name, units["serve"] = "present chip and month", v["load"]
+    amount = units[result.work.kind]
+    return name, m.now_chip_h * m.now_usd_per_chip_h / amount, m.new_chip_h * price_usd_per_chip_h / amount
+
+
+def energy(case: Case) -> pd.DataFrame:
+    """Electricity and carbon of a month, now and then; the power of most chips is an estimate.
+
+    Parameters
+    ----------
+    case : Case
+        From :func:`evaluate`
+
+    Returns
+    -------
+    DataFrame
+        side, mwh, mwh_low, mwh_high, tonnes (average grid, location-based), tonnes_marginal; a month at mid inputs
+    """
+    region, rows = case.customer.region, []
     draw, pue = data.assumption("nameplate_draw_share").range, data.fact(region, "pue").value
-    return system.chip.power_w * footprint.nameplate_factor(system) * draw * pue
+    for side in ("now", "new"):
+        mwh = np.zeros(3)
+        for r in case.results:
+            rack = getattr(r, side).system
+            watts = rack.chip.power_w * footprint.nameplate_factor(rack) * draw * pue
+            mwh = mwh + watts / MEGA * float(getattr(r.mid, f"{side}_chip_h"))
+        grids = [data.maybe(region, f"grid{kind}_g_per_kwh") for kind in ("", "_marginal")]
+        rows.append((side, mwh[1], mwh[0], mwh[2], *(mwh[1] * g.value / KILO if g else np.nan for g in grids)))
+    return pd.DataFrame(rows, columns=["side", "mwh", "mwh_low", "mwh_high", "tonnes", "tonnes_marginal"])
 
 
 def path(case: Case) -> tuple[pd.DataFrame, str, str]:
