@@ -36,9 +36,9 @@ CONSTANTS = [
 
 QUANTITIES = {
     "tpot_static": "tpot", "tpot_loop": "tpot", "ttft": "ttft", "job_static": "throughput", "max": "throughput",
-    "open": "", "mlperf": "",
+    "open": "assumed", "mlperf": "assumed",
 }  # fmt: skip
-"""Measured quantities and the band to which each adds; open layouts and MLPerf add to none."""
+"""Measured quantities and the band to which each adds; open layouts and MLPerf are kept apart."""
 
 _UNKNOWN = re.compile(r"RTX|Arc|PCIe|NVL-|144GB")
 _CHIP = re.compile(r"Trainium\d|Inferentia2|TPU v\w+|MI3\d\dX|L40S|GH200|G?B[23]00|H[128]00|A100|V100", re.I)
@@ -321,7 +321,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     family = {c.id: c.family.replace("inferentia", "trainium") for c in chips.values()}  # the same cores
     source = r["family"]
     r = r.assign(
-        source=source, family=r["chip"].map(family),
+        source=source, family=r["chip"].map(family), metric=r["quantity"].map(QUANTITIES), band_family="",
         group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
         publisher=[_PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source],
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
@@ -401,17 +401,17 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     left = {n: calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation")}
     unseen = [c for c in hardware.chips() if c.id not in set(r["chip"])]
     for metric in ("tpot", "ttft", "throughput"):
-        mine = (r["quantity"].map(QUANTITIES) == metric).to_numpy()
-        group, family = r["group"].to_numpy(str)[mine], r["family"].to_numpy(str)[mine]
-        both = np.concatenate([left["source"][mine], left["model"][mine]]), np.tile(group, 2), np.tile(family, 2)
-        owners = {name or "global": validation.family_band(*both, name) for name in ("", *np.unique(family))}
-        owners |= {"inferentia": owners["trainium"]} if "trainium" in owners else {}
-        new = validation.family_band(left["generation"][mine], group, family, "")
+        mine = (r["metric"] == metric).to_numpy()
+        group = r["group"].to_numpy(str)[mine]
+        one = np.zeros(mine.sum())
+        both = np.concatenate([left["source"][mine], left["model"][mine]]), np.tile(group, 2), np.tile(one, 2)
+        new = validation.family_band(left["generation"][mine], group, one, "")
+        owners = {"global": validation.family_band(*both, "")}
         wide = {c.id: np.log(c.hbm_bytes_per_s / c.hbm_sustained_bytes_per_s) for c in unseen}
         owners |= {c: np.sign(new) * np.hypot(new, by) for c, by in wide.items()}
         for owner, (low, high) in owners.items():
-            n = np.unique(group[(family == owner) | (owner in ("global", *wide))]).size
-            row = {"owner": owner, "log_sd": "", "n_groups": n, "borrowed_from": "unseen" if owner in wide else ""}
+            n = 0 if owner in wide else np.unique(group).size
+            row = {"owner": owner, "log_sd": "", "n_groups": n, "borrowed_from": "" if n else "generations left out"}
             for side, value in (("low", np.exp(-high)), ("high", np.exp(-low))):
                 out.append(row | {"name": f"band_{metric}_{side}", "value": f"{value:.4g}"})
     return out
