@@ -23,7 +23,7 @@ TIERS = [
     {"data", "hardware", "workload"},
     {
         "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "ownership", "uncertainty", "calibration",
-        "training_fit", "serving_fit", "validation", "footprint", "claims",
+        "training_fit", "serving_fit", "validation", "footprint", "runs", "trust", "claims",
     },
     {"theme", "charts", "story"},
     {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.html", "reporting.cli", "__main__"},

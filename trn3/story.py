@@ -406,7 +406,9 @@ def table(frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), di
     marked, columns, right = set(badges), [], []
     for name in frame.columns:
         values = [_number(v, digits) for v in frame[name].tolist()]
-        right.append(all(re.match(r"[\d−—]", v) and len(v) < 24 for v in values) and name not in marked)
+        right.append(
+            all(re.match(r"[\d−—]|not (supported|published)", v) and len(v) < 24 for v in values) and name not in marked
+        )
         columns.append([badge(v) if name in marked else _inline(v) for v in values])
     markup = _grid([str(c) for c in frame.columns], list(zip(*columns, strict=True)), right, caption)
     return _show(markup, frame.to_string(index=False))
@@ -465,7 +467,8 @@ def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
     for entry in facts:
         label, fact = entry if isinstance(entry, tuple) else (_label(entry), entry)
         value, low, high = (v / fact.scale for v in (fact.value, fact.low, fact.high))
-        number = sig(value, 3) if math.isfinite(value) else "—"
+        near = 1e-3 <= abs(value) < 1e5
+        number = f"{value:,.5g}".replace("-", "−") if near or value == 0 else "—" if value != value else sig(value, 4)
         span = rng(low, high, digits=3) if math.isfinite(low) and low != high else "—"
         unit = "" if fact.shown_unit in ("-", "count", "x") else fact.shown_unit
         origin = f"{_inline(fact.note)} {cite(fact.source_id)}".strip()

@@ -136,9 +136,12 @@ def params(args: argparse.Namespace) -> int:
 
 def refresh(args: argparse.Namespace) -> int:
     """`trn3 refresh`."""
+    import base64
+
     import nbformat
     from tqdm import tqdm
 
+    from trn3 import charts
     from trn3.reporting import batch, engine, parameters
 
     tqdm.monitor_interval = 0  # its thread would make the fork unsafe
@@ -147,6 +150,9 @@ def refresh(args: argparse.Namespace) -> int:
         first, second = (engine.run(path, {}, kind) for kind in ("kernel", "fork"))
         for odd in (one.id for one, two in zip(first.cells, second.cells) if one != two):
             raise parameters.ParameterError(f"{path.name}: not stored, as a second run of {odd} gave other output")
+        for cell in (c for c in first.cells if "headline" in c.metadata.get("tags", [])):
+            for output in (o["data"] for o in cell.outputs if charts.MIME in o.get("data", {})):
+                output["image/png"] = base64.b64encode(charts.png(output[charts.MIME])).decode()
         batch.write(path.parent, {path.name: (nbformat.writes(first) + "\n").encode()})
     return 0
 

@@ -122,7 +122,7 @@ class _Prose(mistune.HTMLRenderer):
         return formula(text)
 
     def block_math(self, text: str) -> str:
-        return formula(text, block=True)
+        return f'<div class="math">{formula(text, block=True)}</div>'
 
 
 _MARKDOWN = mistune.create_markdown(escape=True, plugins=["table", "math"], renderer=_Prose(escape=True))
@@ -261,7 +261,7 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
         HTML.
     """
     meta = dict(spec.get("usermeta", {}).get("trn3", {"title": spec.get("description", "Chart")}))
-    plot = {k: v for k, v in spec.items() if k not in ("title", "config", "usermeta", "padding", "background")}
+    plot = {k: v for k, v in spec.items() if k not in ("title", "config", "usermeta", "background")}
     plot |= {"width": "container", "layer": [v for v in spec.get("layer", []) if v.get("name") != "notes"]}
     plot = plot if plot["layer"] else {k: v for k, v in plot.items() if k != "layer"}
     bound = [p for p in spec.get("params", []) if "input" in (p.get("bind") or {})]
