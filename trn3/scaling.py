@@ -30,7 +30,7 @@ LOSSES = {
 UNCERTAIN = (
     *("failures_per_chip_h", "restart_s", "checkpoint_blocking_s", "checkpoint_bandwidth", "memory_checkpoint_s"),
     *("memory_restart_s", "memory_share", "straggler_slowdown", "pod_oversubscription", "critical_batch_factor"),
-    "island_token_cost",
+    *("island_token_cost", "layout_loss_factor"),
 )
 """Assumptions that are drawn, by their name in ``data/assumptions.csv``."""
 
@@ -142,7 +142,10 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
     """
     shape, batch, room = job.model, job.global_batch, data.assumption("training_usable_hbm_share").value
     rows = layouts.splits(shape, job.seq_len, batch, 64, True)
-    used, best_s = np.asarray(rows.n_chips), np.full(len(rows.tp), np.inf)
+    used = np.asarray(rows.n_chips)
+    keep = np.any([(used <= n) & (used > 0.9 * n - 1e-9) for n in sizes], axis=0)
+    rows = Layouts(*(getattr(rows, field)[keep] for field in layouts.FIELDS[:6]))
+    used, best_s = used[keep], np.full(int(keep.sum()), np.inf)
     best = np.zeros((len(layouts.FIELDS), len(best_s)), int)
     for part, lay in layouts.blocks(rows, shape, switches=False):
         need = memory.training_bytes(shape, job.seq_len, batch, lay).total
@@ -157,7 +160,8 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
     out = []
     for n in sizes:
         time_s = np.where((used <= n) & (used > 0.9 * n - 1e-9), best_s, np.inf)
-        out.append(dict(zip(layouts.FIELDS, best[:, time_s.argmin()].tolist())) if np.isfinite(time_s.min()) else {})
+        some = len(time_s) and np.isfinite(time_s.min())
+        out.append(dict(zip(layouts.FIELDS, best[:, time_s.argmin()].tolist())) if some else {})
     return out
 
 
@@ -310,34 +314,36 @@ def curve(
     x = {name: np.append(each.mid, drawn[name])[:, None] for name, each in inputs.items()}
     over, pod = inputs["pod_oversubscription"], data.assumption("pod_chips").value
     nets = {factor: with_pods(system, pod, factor) for factor in (1.0, over.mid, max(over.high, over.mid + 1e-6))}
-    pods = nets[1.0].tiers[-2].n_chips if recovery == "island" else np.inf
-    rows: list[dict] = []
-    for n in sizes if weak_from or recovery == "island" else [tuple(sizes)]:
-        rows += _at_sizes(job, nets, np.atleast_1d(n).tolist(), weak_from, pods)
-    table = pd.DataFrame([row for row in rows if row])
+    island = nets[1.0].tiers[-2].n_chips if recovery == "island" else np.inf
+    table = _table(job, nets, sizes, weak_from, island)
     if table.empty:
         raise data.TrnError(f"{job.model.name} fits none of the sizes up to {max(sizes):,} chips of {system.name}")
     return Curve(job, system, recovery, _shares(job, table, x, recovery, list(nets)))
 
 
-def _at_sizes(
-    job: workload.TrainingJob, nets: Mapping[float, hardware.System], sizes: list[int], weak_from: int, pods: float
-) -> list[dict]:
-    """The best layouts of sizes that share a batch and their tokens per second on each network; empty if none fits."""
-    parts = max(1.0, sizes[0] / pods)
-    growth = max(0, int(np.log2(sizes[0] / weak_from))) if weak_from else 0
-    trial = replace(job, global_batch=max(1, round(job.global_batch * 2.0 ** (growth - int(np.ceil(np.log2(parts)))))))
-    batch, out = trial.global_batch * parts * job.seq_len, []
-    for n, fields in zip(
-        sizes, fastest(trial, list(nets.values())[1], [min(n, int(pods)) if parts > 1 else n for n in sizes])
-    ):
-        if fields:
-            lay = Layouts(**fields)
-            times = {f: float(training.evaluate(*_setup(trial, net), lay).step_time_s) for f, net in nets.items()}
-            row = {"n_chips": n, "n_used": lay.n_chips * parts, "parts": parts, "batch_tokens": batch}
-            row |= {"step_time_s": list(times.values())[1]} | {f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")}
-            out.append(row | {f: batch / t for f, t in times.items()})
-    return out
+def _table(
+    job: workload.TrainingJob, nets: Mapping[float, hardware.System], sizes: Sequence[int], weak_from: int,
+    island: float,
+) -> pd.DataFrame:  # fmt: skip
+    """The best layout of every size that holds the model, and its tokens per second on each network."""
+    batches: dict[int, list[int]] = {}
+    for n in sizes:
+        growth = max(0, int(np.log2(n / weak_from))) if weak_from else 0
+        shrink = int(np.ceil(np.log2(max(1.0, n / island))))
+        batches.setdefault(max(1, int(job.global_batch * 2.0 ** (growth - shrink))), []).append(n)
+    rows = []
+    for batch, members in batches.items():
+        trial = replace(job, global_batch=batch)
+        found = fastest(trial, list(nets.values())[1], [int(min(n, island)) for n in members])
+        for n, fields in zip(members, found):
+            if fields:
+                lay, parts = Layouts(**fields), max(1.0, n / island)
+                step = {f: float(training.evaluate(*_setup(trial, net), lay).step_time_s) for f, net in nets.items()}
+                tokens = batch * parts * job.seq_len
+                row = {"n_chips": n, "n_used": lay.n_chips * parts, "parts": parts, "batch_tokens": tokens}
+                row |= {"step_time_s": list(step.values())[1]} | {f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")}
+                rows.append(row | {f: tokens / t for f, t in step.items()})
+    return pd.DataFrame(rows).sort_values("n_chips", ignore_index=True) if rows else pd.DataFrame()
 
 
 def _shares(
@@ -347,6 +353,7 @@ def _shares(
     n, parts = table["n_chips"].to_numpy(float), table["parts"].to_numpy(float)
     rate = np.array([np.interp(x["pod_oversubscription"][:, 0], factors, r) for r in table[factors].to_numpy()]).T
     layout = rate / n / (rate / n).max(axis=1, keepdims=True)
+    layout = 1 / (1 + x["layout_loss_factor"] * (1 / layout - 1))
     critical = critical_batch_tokens(job.model.n_params, job.tokens) * x["critical_batch_factor"]
     batch = batch_efficiency(table["batch_tokens"].to_numpy(), critical, job.global_batch * job.seq_len)
     batch = np.minimum(batch, 1.0) / (1 + x["island_token_cost"] * (parts > 1))
@@ -358,7 +365,7 @@ def _shares(
         "useful": useful, "layout": 1 - layout, "batch": layout * (1 - batch), "straggler": layout * (batch - steady),
         "checkpoint": layout * steady * wall["checkpoint"], "goodput": wall["useful"],
         "failure": layout * steady * (wall["lost"] + wall["restart"]),
-        "days": job.tokens / (rate * steady * wall["useful"]) / DAY_S,
+        "days": job.tokens / np.maximum(rate * steady * wall["useful"], 1e-9) / DAY_S,
         "mtti_s": reliability.mtti_s(n, x["failures_per_chip_h"] / HOUR_S), "tokens_per_s": rate,
     }  # fmt: skip
     ends = {"useful": useful, "goodput": np.broadcast_to(wall["useful"], useful.shape)}
