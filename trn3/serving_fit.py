@@ -128,6 +128,7 @@ def _reason(row: Any) -> str:
         (loaded and not row.batch_or_concurrency, "load not stated"),
         ((row.what != "static" or not row.tpot_ms) and not row.input_tokens, "prompt length not stated"),
         (row.compiled and row.what != "prefill" and not row.compiled_batch, "batch of the compiled graph not stated"),
+        (row.mode.startswith("online-pareto"), "interpolated by the page, layout not given"),
         (row.batch_kind == "per GPU", "expert-parallel fleet: not in the fit"),
     ]
     return next((text for bad, text in checks if bad), "")
