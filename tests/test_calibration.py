@@ -1,0 +1,118 @@
+"""Calibration: known constants are found again, bad rows are bounded, what was not seen borrows with a wider deviation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trn3 import calibration, data, training_fit
+from trn3.calibration import Constant
+
+FAMILIES = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "c1": "c"}
+TRUE = {"a1": 0.50, "a2": 0.52, "b1": 0.80}
+
+
+def made_up(bad: int = 0, noise: float = 0.01) -> calibration.Problem:
+    """Time = work / efficiency + fixed, with an efficiency per chip; the first `bad` rows are three times too slow."""
+    rng = np.random.default_rng(0)
+    chip = np.repeat(list(TRUE), 40)
+    work = rng.uniform(1, 10, chip.size)
+    measured = (work / np.array([TRUE[c] for c in chip]) + 0.7) * np.exp(noise * rng.normal(size=chip.size))
+    measured[:bad] *= 3
+    group = [f"{c} {i % 8}" for i, c in enumerate(chip)]
+    rows = pd.DataFrame({"row_id": range(chip.size), "group": group, "chip": chip, "measured": measured})
+    rows["family"] = rows["chip"].map(FAMILIES)
+    tree = calibration.tree([Constant("share", 0.6, 0.5, 0.3, 0.2), Constant("fixed", 1.0, 1.0)], FAMILIES)
+    return calibration.Problem("training", rows, tree, lambda v: work / v["share"] + v["fixed"])
+
+
+def fitted(problem: calibration.Problem) -> dict[tuple[str, str], float]:
+    result = calibration.fit(problem, calibration.group_weights(problem.rows["group"]))
+    return dict(zip(zip(problem.tree.name, problem.tree.owner), np.exp(result.theta)))
+
+
+def test_finds_the_constants_again() -> None:
+    got = fitted(made_up())
+    assert [got["share", c] for c in TRUE] == pytest.approx(list(TRUE.values()), rel=0.02)
+    assert got["fixed", "global"] == pytest.approx(0.7, rel=0.1)
+
+
+def test_bad_rows_move_little() -> None:
+    clean, bad = fitted(made_up()), fitted(made_up(bad=4))
+    assert bad["share", "a1"] == pytest.approx(clean["share", "a1"], rel=0.03)
+
+
+def test_unseen_chips_borrow_with_a_wider_deviation() -> None:
+    problem = made_up()
+    result = calibration.fit(problem, calibration.group_weights(problem.rows["group"]))
+    frame = calibration.constants_frame(problem, result).query("name == 'share'").set_index("owner")
+    value, sd = frame["value"].astype(float), frame["log_sd"].astype(float)
+    assert value["a3"] == value["a"] and sd["a3"] > sd["a1"]
+    assert value["c1"] == value["global"] and sd["c1"] > sd["a3"]
+    assert frame.loc[["a1", "a3", "c1"], "borrowed_from"].tolist() == ["", "a", "global"]
+
+
+def test_same_rows_same_digits_from_any_start() -> None:
+    problem = made_up(bad=4)
+    weights = calibration.group_weights(problem.rows["group"])
+    one = calibration.fit(problem, weights)
+    two = calibration.fit(problem, weights, problem.tree.start() + 0.2)
+    assert (calibration.fit(problem, weights).theta == one.theta).all()
+    np.testing.assert_allclose(two.theta, one.theta, atol=1e-4)
+
+
+def test_gradient_is_zero_at_the_fit() -> None:
+    problem = made_up(bad=4)
+    weights = calibration.group_weights(problem.rows["group"])
+    a, b = problem.tree.ridge()
+    best = calibration.fit(problem, weights).theta
+
+    def cost(theta):
+        r = problem.log_errors(theta)
+        loss = weights @ (np.sqrt(1 + (r / problem.scale) ** 2) - 1)
+        return loss + 0.5 * np.sum((a @ theta - b) ** 2)
+
+    for i in range(len(best)):
+        step = np.zeros(len(best))
+        step[i] = 1e-3
+        assert min(cost(best + step), cost(best - step)) > cost(best) - 1e-9
+
+
+def test_left_out_rows_do_not_teach() -> None:
+    problem = made_up()
+    left = calibration.left_out(problem, problem.rows["chip"])
+    seen = calibration.fit(problem, calibration.group_weights(problem.rows["group"])).log_errors
+    assert np.abs(left[problem.rows["chip"] == "b1"]).mean() > 5 * np.abs(seen[problem.rows["chip"] == "b1"]).mean()
+
+
+def test_every_group_counts_once() -> None:
+    group = np.array(["x"] * 9 + ["y"])
+    weights = calibration.group_weights(group)
+    assert weights[group == "x"].sum() == pytest.approx(1) and weights[-1] == 1
+
+
+def test_folds_cover_every_row_once() -> None:
+    masks = [mask for _, mask in calibration.folds(["p", "q", "p", "r"])]
+    assert np.sum(masks, axis=0).tolist() == [1, 1, 1, 1]
+
+
+def test_committed_constants_follow_from_the_committed_rows() -> None:
+    problem = training_fit.problem()
+    result = calibration.fit(problem, calibration.group_weights(problem.rows["group"].to_numpy(str)))
+    mine = calibration.constants_frame(problem, result).drop(columns="kind")
+    stored = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False).query("kind == 'training'")
+    stored = stored[stored["log_sd"] != ""].drop(columns="kind")
+    assert stored.to_csv(index=False) == mine.to_csv(index=False)
+
+
+def test_at_most_four_constants_differ_by_chip() -> None:
+    assert sum(c.chip_sd > 0 for c in training_fit.CONSTANTS) <= 4
+
+
+def test_missing_constant_is_named() -> None:
+    with pytest.raises(data.DataError, match="'nothing'"):
+        calibration.constant("training", "nothing", "h100")
+
+
+def test_unknown_kind_is_refused() -> None:
+    with pytest.raises(data.TrnError, match="dreaming"):
+        calibration.calibrate("dreaming")
