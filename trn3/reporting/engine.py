@@ -74,7 +74,7 @@ class ForkEngine:
             NBClientEngine.execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-import papermill  # noqa: E402
+import papermill.execute  # noqa: E402
 from jupyter_client.session import Session  # noqa: E402
 from nbclient.exceptions import CellExecutionError  # noqa: E402
 from papermill.clientwrap import PapermillNotebookClient  # noqa: E402
@@ -272,10 +272,15 @@ def run(path: Path, given: Mapping[str, Any], kind: str = "fork", **options: Any
         When a cell fails.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    options |= {"progress_bar": False, "request_save_on_cell_execute": False, "autosave_cell_every": 0}
-    options |= {"kernel_name": "python3", "language": "python", "cwd": path.parent}
+    options |= {"progress_bar": False, "autosave_cell_every": 0}
     name = "trn3-fork" if kind == "fork" else None
-    return steady(papermill.execute_notebook(path, None, dict(given), engine_name=name, **options))
+    with papermill.utils.chdir(path.parent):
+        nb = papermill.iorw.load_notebook_node(str(path))
+        if given:
+            nb = papermill.parameterize.parameterize_notebook(nb, dict(given), kernel_name="python3", language="python")
+        nb = papermill.engines.papermill_engines.execute_notebook_with_engine(name, nb, "python3", **options)
+    papermill.execute.raise_for_execution_errors(nb, None)
+    return steady(nb)
 
 
 def steady(nb: Any) -> Any:
