@@ -82,3 +82,17 @@ def test_published_checks():
     assert (fleets["low"] <= fleets["published"]).all() and (fleets["published"] <= fleets["high"]).all()
     own = rows[rows["kind"] == "reproduces its input"]
     assert own["ratio"].between(0.97, 1.03).all()
+
+
+def test_training_run():
+    job = workload.TrainingJob(workload.model("llama3_1_405b"), 15.6e12, 8192, 2048, "bf16")
+    found, missing = footprint.runs(job, ["hgx_h100", "trn2_ultraserver"], 16384, "us-east-2")
+    assert not missing
+    for each in found.values():
+        assert each.facility_w * each.chip_s == pytest.approx(each.total_j)
+    hours = np.median(found["8x H100 (p5)"].chip_s) * job.tokens / 3600
+    # below the draw of a node nameplate (10.2 kW per eight chips) at PUE 1.13, above half of it
+    energy = np.median(found["8x H100 (p5)"].total_j) * job.tokens / 3.6e6
+    assert 0.5 * hours * 1.275 * 1.13 < energy < hours * 1.275 * 1.13
+    with pytest.raises(data.TrnError, match="does not fit"):
+        footprint.runs(job, ["hgx_h100"], 8, "us-east-2")

@@ -5,13 +5,13 @@ itself. Everything is counted per token; a run or a month of serving is a number
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from trn3 import data, energy, hardware, inference, uncertainty, workload
+from trn3 import data, energy, hardware, inference, training, uncertainty, workload
 from trn3.units import KWH_J, Array
 
 N_DRAWS = 1024
@@ -278,6 +278,42 @@ def serving(point: inference.ServingPoint, dtype: str, region: str, utilisation:
     return of_work(point.system, region, "output token", dtype, rate, work)
 
 
+def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
+    """Footprint of a token of a training run, failures left out.
+
+    Parameters
+    ----------
+    found : TrainingEstimate
+        What the run takes on a cluster [-].
+    region : str
+        Id of a region.
+
+    Returns
+    -------
+    Footprint
+        Per training token.
+
+    Notes
+    -----
+    Parts of the step that wait for memory or links are taken at the full rate of HBM or of the fastest link.
+    """
+    job, cluster, chip = found.job, found.cluster, found.cluster.chip
+    seconds = {
+        name: sum(t for part, t in found.parts_s.items() if name in part) for name in ("vector", "optim", "exchange")
+    }
+    chip_s = cluster.n_chips / (job.global_batch * job.seq_len)  # per second of a step and token
+    busy = sum(found.parts_s.get(part, 0.0) for part in ("matmul", "experts", "attention", "output head"))
+    link = next((r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 0.0)
+    work = {
+        "flops": float(job.model.train_flops_per_token(job.seq_len, causal=True)) * float(found.hfu[1] / found.mfu[1]),
+        "hbm_bytes": (seconds["vector"] + seconds["optim"]) * chip_s * chip.hbm_bytes_per_s,
+        "link_bytes": seconds["exchange"] * chip_s * link,
+        "matmul_share": busy / float(found.step_time_s[1]),
+    }
+    rate = found.tokens_per_s / cluster.n_chips
+    return of_work(cluster.system, region, "training token", job.dtype, rate, work)
+
+
 def average_w(system: hardware.System, flops_per_s: float, chip_only: bool = False) -> np.ndarray:
     """Power of a chip that trains at a known arithmetic rate, before the building.
 
@@ -330,17 +366,52 @@ def compare(
 
     Raises
     ------
-    NoLayoutMeets
+    TrnError
         If no system serves the load.
     """
+    return _each(systems, lambda each: serving(inference.best(load, each), load.weights_dtype, region, utilisation))
+
+
+def runs(
+    job: workload.TrainingJob, systems: Iterable[str], n_chips: int, region: str
+) -> tuple[dict[str, Footprint], dict[str, str]]:
+    """Footprint of one training run on several systems, each with its fastest layout.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, tokens, sequence, batch, format.
+    systems : iterable of str
+        Ids of systems or chips.
+    n_chips : int
+        Chips of each cluster [-].
+    region : str
+        Id of a region.
+
+    Returns
+    -------
+    tuple of dict
+        Footprint by the name of the system, and why the others have none.
+
+    Raises
+    ------
+    TrnError
+        If no system can run the job.
+    """
+    return _each(systems, lambda each: training_run(training.estimate(job, hardware.Cluster(each, n_chips)), region))
+
+
+def _each(
+    systems: Iterable[str], make: Callable[[hardware.System], Footprint]
+) -> tuple[dict[str, Footprint], dict[str, str]]:
     found, missing = {}, {}
     for system in map(hardware.system, systems):
         try:
-            found[system.name] = serving(inference.best(load, system), load.weights_dtype, region, utilisation)
+            found[system.name] = make(system)
         except data.TrnError as reason:
             missing[system.name] = str(reason)
     if not found:
-        raise inference.NoLayoutMeets("; ".join(missing.values()))
+        raise data.TrnError("; ".join(missing.values()))
     return found, missing
 
 
@@ -424,7 +495,7 @@ def tokens_per_megawatt(load: workload.ServingLoad, region: str, utilisation: fl
             new = compare(load, ["trn3_gen2"], region, utilisation)[0].popitem()[1]
             old_load = replace(load, weights_dtype=dtype, kv_dtype=dtype)
             old = compare(old_load, ["trn2_ultraserver"], region, utilisation)[0].popitem()[1]
-        except inference.NoLayoutMeets:
+        except data.TrnError:
             continue
         ends = uncertainty.percentiles(old.total_j / new.total_j)
         label = f"{load.model.name}, {load.weights_dtype} against {dtype}"
