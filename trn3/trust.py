@@ -1,0 +1,153 @@
+"""What the predictions missed on runs that the fit had not seen, stored beside the constants for every page to cite.
+
+``trn3 calibrate`` writes two tables: ``validation.csv`` with each published run, measured and predicted with its source
+or its chip generation left out of the fit, and ``validation_summary.csv`` with the scores by fold and slice.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3 import calibration, data, hardware, validation
+
+FOLDS = ("none", "source", "publisher", "generation", "model")
+RUNS = ("source", "generation")
+"""Folds whose single runs are stored."""
+
+
+def _row(result: dict[str, Any], fold: str, corrections: int, part: str, score: dict[str, Any]) -> dict[str, Any]:
+    keys = ("n", "n_groups", "group_median_abs_error", "group_p90_abs_error", "mape", "bias", "worst")
+    row = {"kind": result["kind"], "fold": fold, "corrections": corrections, "part": part}
+    row |= {k: score.get(k, np.nan) for k in (*keys, "band_coverage", "interval_score")}
+    # The first baseline needs no data (a roofline, half of peak); the second takes one constant per chip.
+    for name, base in zip(("rule", "constant"), result["baselines"].values(), strict=True):
+        other = base if part == "everything" else base["by"].get(part, {})
+        row |= {f"{name}_{k}": other.get(k, np.nan) for k in ("group_median_abs_error", "interval_score")}
+    return row
+
+
+def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of a kind by fold and slice, and its runs with each source or generation left out.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        Rows of ``validation_summary.csv`` and of ``validation.csv`` of this kind; errors are shares [-].
+    """
+    summary, runs = [], []
+    for fold, corrections in [(f, 1) for f in FOLDS] + [("source", 0), ("source", 2)]:
+        result = validation.validate(kind, None, fold, corrections) | {"kind": kind}
+        parts = {"everything": result} | result["tables"]
+        summary += [_row(result, fold, corrections, p, s) for p, s in parts.items()]
+        if fold in RUNS and corrections == 1:
+            runs.append(pd.DataFrame(result["runs"]).assign(kind=kind, fold=fold))
+    columns = ["kind", "fold", "row_id", "quantity", "group", "chip", "source", "measured", "predicted", "low", "high"]
+    rounded = dict.fromkeys(("measured", "predicted", "low", "high"), "{:.4g}".format)
+    table = pd.concat(runs)[columns].sort_values(columns[:4])
+    frame = pd.DataFrame(summary).sort_values(["kind", "fold", "corrections", "part"])
+    numbers = {
+        c: "{:.4f}".format for c in frame.select_dtypes("number") if not c.startswith("n") and c != "corrections"
+    }
+    text = lambda f, how: f.assign(**{c: f[c].map(g).where(f[c].notna(), "") for c, g in how.items()}).astype(str)  # noqa: E731
+    return text(frame, numbers), text(table, rounded)
+
+
+def store(kind: str) -> None:
+    """Write the scores of a kind beside its constants.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    """
+    for name, new in zip(("validation_summary", "validation"), score(kind), strict=True):
+        path = data.DATA / f"{name}.csv"
+        old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else new.iloc[:0]
+        whole = pd.concat([old[old["kind"] != kind], new]).sort_values(list(new.columns[:4]), kind="stable")
+        whole.to_csv(path, index=False, lineterminator="\n")
+
+
+def summary(kind: str, fold: str = "source", part: str = "everything", corrections: int = 1) -> dict[str, Any]:
+    """Stored scores of one slice.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    fold : str
+        What was left out of the fit: ``source``, ``publisher``, ``generation``, ``model``, or ``none`` [-].
+    part : str
+        Slice, as named in ``validation_summary.csv`` [-].
+    corrections : int
+        Class of data corrections up to which rows were mended [-].
+
+    Returns
+    -------
+    dict
+        Scores, shares from 0 to 1 [-].
+
+    Raises
+    ------
+    trn3.data.UnknownId
+        Where nothing of the name is stored.
+    """
+    rows = data.table("validation_summary")
+    keys = {"kind": kind, "fold": fold, "part": part, "corrections": corrections}
+    mine = rows[np.logical_and.reduce([rows[k] == v for k, v in keys.items()])]
+    if mine.empty:
+        raise data.UnknownId(f"validation_summary.csv has no row with {keys}; run: trn3 calibrate {kind}")
+    return mine.iloc[0].to_dict()
+
+
+def runs(kind: str, fold: str = "source") -> pd.DataFrame:
+    """Stored runs of a kind, predicted with their fold left out.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    fold : str
+        ``source`` or ``generation`` [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``row_id, quantity, group, chip, source, measured, predicted, low, high, ratio`` [s or token/s].
+    """
+    rows = data.table("validation")
+    rows = rows[(rows["kind"] == kind) & (rows["fold"] == fold)]
+    return rows.assign(ratio=rows["predicted"] / rows["measured"]).reset_index(drop=True)
+
+
+def sentence(kind: str, chip: hardware.Chip) -> str:
+    """Why a chip's predictions deserve trust, in one sentence with the figures.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    chip : Chip
+        The chip that the page speaks of [-].
+
+    Returns
+    -------
+    str
+        Prose.
+    """
+    new, old = summary(kind, "generation"), summary(kind, "source")
+    name = "serving" if kind == "inference" else kind
+    miss = f"on chip generations never fitted the median error was {100 * new['group_median_abs_error']:.0f}%"
+    miss += f" ({new['n_groups']:.0f} groups of runs; a constant share of peak per chip: "
+    miss += f"{100 * new['constant_group_median_abs_error']:.0f}%)"
+    if calibration.borrowed("serving" if kind == "inference" else kind, chip.id):
+        return f"No public {chip.name} {name} run was fitted; {miss}."
+    seen = (
+        f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn ({old['n_groups']:.0f} groups)"
+    )
+    return f"Published {chip.name} runs were fitted; the median error over all chips is {seen}, and {miss}."
