@@ -66,12 +66,12 @@ def test_a_case_may_name_another_report(notebooks):
     ("text", "words"),
     [
         ('report = "02"\n[grid]\nn = [1, 2, 99]\nchip = ["b200", "b20"]', "case 2: chip: .*3 more cases"),
-        ('report = "02"\n[grid]\nn = 3', "grid.n must be a list"),
-        ('report = "02"\n[grid]\nn = []', "grid.n must be a list"),
-        ('report = "02"\n[grids]\nn = [1]', "'grids' is out of place"),
-        ('report = "02"\ncase = 3', "'case' is out of place"),
-        ('report = "02"\ncase = [3]', "case 1"),
-        ('report = "02"\ngrid = 3', "'grid' is out of place"),
+        ('report = "02"\n[grid]\nn = 3', "grid.n: "),
+        ('report = "02"\n[grid]\nn = []', "grid.n: "),
+        ('report = "02"\n[grids]\nn = [1]', "grids: "),
+        ('report = "02"\ncase = 3', "case: "),
+        ('report = "02"\ncase = [3]', "case.0: "),
+        ('report = "02"\ngrid = 3', "grid: "),
         ('report = "02"', "names no case"),
         ("[[case]]\nn = 1", "no report named ''"),
         ('[[case]]\nreport = "../../02"', "no report named"),
@@ -242,5 +242,5 @@ def test_workers_with_other_data_are_refused(notebooks, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
         monkeypatch.setattr(batch, "fingerprint", lambda: threading.current_thread() is threading.main_thread())
-        with pytest.raises(BatchError, match="has other data or code"):
+        with pytest.raises(BatchError, match="a worker has other data or code"):
             batch.cluster(cluster.scheduler_address)

@@ -59,7 +59,7 @@ def ours(todo: list[batch.Case], jobs: int = 2) -> dict[str, float]:
     """Rate of a batch with pages, index and manifest."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         start, used = time.perf_counter(), cpu_s()
-        rows = batch.run(todo, Path(folder), batch.Options(), jobs)
+        rows = batch.run(todo, Path(folder), batch.Options(jobs=jobs))
         wall, used = time.perf_counter() - start, cpu_s() - used
     failed = [row["reason"] for row in rows if row["status"] != "done"]
     return {"reports_per_s": len(rows) / wall, "cpu_s": used / len(rows), "failed": len(failed)}
@@ -138,7 +138,7 @@ def thousand() -> dict[str, float]:
 
 def iter_rows(todo: list[batch.Case], out: Path) -> Any:
     batch.warm(todo)
-    for row, files in batch.forked(todo, batch.Options(shared_js=True), 2):
+    for row, files in batch.forked(todo, batch.Options(shared_js=True)):
         batch.write(out, files)
         batch.note(out, row)
         yield row

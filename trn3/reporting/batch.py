@@ -25,10 +25,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import nbformat
 import pandas as pd
+import pydantic
 
 from trn3 import data, hardware, workload
 from trn3.reporting import engine, html, parameters
@@ -69,6 +70,11 @@ class Case:
     question: str
 
     @property
+    def about(self) -> Row:
+        """What pages and results files say about it."""
+        return {"report": self.notebook.stem, "parameters": self.values, "data_date": str(data.data_date())}
+
+    @property
     def row(self) -> Row:
         """The start of its manifest line."""
         about = {"report": self.stem, "notebook": self.notebook.stem, "question": self.question}
@@ -93,6 +99,14 @@ class Options:
         Most memory of one report [byte].
     kind : str
         Engine: ``fork`` or ``kernel``.
+    jobs : int
+        How many at a time [-].
+    scheduler : str
+        Address of a Dask scheduler to make them on.
+    resume : bool
+        Whether to leave whole and fresh reports as they are.
+    keep : bool
+        Whether to keep a manifest, and other batches out of the folder.
     shared_js : bool
         Whether pages share one script file beside them.
     """
@@ -100,7 +114,20 @@ class Options:
     timeout_s: float = engine.TIMEOUT_S
     memory_bytes: int = engine.MEMORY_BYTES
     kind: str = "fork"
+    jobs: int = 2
+    scheduler: str = ""
+    resume: bool = False
+    keep: bool = True
     shared_js: bool = False
+
+
+class Grid(pydantic.BaseModel, extra="forbid"):
+    """A grid file: values of all cases, lists that are crossed, and cases as they are."""
+
+    report: str = ""
+    common: dict[str, Any] = {}
+    grid: dict[str, Annotated[list[Any], pydantic.Field(min_length=1)]] = {}
+    case: list[dict[str, Any]] = []
 
 
 def digest(*contents: bytes) -> str:
@@ -147,26 +174,23 @@ def cases(grid: Path) -> list[Case]:
         Names the first case that is wrong, and how many are.
     """
     try:
-        text = tomllib.loads(grid.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = Grid.model_validate(tomllib.loads(grid.read_text(encoding="utf-8")))
+    except pydantic.ValidationError as error:
+        where, what = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+        raise BatchError(f"{grid}: {where}: {what}; a grid has report, [common], [grid] lists and [[case]]") from None
+    except (OSError, ValueError, RecursionError) as error:
         raise BatchError(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
-    shapes = {"report": str, "common": dict, "grid": dict, "case": list}
-    for odd in [name for name, value in text.items() if not isinstance(value, shapes.get(name, ()))]:
-        raise BatchError(f"{grid}: {odd!r} is out of place; there are: report = NAME, [common], [grid], [[case]]")
-    crossed, common = text.get("grid", {}), {"report": text.get("report", "")} | text.get("common", {})
-    for odd in [name for name, values in crossed.items() if not (isinstance(values, list) and values)]:
-        raise BatchError(f"{grid}: grid.{odd} must be a list of values")
-    product = itertools.product(*crossed.values()) if crossed else []
-    rows = [dict(zip(crossed, values)) for values in itertools.islice(product, MOST_CASES + 1)]
+    product = itertools.product(*text.grid.values()) if text.grid else []
+    rows = [dict(zip(text.grid, values)) for values in itertools.islice(product, MOST_CASES + 1)]
     if len(rows) > MOST_CASES:
         raise BatchError(f"{grid}: more than {MOST_CASES:,} combinations, too many for one batch")
     found, wrong = {}, []
-    for number, row in enumerate(rows + text.get("case", []), 1):
+    for number, row in enumerate(rows + text.case, 1):
         try:
-            given = common | dict(row)
+            given = {"report": text.report} | text.common | row
             one = case(str(given.pop("report")), given)
             found[one.stem] = one
-        except (data.TrnError, TypeError) as error:
+        except data.TrnError as error:
             wrong.append(f"case {number}: {error}")
     if wrong or not found:
         more = f" ({len(wrong) - 1} more cases are wrong)" if len(wrong) > 1 else ""
@@ -185,13 +209,8 @@ def build(one: Case, options: Options) -> Made:
         engine.bound()
         return failed(one, error)
     row, files = results(notebook, one)
-    about: Row = {
-        "report": one.notebook.stem,
-        "parameters": one.values,
-        "defaults": parameters.validate(one.notebook, {}),
-    }
-    about |= {"command": one.command, "data_date": str(data.data_date()), "shared_js": options.shared_js}
-    files |= page(one.stem, html.export, notebook, **about)
+    about = one.about | {"command": one.command, "defaults": parameters.validate(one.notebook, {})}
+    files |= page(one.stem, html.export, notebook, shared_js=options.shared_js, **about)
     row |= {"status": "done", "seconds": round(time.monotonic() - start, 3)}
     return row | {"files": {name: digest(content) for name, content in files.items()}}, files
 
@@ -212,18 +231,14 @@ def results(notebook: Any, one: Case) -> Made:
     for name, table in handed.get("tables", {}).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
         files[tables[name]] = pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
-    head = {"report": one.notebook.stem, "parameters": one.values, "data_date": str(data.data_date())}
-    text = json.dumps(head | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)
+    text = json.dumps(one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)
     return one.row | {"headline": headline}, {f"{one.stem}.json": text.encode()} | files
 
 
 def failed(one: Case, error: Exception) -> Made:
     """The manifest line and the error page of a report that failed or whose process was lost."""
-    name, text = (
-        getattr(error, "ename", "" if isinstance(error, engine.LostError) else type(error).__name__),
-        str(error),
-    )
-    message = f"{name}: {getattr(error, 'evalue', text)}".strip(": ")
+    name = "" if isinstance(error, engine.LostError) else type(error).__name__
+    message = f"{getattr(error, 'ename', name)}: {getattr(error, 'evalue', error)}".strip(": ")
     trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(getattr(error, "traceback", [])))
     row = one.row | {"status": "failed", "reason": message.partition("\n")[0], "headline": []}
     about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command, "message": message}
@@ -233,12 +248,12 @@ def failed(one: Case, error: Exception) -> Made:
 
 
 # ------------------------------------------------------------------------------------------------- many reports
-def forked(todo: list[Case], options: Options, jobs: int) -> Iterator[Made]:
-    """Make reports in forked children of this warm process, `jobs` at a time; yields each as it ends."""
+def forked(todo: list[Case], options: Options) -> Iterator[Made]:
+    """Make reports in forked children of this warm process; yields each as it ends."""
     waiting, running = list(reversed(todo)), {}  # type: ignore[var-annotated]
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
+            while waiting and len(running) < options.jobs:
                 one = waiting.pop()
                 child = engine.Child(functools.partial(build, one, options), options.timeout_s, options.memory_bytes)
                 running[child.process.sentinel] = (child, one)
@@ -258,8 +273,9 @@ def forked(todo: list[Case], options: Options, jobs: int) -> Iterator[Made]:
 
 def remote(some: list[Case], options: Options) -> list[Made]:
     """Make reports in a fresh process: on Dask workers, whose threads forbid a fork, and for kernels."""
-    code = "from trn3.reporting import batch; batch.serve()"
-    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps((some, options)), capture_output=True)
+    command = [sys.executable, "-c", "from trn3.reporting import batch; batch.serve()"]
+    limit_s = (options.timeout_s + 30) * len(some)
+    done = subprocess.run(command, input=pickle.dumps((some, options)), capture_output=True, timeout=limit_s)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise engine.LostError(f"the process that made it ended with {done.returncode} {last}".strip())
@@ -274,16 +290,18 @@ def serve() -> None:
     some, options = pickle.load(sys.stdin.buffer)
     if options.kind == "fork" and engine.fork_is_safe():
         warm(some)
-        pickle.dump(list(forked(some, options, 1)), answer)
+        made = list(forked(some, replace(options, jobs=1)))
     else:
-        pickle.dump([build(one, replace(options, kind="kernel")) for one in some], answer)
+        engine.bound(options.memory_bytes)
+        made = [build(one, replace(options, kind="kernel")) for one in some]
+    pickle.dump(made, answer)
     answer.close()
 
 
-def elsewhere(todo: list[Case], options: Options, executor: Any, chunk: int, **retry: int) -> Iterator[Made]:
+def elsewhere(todo: list[Case], options: Options, executor: Any, chunk: int) -> Iterator[Made]:
     """Make reports through an executor: threads that start processes, or a Dask cluster."""
     chunks = [todo[i : i + chunk] for i in range(0, len(todo), chunk)]
-    running = {executor.submit(remote, some, options, **retry): some for some in chunks}
+    running = {executor.submit(remote, some, options): some for some in chunks}
     try:
         for future in futures.as_completed(running):
             try:
@@ -295,18 +313,17 @@ def elsewhere(todo: list[Case], options: Options, executor: Any, chunk: int, **r
             future.cancel()
 
 
-def made(todo: list[Case], options: Options, jobs: int, scheduler: str) -> Iterator[Made]:
-    """Make reports where it is best: forked children, else kernels behind threads, or a Dask cluster."""
-    if scheduler:
-        client = cluster(scheduler)
-        n = len(client.nthreads())
-        yield from elsewhere(todo, options, client.get_executor(), min(CHUNK, len(todo) // (2 * n) + 1), retries=2)
-        client.close()
+def made(todo: list[Case], options: Options) -> Iterator[Made]:
+    """Make reports where it is best: on a Dask cluster if there is one, in forked children, else behind kernels."""
+    if options.scheduler:
+        with cluster(options.scheduler) as client:
+            chunk = min(CHUNK, len(todo) // (2 * len(client.nthreads())) + 1)
+            yield from elsewhere(todo, options, client.get_executor(retries=2), chunk)
     elif options.kind == "fork" and engine.fork_is_safe():
         warm(todo)
-        yield from forked(todo, options, jobs)
+        yield from forked(todo, options)
     else:
-        with futures.ThreadPoolExecutor(jobs) as threads:
+        with futures.ThreadPoolExecutor(options.jobs) as threads:
             yield from elsewhere(todo, replace(options, kind="kernel"), threads, 1)
 
 
@@ -319,14 +336,13 @@ def cluster(address: str) -> Any:
 
         client = Client(address, timeout="5s", set_as_default=False)
         client.get_versions(check=True)
-        theirs = client.run(fingerprint)
+        theirs = set(client.run(fingerprint).values())
     except ImportError:
         raise BatchError("--scheduler needs Dask: pip install 'trn3[dask]'") from None
     except Exception as error:
         raise BatchError(f"scheduler {address}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
-    odd = [worker for worker, value in theirs.items() if value != fingerprint()]
-    if odd or not theirs:
-        raise BatchError(f"scheduler {address}: {f'{odd[0]} has other data or code' if odd else 'there is no worker'}")
+    if theirs != {fingerprint()}:
+        raise BatchError(f"scheduler {address}: {'a worker has other data or code' if theirs else 'no worker'}")
     return client
 
 
@@ -344,15 +360,7 @@ def warm(todo: list[Case]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- the folder
-def run(
-    todo: list[Case],
-    out: Path,
-    options: Options,
-    jobs: int = 2,
-    resume: bool = False,
-    scheduler: str = "",
-    keep: bool = True,
-) -> list[Row]:
+def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
     """Make reports into a folder, with an index beside several.
 
     Parameters
@@ -363,15 +371,6 @@ def run(
         Folder for pages, results files, tables, index and manifest.
     options : Options
         How to make them.
-    jobs : int
-        How many at a time [-].
-    resume : bool
-        Whether to leave whole and fresh reports as they are.
-    scheduler : str
-        Address of a Dask scheduler to make them on.
-    keep : bool
-        Whether to keep a manifest, and other batches out of the folder.
-
     Returns
     -------
     list of dict
@@ -386,14 +385,14 @@ def run(
 
     tqdm.monitor_interval = 0  # its thread would make forks unsafe
     options = replace(options, shared_js=len(todo) > 1)
-    with locked(out, keep):
-        known = remembered(out) if resume else {}
+    with locked(out, options.keep):
+        known = remembered(out) if options.resume else {}
         rows = {one.stem: known[one.stem] for one in todo if whole(out, one, known.get(one.stem))}
         left = [one for one in todo if one.stem not in rows]
         with tqdm(total=len(todo), initial=len(rows), unit="report", delay=1.0) as bar:
-            for row, files in made(left, options, jobs, scheduler):
+            for row, files in made(left, options):
                 write(out, files)
-                if keep:
+                if options.keep:
                     note(out, row)
                 rows[row["report"]] = row
                 bar.update()
@@ -409,22 +408,16 @@ def locked(out: Path, alone: bool) -> Iterator[None]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with open(out / ".lock", "w") as handle:
-            if alone and not _lock(handle):
-                raise BatchError(f"another batch is writing into {out}; wait for it or choose another --out")
+            if alone and os.name == "posix":
+                import fcntl
+
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise BatchError(f"another batch is writing into {out}; wait, or choose another --out") from None
             yield
     except OSError as error:
         raise BatchError(f"cannot write {error.filename or out}: {error.strerror}") from None
-
-
-def _lock(handle: Any) -> bool:
-    with suppress(ImportError):
-        import fcntl
-
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
 
 
 def write(out: Path, files: Mapping[str, bytes]) -> None:

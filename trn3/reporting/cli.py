@@ -90,26 +90,25 @@ def report(args: argparse.Namespace) -> int:
         if not equals or name.strip() in given:
             raise parameters.ParameterError(f"-p {text}: {'is given twice' if equals else 'write KEY=VALUE'}")
         given[name.strip()] = value
-    rows = batch.run([batch.case(name, given) for name in names], args.out, options(args), args.jobs, keep=False)
-    return finish(rows, args.out)
+    return finish(batch.run([batch.case(name, given) for name in names], args.out, options(args, keep=False)), args.out)
 
 
 def batch(args: argparse.Namespace) -> int:
     """`trn3 batch`."""
     from trn3.reporting import batch
 
-    rows = batch.run(batch.cases(args.grid), args.out, options(args), args.jobs, args.resume, args.scheduler)
-    return finish(rows, args.out)
+    chosen = options(args, resume=args.resume, scheduler=args.scheduler)
+    return finish(batch.run(batch.cases(args.grid), args.out, chosen), args.out)
 
 
-def options(args: argparse.Namespace) -> Any:
+def options(args: argparse.Namespace, **more: Any) -> Any:
     """How to make reports, checked."""
     from trn3.reporting import batch
 
     for name in ("jobs", "timeout", "memory"):
         if not 0 < getattr(args, name) < 1e6:
             raise batch.BatchError(f"--{name} must be more than 0 and less than a million")
-    return batch.Options(args.timeout, int(args.memory * 2**30), args.engine)
+    return batch.Options(args.timeout, int(args.memory * 2**30), args.engine, args.jobs, **more)
 
 
 def finish(rows: list[dict[str, Any]], out: Path) -> int:
