@@ -289,7 +289,7 @@ def group_weights(group: Sequence[str] | np.ndarray) -> np.ndarray:
     return 1.0 / count[inverse]
 
 
-def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, n_steps: int = 60) -> Fit:
+def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9) -> Fit:
     """Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge, by damped Gauss-Newton.
 
     Cost = sum_i w_i s^2 (sqrt(1 + (r_i/s)^2) - 1) / s^2 + 1/2 |A theta - b|^2, with s the scale of the problem.
@@ -302,8 +302,8 @@ def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, 
         Weight of each row; 0 leaves it out [-].
     start : numpy.ndarray, optional
         Log constants to start from [-].
-    n_steps : int
-        Most steps to take [-].
+    tolerance : float
+        Gain of a step, as a share of the cost, at which to stop [-].
 
     Returns
     -------
@@ -330,7 +330,7 @@ def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, 
 
     theta, damping = (t.start() if start is None else start)[used], 1e-4
     r = errors(theta)
-    for _ in range(n_steps):
+    for _ in range(60):
         jacobian = np.zeros((len(r), len(theta)))
         values = {n: np.exp(theta[i]) for n, i in index.items()}
         for n, i in index.items():
@@ -350,7 +350,7 @@ def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, 
         else:
             break
         theta, r, damping = new, new_r, max(damping / 8, 1e-9)
-        if gained < 1e-9 * (1 + before):
+        if gained < tolerance * (1 + before):
             break
     return Fit(*t.fill(used, theta, np.diag(np.linalg.inv(hessian))), r)
 
@@ -394,7 +394,7 @@ def left_out(problem: Problem, labels: Sequence[str] | np.ndarray, full: Fit | N
     full = full or fit(problem, weights)
     errors = np.empty(len(weights))
     for _, mask in folds(labels):
-        errors[mask] = fit(problem, np.where(mask, 0.0, weights), full.theta).log_errors[mask]
+        errors[mask] = fit(problem, np.where(mask, 0.0, weights), full.theta, 1e-6).log_errors[mask]
     return errors
 
 

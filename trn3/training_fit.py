@@ -254,7 +254,7 @@ def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
 def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> training.Work:
     """Work of the rows with the age of their software."""
     chips = [hardware.chip(a) for a in rows["accelerator"]]
-    gpu = np.array([c.vendor == "NVIDIA" for c in chips])
+    gpu = np.array([c.vendor == "NVIDIA" for c in chips], dtype=bool)
     fp16 = (rows["precision"] == "fp16").to_numpy()
     fsdp = (lay.zero >= 2) & gpu
     return training.Work(
@@ -263,7 +263,7 @@ def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> trainin
         global_batch=numbers(rows["global_batch"]),
         unfused=1.0 * (fp16 | (year < 2023)),
         old_kernel=1.0 * (gpu & (year < 2024)),
-        ported=1.0 * (fsdp & (year < 2025) & np.array([c.family == "hopper" for c in chips])),
+        ported=1.0 * (fsdp & (year < 2025) & np.array([c.family == "hopper" for c in chips], dtype=bool)),
         eager=1.0 * (fsdp & (year < 2024)),
         gradient_bytes=np.where(fp16, 2.0, 4.0),
         moe_years=np.where(gpu, 2026.5 - year, 0.0),

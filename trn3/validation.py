@@ -292,7 +292,7 @@ def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str,
     weights = calibration.group_weights(problem.rows["group"].to_numpy(str))
     for name, (mask, left) in fitter.tables(problem.rows).items() if hasattr(fitter, "tables") else ():
         if mask.any():
-            out[name] = calibration.fit(problem, np.where(left, 0.0, weights)).log_errors[mask]
+            out[name] = calibration.fit(problem, np.where(left, 0.0, weights), tolerance=1e-6).log_errors[mask]
             out[f"{name}, as the folds score it"] = error[mask]
     return {
         n: {"n": len(e), "mape": float(np.abs(np.expm1(e)).mean()), "worst": float(np.abs(np.expm1(e)).max())}
@@ -349,7 +349,13 @@ def validate(
         return _scores(lines[line][which], band[line][:, which], group[which])
 
     everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
-    result: dict[str, Any] = {"kind": kind, "folds": folds, "corrections": corrections, "rows": n + len(problem.skipped), "scored": n}
+    result: dict[str, Any] = {
+        "kind": kind,
+        "folds": folds,
+        "corrections": corrections,
+        "rows": n + len(problem.skipped),
+        "scored": n,
+    }
     result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
     result |= table(everything)
     result["baselines"] = {n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
