@@ -331,6 +331,45 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     return calibration.Problem("serving", r, calibration.tree(CONSTANTS, family), predictor(r, arrays(r)), skipped, 0.1)
 
 
+def published(model: str, input_tokens: float, output_tokens: float, dtype: str) -> pd.DataFrame:
+    """Served runs of a model at about these lengths, as points of the frontier.
+
+    Parameters
+    ----------
+    model : str
+        Model id [-].
+    input_tokens, output_tokens : float
+        Lengths; rows within a factor of 1.5 of both count [-].
+    dtype : str
+        Format of the weights; others of the same width count [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        row_id, source_id, system, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip [1/s].
+    """
+    r = label(read())
+    like = {
+        t: bool(t) and abs(inference.dtype_bytes(t) / inference.dtype_bytes(dtype) - 1) < 0.2
+        for t in r["weights_dtype"].map(_dtype).unique()
+    }
+    same = workload.model(model).n_params
+    kin = {i for i, m in workload.models().items() if m.n_params == same}
+    lengths = (("input_tokens", input_tokens), ("output_tokens", output_tokens))
+    near = np.logical_and.reduce([np.abs(np.log(numbers(r[c]) / n)) < np.log(1.5) for c, n in lengths])
+    served = (r["what"] == "loop") & (r["skip"] == "") & r["shape"].isin(kin) & r["weights_dtype"].map(_dtype).map(like)
+    r = r[near & served]
+    tpot, ttft, told = numbers(r["tpot_ms"]) / 1e3, numbers(r["ttft_ms"], 0.0) / 1e3, numbers(r["output_tokens"])
+    load, chips = numbers(r["batch_or_concurrency"]), numbers(r["accel_count"])
+    systems = [hardware.system(hardware.chip(c).usual_system) for c in r["chip"]]
+    out = {"row_id": r["row_id"], "source_id": r["source_id"], "system": [s.name for s in systems], "batch": load}
+    out |= {
+        "tokens_per_s_per_user": 1 / tpot,
+        "output_tokens_per_s_per_chip": load * told / (ttft + told * tpot) / chips,
+    }
+    return pd.DataFrame(out).dropna().reset_index(drop=True)
+
+
 def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """The classes of rows on which the bars bind, and those that are reported beside.
 
