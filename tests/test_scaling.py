@@ -108,3 +108,16 @@ def test_what_cannot_be_is_said():
         scaling.curve(JOB, SYSTEM, [1, 2, 4])
     with pytest.raises(data.TrnError, match="recovery = 'luck'"):
         scaling.curve(JOB, SYSTEM, [4096], "luck")
+
+
+def test_weak_series_compare_the_ends_of_a_series():
+    # 70B on H100, BF16, 64 and 2,048 chips: a prediction that is twice too slow at the large end loses half
+    runs = [
+        {"row_id": "R0796", "measured": 10.0, "predicted": 5.0},
+        {"row_id": "R0801", "measured": 12.5, "predicted": 10.0},
+    ]
+    only = scaling.weak_series(runs).iloc[0]
+    assert (only["n_small"], only["n_large"]) == (64, 2048)
+    assert only["measured"] == pytest.approx(0.8) and only["predicted"] == pytest.approx(0.5)
+    assert only["error"] == pytest.approx(0.5 / 0.8 - 1)
+    assert scaling.weak_series(runs[:1]).empty

@@ -5,7 +5,7 @@ critical one needs more tokens; failures cost by how the job recovers. The usefu
 chip and second over what the smallest size that holds the model gets without failures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -408,3 +408,31 @@ def checks() -> pd.DataFrame:
         numbers = {"published": published, "predicted": mid, "low": low, "high": high, "ratio": mid / published}
         rows.append({"check": row["what"]} | numbers | {k: row[k] for k in ("unit", "kind", "source_id", "note")})
     return pd.DataFrame(rows)
+
+
+def weak_series(runs: Iterable[Mapping]) -> pd.DataFrame:
+    """Published weak-scaling series: speed per chip at the largest size over the smallest, measured and predicted.
+
+    Parameters
+    ----------
+    runs : iterable of Mapping
+        The ``runs`` of `validation.validate`: row_id, measured and predicted step time.
+
+    Returns
+    -------
+    pandas.DataFrame
+        source_key, table, model, accelerator, precision, n_small, n_large, measured, predicted, and ratio - 1 as error;
+        a series keeps to one table, so to one release; one size, or a batch that does not grow along, is left out.
+    """
+    table = data.table("training_runs")
+    rows = pd.DataFrame(list(runs)).merge(table[table["tags"].str.contains("weak-scaling")], on="row_id")
+    keys, found = ["source_key", "table", "model", "accelerator", "precision"], []
+    for key, group in rows.groupby(keys):
+        group = group.astype({"n_accel": float, "global_batch": float}).sort_values("n_accel")
+        first, last = group.iloc[0], group.iloc[-1]
+        per_chip = last["global_batch"] / last["n_accel"] * first["n_accel"] / first["global_batch"]
+        if last["n_accel"] > first["n_accel"] and np.isclose(per_chip, 1.0):
+            kept = {name: first[name] / last[name] for name in ("measured", "predicted")}
+            sizes = {"n_small": first["n_accel"], "n_large": last["n_accel"]}
+            found.append(dict(zip(keys, key)) | sizes | kept | {"error": kept["predicted"] / kept["measured"] - 1})
+    return pd.DataFrame(found)
