@@ -22,7 +22,7 @@ TIERS = [
     {"units", "roofline", "collectives", "energy", "reliability", "cost"},
     {"data", "hardware", "workload"},
     {
-        "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "ownership", "uncertainty", "calibration",
+        "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "ownership", "waiting", "uncertainty", "calibration",
         "training_fit", "serving_fit", "validation", "footprint", "runs", "trust", "claims",
     },
     {"theme", "charts", "story"},

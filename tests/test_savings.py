@@ -322,3 +322,16 @@ def test_the_claims_are_placed_in_the_distribution():
     assert len(splash) == 2 and (splash["published"] == 0.54).all()
     assert splash["note"].str.contains("percentile").all()
     assert len(rows[rows["check"].str.contains("up to 50%")]) == 2
+
+
+def test_live_token_cost_agrees_with_the_formula():
+    speed, rent = uncertainty.Input(500.0, 700.0, 900.0, "band"), uncertainty.Input(2.6, 3.5, 5.2)
+    bars = savings.token_bars(speed, rent).set_index("input")
+    for price, busy, discount in ((3.5, 0.6, 0.0), (2.0, 0.3, 0.25)):
+        names = {"price": price, "busy": busy, "discount": discount}
+        exact = cost.usd_per_unit(price * (1 - discount), 700.0, busy) * 1e6
+        assert in_page(bars.loc["as set", "low"], **names) == pytest.approx(exact, rel=1e-8)
+        slow = bars[bars.index.str.startswith("speed")]["low"].iloc[0]
+        assert in_page(slow, **names) == pytest.approx(exact * 700.0 / 500.0, rel=1e-8)
+        idle = bars[bars.index.str.startswith("busy")]["low"].iloc[0]
+        assert in_page(idle, **names) == pytest.approx(exact * busy / 0.3, rel=1e-8)

@@ -4,7 +4,7 @@ A module imports only from the tiers below it:
 
 * 0 formulas: ``units roofline collectives energy reliability cost``
 * 1 records: ``data hardware workload``
-* 2 composers: ``memory footprint training layouts search inference scaling customers ownership savings uncertainty calibration training_fit
+* 2 composers: ``memory footprint training layouts search inference scaling customers ownership savings waiting uncertainty calibration training_fit
   serving_fit validation``
 * 3 showing: ``theme charts story``
 * 4 running: ``reporting.parameters reporting.engine reporting.batch reporting.html reporting.cli``

@@ -506,7 +506,8 @@ def frontier(
 def _hull(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     """Rows that no other row beats in both columns, from slow to fast."""
     ordered = frame.sort_values([x, y], ascending=[False, False])
-    return ordered[ordered[y] > ordered[y].cummax().shift(fill_value=-math.inf)].sort_values(x)
+    best = ordered[y].astype(float).cummax().shift(fill_value=-math.inf)
+    return ordered[ordered[y] > best].sort_values(x)
 
 
 def ratios(

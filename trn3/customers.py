@@ -252,6 +252,7 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
     wanted = listed["price_date"].str.startswith(day) if day else listed["use"] == "yes"
     rows = listed[(listed["term"] == term) & wanted]
     places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
+    rows = rows.sort_values("price_date", ascending=False, kind="stable")
     rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
     if rows.empty:
         known = " ".join(f"{t} ({', '.join(sorted(set(of['region'])))})" for t, of in listed.groupby("term"))

@@ -553,3 +553,32 @@ def checks() -> pd.DataFrame:
             )
     money = ownership.checks()
     return pd.concat([money, pd.DataFrame(rows, columns=money.columns)], ignore_index=True)
+
+
+def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
+    """Bars of the cost of a million tokens as Vega expressions over ``price``, ``busy`` and ``discount``.
+
+    Parameters
+    ----------
+    speed : Input
+        Tokens per chip while busy [1/s]
+    rent : Input
+        Rent of the chip with its range [USD/h]
+
+    Returns
+    -------
+    DataFrame
+        input, low, high: cost at either end of one input [USD]; the last row is the cost as set by the sliders
+    """
+
+    def usd(price: str = "price", busy: str = "busy", discount: str = "discount", rate: float = speed.mid) -> str:
+        return f"{price}*(1-{discount})/{rate:.9g}/{busy}/{HOUR_S:g}*{MEGA:g}"
+
+    rows = [
+        ("busy share, 30–90%", usd(busy="0.3"), usd(busy="0.9")),
+        (f"rent, {rent.low:.3g}–{rent.high:.3g} USD/h", usd(f"{rent.low:.9g}"), usd(f"{rent.high:.9g}")),
+        (f"speed, {speed.low:,.0f}–{speed.high:,.0f} tokens/s per chip", usd(rate=speed.low), usd(rate=speed.high)),
+        ("discount, 0–40%", usd(discount="0"), usd(discount="0.4")),
+        ("as set", usd(), usd()),
+    ]
+    return pd.DataFrame(rows, columns=["input", "low", "high"])

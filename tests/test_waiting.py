@@ -1,0 +1,59 @@
+"""Buy now or wait: limits, signs and the pieces of the choice."""
+
+import numpy as np
+import pytest
+
+from trn3 import cost, waiting
+from trn3.uncertainty import Input
+
+SPEEDS = {k: Input(x, x, x, "band", "tokens/s") for k, x in (("now", 800.0), ("new", 700.0), ("next", 2100.0))}
+GIVEN = {
+    "units_per_month": Input(1e11, 1e11, 1e11),
+    "busy": Input(0.6, 0.6, 0.6),
+    "growth": Input(0.3, 0.3, 0.3),
+    "arrives": Input(10.0, 10.0, 10.0),
+    "slip": Input(0.0, 4.0, 12.0),
+}
+
+
+def result(rents=(6.0, 3.5), horizon=60, **change):
+    given = waiting.inputs(SPEEDS, **GIVEN)
+    v = {k: np.array(i.mid) for k, i in given.items()} | {k: np.asarray(x, float) for k, x in change.items()}
+    return waiting.savings(v, *rents, horizon)
+
+
+def test_buying_is_a_plain_move():
+    r = result(growth=0.0, rent_fall=0.0)
+    hours = 1e11 / (np.array([800.0, 700.0]) * 0.6 * 3600)
+    move = cost.Move(hours[0], hours[1], 6.0, 12 * 6000.0, 1000.0, 4.0, 1.0, 0.0, 0.08, 60)
+    assert r["buy"] == pytest.approx(cost.saving_usd(move, 3.5))
+
+
+def test_a_chip_that_never_comes_is_worth_nothing():
+    r = result(slip=600.0)
+    labour = 12 * 6000.0 + 1000.0 * 3.5 * 2
+    assert r["wait"] == pytest.approx(-labour, rel=0.05) and r["value"] < 0
+    assert r["switch"] < r["buy"]  # paid for a second port that never carries the load
+
+
+def test_value_of_waiting_falls_with_the_slip_and_with_the_rent_ratio():
+    slips = np.arange(0.0, 25.0, 3.0)
+    assert np.all(np.diff(result(slip=slips)["value"]) < 0)
+    assert np.all(np.diff(result(trainium4_rent_ratio=np.array([1.0, 2.0, 4.0]))["wait"]) < 0)
+
+
+def test_waiting_wins_when_today_s_chip_is_dear_and_the_next_one_near():
+    assert result(rents=(6.0, 12.0), arrives=1.0, slip=0.0, trainium4_rent_ratio=0.5)["value"] > 0
+    assert result(rents=(6.0, 1.0), arrives=30.0)["value"] < 0
+
+
+def test_an_equal_next_chip_gives_nothing_to_wait_for():
+    r = result(speed_next=700.0, trainium4_delivered=1.0, trainium4_rent_ratio=1.0)
+    assert r["buy"] > r["wait"] and r["switch"] < r["buy"]
+
+
+def test_the_band_holds_the_middle_and_repeats():
+    given = waiting.inputs(SPEEDS, **GIVEN)
+    one, two = (waiting.against_slip(given, (6.0, 3.5), 60, 256) for _ in range(2))
+    assert all(np.array_equal(one[k], two[k]) for k in one)
+    assert np.all(one["low"] <= one["mid"]) and np.all(one["mid"] <= one["high"])

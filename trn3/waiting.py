@@ -1,0 +1,191 @@
+"""Buy now or wait: moving to the chip of today, to the next one when it comes, or to both in turn.
+
+All choices carry the same load over the same horizon and are counted as savings against staying where one is. The next
+chip's rent and speed are announcements and assumptions; what comes out is a value of waiting with its range, and the
+slip, rent ratio or price at which it changes sign.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trn3 import cost, data, hardware, uncertainty
+from trn3.uncertainty import Draws, Input
+from trn3.units import HOUR_S
+
+ASSUMED = {
+    "port_weeks": "effort of a first port",
+    "port_delay": "months to port",
+    "port_dual": "months in which both are paid",
+    "port_chip_h": "chip-hours to compile and check",
+    "second_port_share": "second port over the first",
+    "usd_per_engineer_week": "price of an engineer-week",
+    "trainium4_rent_ratio": "rent of Trainium4 over Trainium3",
+    "trainium4_delivered": "delivered share of Trainium4's gain",
+    "rent_fall": "yearly fall of all rents",
+    "capital_rate": "discount rate",
+}
+"""What is read from ``data/assumptions.csv``, in words."""
+WAYS = {"buy": "Move now", "switch": "Move now, then again", "wait": "Wait for the next"}
+
+
+def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
+    """The uncertain inputs of the choice.
+
+    Parameters
+    ----------
+    speeds : Mapping of str to Input
+        ``now``, ``new`` and ``next``: work per chip while busy [1/s]
+    **given : Input
+        ``units_per_month``, ``busy``, ``growth``, ``arrives`` (months until the next chip can be rented) and ``slip``;
+        or another value for an assumption
+
+    Returns
+    -------
+    dict of str to Input
+        For :func:`savings` and `trn3.uncertainty.draws`
+    """
+    read = {}
+    for name, label in ASSUMED.items():
+        fact = data.assumption(name)
+        low, mid, high = fact.range / fact.scale
+        read[name] = Input(low, mid, high, "limits", fact.shown_unit, label, fact.status, fact.note)
+    return read | {f"speed_{k}": x for k, x in speeds.items()} | given
+
+
+def moves(v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int) -> dict[str, Any]:
+    """The three moves that the choices are made of, each with the rent that it moves to.
+
+    Parameters
+    ----------
+    v : dict of str to array
+        Values of :func:`inputs`
+    now_usd_per_chip_h : float or array
+        Rent of the present chip [USD/h]
+    new_usd_per_chip_h : float or array
+        Rent of the new chip; the next one costs ``trainium4_rent_ratio`` times as much [USD/h]
+    horizon_months : int
+        Months counted [-]
+
+    Returns
+    -------
+    dict of str to (Move, rent)
+        ``buy`` from the present chip to the new one, ``wait`` to the next one, ``again`` from the new to the next
+
+    Notes
+    -----
+    All rents fall by ``rent_fall`` a year, which weighs like a smaller load. Porting to the next chip starts when it
+    can be rented. Selling back, contracts that bind and shortages are left out.
+    """
+    hours = {k: v["units_per_month"] / (v[f"speed_{k}"] * v["busy"] * HOUR_S) for k in ("now", "new", "next")}
+    hours["next"] = hours["next"] / v["trainium4_delivered"]
+    labour, late = v["port_weeks"] * v["usd_per_engineer_week"], v["arrives"] + v["slip"] + v["port_delay"]
+    pace = (1.0 + v["growth"]) * (1.0 - v["rent_fall"]) - 1.0
+    extra, dual, rate = v["port_chip_h"], np.minimum(v["port_dual"], v["port_delay"]), v["capital_rate"]
+
+    def move(a: str, b: str, rent: Any, work: Any, delay: Any) -> cost.Move:
+        return cost.Move(hours[a], hours[b], rent, work, extra, delay, dual, pace, rate, horizon_months)
+
+    next_usd = new_usd_per_chip_h * v["trainium4_rent_ratio"]
+    return {
+        "buy": (move("now", "new", now_usd_per_chip_h, labour, v["port_delay"]), new_usd_per_chip_h),
+        "wait": (move("now", "next", now_usd_per_chip_h, labour, late), next_usd),
+        "again": (move("new", "next", new_usd_per_chip_h, labour * v["second_port_share"], late), next_usd),
+    }
+
+
+def savings(v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int) -> dict[str, Any]:
+    """Discounted saving of each choice against staying.
+
+    Parameters
+    ----------
+    v : dict of str to array
+        Values of :func:`inputs`
+    now_usd_per_chip_h : float or array
+        Rent of the present chip [USD/h]
+    new_usd_per_chip_h : float or array
+        Rent of the new chip [USD/h]
+    horizon_months : int
+        Months counted [-]
+
+    Returns
+    -------
+    dict of str to array
+        buy, switch, wait, and value: of waiting over the better of the other two [USD]
+    """
+    steps = moves(v, now_usd_per_chip_h, new_usd_per_chip_h, horizon_months)
+    out = {name: cost.saving_usd(*step) for name, step in steps.items()}
+    out["switch"] = out["buy"] + out.pop("again")
+    return out | {"value": out["wait"] - np.maximum(out["buy"], out["switch"])}
+
+
+def path(steps: Mapping[str, Any], way: str) -> np.ndarray:
+    """Cumulative cost of a choice by month, discounted.
+
+    Parameters
+    ----------
+    steps : Mapping
+        From :func:`moves`
+    way : str
+        buy, wait, switch or stay
+
+    Returns
+    -------
+    array
+        From month 0 to the horizon [USD]
+    """
+    if way == "stay":
+        return cost.cumulative_usd(*steps["buy"])[0]
+    if way != "switch":
+        return cost.cumulative_usd(*steps[way])[1]
+    stay, go = cost.cumulative_usd(*steps["again"])
+    return cost.cumulative_usd(*steps["buy"])[1] + go - stay
+
+
+def with_link(system: hardware.System, factor: float) -> hardware.System:
+    """The same system with another link between its chips.
+
+    Parameters
+    ----------
+    system : System
+        The system
+    factor : float
+        Over its own link [-]
+
+    Returns
+    -------
+    System
+        For asking what the link is worth
+    """
+    return replace(system, chip=replace(system.chip, scale_up_bytes_per_s=system.chip.scale_up_bytes_per_s * factor))
+
+
+def against_slip(
+    given: Mapping[str, Input], rents: tuple[float, float], horizon_months: int, n: int = 2048
+) -> dict[str, Any]:
+    """Value of waiting for every slip from none to two years.
+
+    Parameters
+    ----------
+    given : Mapping of str to Input
+        From :func:`inputs`
+    rents : tuple of float
+        Rent of the present and of the new chip [USD/h]
+    horizon_months : int
+        Months counted [-]
+    n : int
+        Draws [-]
+
+    Returns
+    -------
+    dict of str to array
+        slip [month], low, mid, high: P10, value at the mid inputs, and P90 [USD]
+    """
+    slips, drawn = np.arange(0.0, 25.0, 2.0), uncertainty.draws(given, n)
+    mids = {k: np.array(i.mid) for k, i in given.items()}
+    at = [savings(drawn | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips]
+    ends = np.array([uncertainty.percentiles(x) for x in at])
+    mid = np.array([savings(mids | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips])
+    return {"slip": slips, "low": np.minimum(ends[:, 0], mid), "mid": mid, "high": np.maximum(ends[:, 2], mid)}
