@@ -164,7 +164,7 @@ def big(value: float, digits: int = 2) -> str:
     ('131,072', '3.6 million', '15.6 trillion', '−2.5 million')
     """
     for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if abs(value) >= 0.9995 * size:
+        if abs(value) >= size:
             return f"{sig(value / size, digits)} {word}"
     return fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
 

@@ -213,9 +213,9 @@ def ticks(low: float, high: float, log: bool = False, base: int = 10) -> list[fl
         raw = (high - low) / 5 or 1.0
         unit = 10.0 ** math.floor(math.log10(raw))
         step = min((s * unit for s in (1, 2, 2.5, 5, 10)), key=lambda s: abs(math.log(s / raw)))
-        return [
-            clean(round(i * step, 12)) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-        ]
+        steps = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+        exact = [float(f"{i * step:.12g}") for i in steps]
+        return [int(v) if v.is_integer() else v for v in exact]
     marks = (1.0, 3.0) if base == 10 and high < 1e4 * low else (1.0,)
     powers = range(math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9) + 1)
     kept = [m * float(base) ** e for e in powers for m in marks if low * 0.999 <= m * float(base) ** e <= high * 1.001]
@@ -271,8 +271,9 @@ class Axis:
         if self.log:
             low, high = (low, high) if high > low else (low / 2, high * 2)
             return [clean(low / margin), clean(high * margin)]
-        low, high = (min(low, 0.0), max(high, 0.0)) if self.zero else (low, high)
-        marks = ticks(low, high if high > low else low + 1)
+        low, high = (min(low, 0.0), max(high, 0.0)) if self.zero or low == high else (low, high)
+        high = high if high > low else low + 1.0
+        marks = ticks(low, high)
         step = marks[1] - marks[0] if len(marks) > 1 else 1.0
         return [
             clean(round(math.floor(low / step + 1e-9) * step, 9)),
@@ -350,10 +351,10 @@ def apart(pixels: Sequence[float], gap: float = 15, top: float = 4, foot: float 
         while len(groups) > 1 and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2:
             (c2, n2), (c1, n1) = groups.pop(), groups.pop()
             groups.append(((c1 * n1 + c2 * n2) / (n1 + n2), n1 + n2))
-    flat = [
-        min(max(c, top + gap * (n - 1) / 2), foot - gap * (n - 1) / 2) + gap * (i - (n - 1) / 2)
-        for c, n in groups
-        for i in range(n)
-    ]
+    flat = [c + gap * (i - (n - 1) / 2) for c, n in groups for i in range(n)]
+    for i, p in enumerate(flat):
+        flat[i] = max(p, top if i == 0 else flat[i - 1] + gap)
+    for i in range(len(flat) - 1, -1, -1):
+        flat[i] = min(flat[i], foot if i == len(flat) - 1 else flat[i + 1] - gap)
     placed = dict(zip(order.tolist(), flat, strict=True))
     return [placed[i] for i in range(len(placed))]

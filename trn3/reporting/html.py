@@ -267,11 +267,9 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
     bound = [p for p in spec.get("params", []) if "input" in (p.get("bind") or {})]
     if bound:
         plot["params"] = [{k: v for k, v in p.items() if p not in bound or k != "bind"} for p in spec["params"]]
-    fresh = [p for p in bound if p["name"] not in seen]
-    seen.update(p["name"] for p in bound)
-    for p in fresh:
-        decimals = len(str(p["bind"]["step"]).partition(".")[2])
-        p["shown"] = f"{p['value']:.{decimals}f}"
+    digits = {p["name"]: len(str(p["bind"]["step"]).partition(".")[2]) for p in bound}
+    fresh = [dict(p, shown=f"{p['value']:.{digits[p['name']]}f}") for p in bound if p["name"] not in seen]
+    seen.update(digits)
     numbers = meta.pop("numbers", None) or {"columns": [], "rows": []}
     right = [any(isinstance(row[i], int | float) for row in numbers["rows"]) for i in range(len(numbers["columns"]))]
     columns = [{"name": c.replace("_", " "), "right": r} for c, r in zip(numbers["columns"], right, strict=True)]

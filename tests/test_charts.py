@@ -1,0 +1,336 @@
+"""Charts: colours that everybody can tell apart, forms that draw every row, specs that Vega-Lite accepts."""
+
+import itertools
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trn3 import charts, theme
+from trn3.charts import Axis, Slider, finish
+
+VENDORS = ["trn3", "nvidia", "tpu", "amd", "other"]
+SHAPES = ["trn1", "trn2", *VENDORS, "p1", "p2", "p3", "p4", "p5", "axis", "control"]
+TEXT = ["ink", "ink2", "ink3", "accent", "link"]
+STATES = ["good", "warn", "bad", "none", "info"]
+# Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB
+BLINDNESS = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def linear(token: str, mode: int) -> np.ndarray:
+    rgb = np.array([int(theme.TOKENS[token][mode][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(token: str, mode: int) -> float:
+    return float(linear(token, mode) @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(a: str, b: str, mode: int) -> float:
+    """WCAG 2.2 contrast ratio."""
+    low, high = sorted((luminance(a, mode), luminance(b, mode)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* under D65 of linear sRGB."""
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.95047, 1.0, 1.08883]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_contrast_of_black_on_white_is_21():
+    theme.TOKENS["_black"], theme.TOKENS["_white"] = ("#000000", ""), ("#FFFFFF", "")
+    try:
+        assert contrast("_black", "_white", 0) == pytest.approx(21.0)
+        assert lab(linear("_white", 0))[0] == pytest.approx(100.0, abs=0.01)
+    finally:
+        del theme.TOKENS["_black"], theme.TOKENS["_white"]
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+class TestColours:
+    def test_text_reads_on_page_and_panel(self, mode):
+        assert min(contrast(t, p, mode) for t in TEXT for p in ("page", "panel")) >= 4.5
+
+    def test_badges_read(self, mode):
+        assert min(contrast(s, s + "bg", mode) for s in STATES) >= 4.5
+        assert contrast("tiptext", "tip", mode) >= 4.5
+
+    def test_marks_stand_out_from_the_page(self, mode):
+        assert min(contrast(t, "page", mode) for t in SHAPES) >= 3.0
+
+    def test_coloured_label_text_reads(self, mode):
+        for name in ("trainium3", "trainium2", "trainium1", "b200", "tpu_v7", "mi355x", "gaudi"):
+            token = next(t for t, hexes in theme.TOKENS.items() if hexes[0] == charts.style(name).text)
+            assert contrast(token, "page", mode) >= 4.5, name
+
+    @pytest.mark.parametrize("kind", ["normal", *BLINDNESS])
+    def test_vendors_differ_for_every_kind_of_eye(self, mode, kind):
+        change = np.array(BLINDNESS.get(kind, np.eye(3)))
+        seen = {v: lab(change @ linear(v, mode)) for v in VENDORS}
+        pairs = itertools.combinations(VENDORS, 2)
+        assert min(np.linalg.norm(seen[a] - seen[b]) for a, b in pairs) >= 12.0
+
+    def test_one_hex_is_one_variable(self, mode):
+        """Tokens that share a light hex share the dark one, so that an export can replace hex by variable."""
+        for a, b in itertools.combinations(theme.TOKENS.values(), 2):
+            assert a[0] != b[0] or a[1] == b[1]
+
+
+def test_vendors_keep_their_order_in_grey():
+    steps = np.diff(sorted(lab(linear(v, 0))[0] for v in VENDORS))
+    assert min(steps) >= 5.99
+
+
+def test_style_by_id_and_by_name():
+    for token, names in {
+        "trn3": ("trainium3", "trn3_gen2", "Trainium3 MXFP8", "Trainium4"),
+        "trn2": ("trainium2", "Trn2 UltraServer"),
+        "trn1": ("trainium1", "inferentia2", "trn1_32xl"),
+        "nvidia": ("h100", "B200 HGX", "gb300_nvl72", "hgx_h200"),
+        "tpu": ("tpu_v7", "TPU v5p", "Ironwood"),
+        "amd": ("mi355x", "Instinct MI300X"),
+        "other": ("a100_80", "Gaudi 3", "V100 SXM2"),
+    }.items():
+        assert {charts.style(n).token for n in names} == {token}
+    assert charts.style("trainium4").hollow and not charts.style("trainium3").hollow
+    shapes = [charts.style(n).shape for n in ("trainium3", "b200", "tpu_v7", "mi355x", "a100")]
+    assert len(set(shapes)) == 5
+
+
+def test_chips_of_a_vendor_differ_by_dash():
+    dash = theme.dashes(["B200", "H200", "H100", "MI355X", "Trainium4"])
+    assert len({tuple(dash[n]) for n in ("B200", "H200", "H100")}) == 3
+    assert dash["B200"] == dash["MI355X"] == [1, 0] != dash["Trainium4"]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+@settings(max_examples=60, deadline=None)
+def test_linear_ticks_are_round_few_and_inside(low, span):
+    marks = theme.ticks(low, low + span)
+    assert 2 <= len(marks) <= 11
+    assert min(marks) >= low - 1e-3 * span and max(marks) <= low + span + 1e-3 * span
+    steps = np.diff(marks)
+    assert np.allclose(steps, steps[0], rtol=0.02)
+
+
+@given(st.floats(-3, 6), st.floats(0.4, 6))
+@settings(max_examples=60, deadline=None)
+def test_log_ticks_are_inside(start, decades):
+    low, high = 10**start, 10 ** (start + decades)
+    marks = theme.ticks(low, high, log=True)
+    assert len(marks) <= 7 and all(low * 0.99 <= m <= high * 1.01 for m in marks)
+
+
+@given(st.lists(st.floats(0, 400), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_labels_are_pushed_apart_in_order(pixels):
+    placed = theme.apart(pixels)
+    order = np.argsort(pixels, kind="stable")
+    assert np.all(np.diff(np.array(placed)[order]) >= 15 - 1e-6)
+    far = np.diff(np.sort(pixels))
+    if len(pixels) > 1 and min(far) > 16 and min(pixels) > 16:
+        assert placed == pytest.approx(pixels)  # nothing moves that need not
+
+
+def frames() -> dict[str, charts.Chart]:
+    """One finished chart of each form, from small frames."""
+    n = np.array([64, 256, 1024, 4096])
+    ratio = pd.DataFrame(
+        {"what": ["Pod, FP8", "Chip, FP8", "Chip, watt"], "x": [4.36, 1.94, 1.29], "claim": [4, 4, 1.4]}
+    )
+    ratio = ratio.assign(low=[np.nan, np.nan, 0.97], high=[np.nan, np.nan, 1.38], hollow=[False, False, True])
+    days = [
+        pd.DataFrame({"n": n, "d": k / n, "s": s}) for s, k in (("Trainium3", 9000), ("B200", 4000), ("H100", 7000))
+    ]
+    days[0] = days[0].assign(low=7000 / n, high=12000 / n)
+    runs = pd.DataFrame({"n": [512, 1024], "d": [14, 8], "s": ["H100", "A100"], "label": ["run", ""]})
+    parts = pd.DataFrame(
+        [(s, p, v) for s in ("Trainium3", "B200") for p, v in (("Math", 0.6), ("HBM", 0.5))], columns=list("spv")
+    )
+    losses = pd.DataFrame([(c, p, v) for c in n for p, v in (("Useful", 0.7), ("Failures", 0.3))], columns=list("cpv"))
+    runs2 = pd.DataFrame({"u": [10, 20, 40, 30], "t": [900, 600, 200, 100], "s": "B200"})
+    ahead = pd.DataFrame(
+        {"u": [10, 40, 80], "t": [600, 350, 60], "low": [480, 280, 40], "high": [750, 430, 90], "s": "Trainium3"}
+    )
+    knobs = [Slider("price", "Price, USD per chip-hour", 3.3, 5.6, 4.3, 0.1)]
+    ways = pd.DataFrame({"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]})
+    ends = pd.DataFrame({"input": ["Price", "Speed"], "lo": [-1.0, 2.0], "hi": [5.0, 3.0], "low_label": ["8", "9"]})
+    scored = pd.DataFrame({"m": [1.0, 5.0, 20.0], "p": [1.1, 4.5, 21.0], "g": ["H100", "TPU v5p", "A100"]})
+    log_chips, log_days = Axis("Chips (log)", log=True, base=2), Axis("Days (log)", log=True)
+    made = {
+        "rows": charts.rows(ratio, "x", "what", axis=Axis("Ratio", zero=True), unit="×", reference=1),
+        "lines": charts.lines(pd.concat(days), "n", "d", "s", x_axis=log_chips, y_axis=log_days, points=runs, beyond=1024,
+                              rules=[("x", 144, "one UltraServer"), ("y", 10, "")], zoom=True),
+        "stacks": charts.stacks(parts, "s", "p", "v", axis=Axis("J per token"), unit=" J",
+                                totals=pd.DataFrame({"s": ["Trainium3"], "low": [0.9], "high": [1.4]})),
+        "area": charts.area(losses, "c", "p", "v", beyond=1024),
+        "frontier": charts.frontier(ahead, "u", "t", "s", measured=runs2, limit=(40, "limit: 40")),
+        "tornado": charts.tornado(ends, "input", "lo", "hi", base=2.5, axis=Axis("Saved")),
+        "cumulative": charts.cumulative(ways, sliders=knobs),
+        "ratios": charts.ratios(scored, "p", "m", "g"),
+        "empty": charts.empty("Nothing to draw: no price, so no cost."),
+    }  # fmt: skip
+    words = {"title": "One finds the other", "subtitle": "Ratio (×), 80% range", "source": "Source: AWS, 2025."}
+    return {name: finish(chart, **words) for name, chart in made.items()}
+
+
+FORMS = frames()
+
+
+@pytest.mark.parametrize("name", FORMS)
+class TestForms:
+    def test_altair_takes_the_spec(self, name):
+        again = FORMS[name].altair()
+        assert again.to_dict()["description"] == FORMS[name].spec["description"]
+
+    def test_vega_draws_it_without_a_missing_field(self, name):
+        svg = vl_convert.vegalite_to_svg(FORMS[name].spec, vl_version="6.4")
+        assert "NaN" not in svg and "undefined" not in svg and "null" not in re.sub(r"<[^>]*>", "", svg)
+
+    def test_every_row_is_drawn(self, name):
+        """Marks per layer equal rows with data; a wrong field name would drop them silently."""
+        svg = vl_convert.vegalite_to_svg(FORMS[name].spec, vl_version="6.4")
+        kinds = {"point": "symbol", "rule": "rule", "tick": "rect", "rect": "rect", "bar": "rect"}
+        wanted: dict[str, int] = {}
+        for layer in FORMS[name].spec["layer"]:
+            mark = layer.get("mark", {})
+            kind = kinds.get(mark.get("type", ""))
+            if kind and "transform" not in layer:
+                rows = layer.get("data", FORMS[name].spec.get("data"))["values"]
+                assert rows, f"{layer['name']} is empty"
+                wanted[kind] = wanted.get(kind, 0) + len(rows)
+        groups = {k: "".join(re.findall(rf'<g class="mark-{k} role-mark[^>]*>(.*?)</g>', svg)) for k in wanted}
+        drawn = {k: len(re.findall(r"<(?:path|line)", text)) for k, text in groups.items()}
+        assert drawn == wanted
+
+    def test_numbers_and_words_go_with_it(self, name):
+        meta = FORMS[name].spec["usermeta"]["trn3"]
+        assert meta["title"] and meta["subtitle"] and meta["source"].startswith("Source:")
+        assert name == "empty" or meta["numbers"]["rows"]
+        assert all(len(row) == len(meta["numbers"]["columns"]) for row in (meta["numbers"] or {"rows": []})["rows"])
+        assert all(token in theme.TOKENS for _, _, token in meta["key"])
+
+    def test_only_known_colours_and_no_arithmetic_on_them(self, name):
+        text = json.dumps({k: v for k, v in FORMS[name].spec.items() if k != "usermeta"})
+        assert set(re.findall(r"#[0-9A-Fa-f]{6}", text)) <= {light for light, _ in theme.TOKENS.values()}
+        assert "luminance" not in text and "interpolate" not in text
+
+    def test_shows_itself_the_same_each_time(self, name):
+        bundle = FORMS[name]._repr_mimebundle_()
+        assert json.dumps(bundle) == json.dumps(frames()[name]._repr_mimebundle_())
+        assert set(bundle) == {charts.MIME, "text/plain"} and "0x" not in bundle["text/plain"]
+
+    def test_stays_small(self, name):
+        assert len(json.dumps(FORMS[name].spec)) < 20_000
+
+
+def layer(name: str, which: str) -> list[dict]:
+    found = [v for v in FORMS[name].spec["layer"] if v["name"] == which]
+    return found[0]["data"]["values"] if found else []
+
+
+def test_what_is_not_published_is_hollow():
+    fills = {r["x"]: r["f"] for r in layer("rows", "points")}
+    assert fills[1.29] == theme.C["page"] and fills[4.36] == theme.C["trn3"]
+
+
+def test_one_claim_bar_and_one_label_each():
+    assert [b["x"] for b in layer("rows", "claims")] == [4, 4, 1.4]
+    texts = [r["t"] for r in layer("rows", "labels")]
+    assert "1.3× (0.97–1.4)" in texts and "4.36×" in texts and texts.count("claim 4×") == 2
+
+
+def test_a_missing_value_is_said_and_not_drawn():
+    frame = pd.DataFrame({"what": ["A", "B"], "x": [1.0, np.nan]})
+    chart = charts.rows(frame, "x", "what")
+    named = {v["name"]: v for v in chart.spec["layer"]}
+    assert len(named["points"]["data"]["values"]) == 1
+    assert [r["t"] for r in named["labels"]["data"]["values"]] == ["1.00", "not published"]
+
+
+def test_lines_are_dashed_and_lighter_beyond_what_was_measured():
+    lines, bands = layer("lines", "lines"), layer("lines", "bands")
+    assert {tuple(r["d"]) for r in lines if r["x"] > 1024} == {(6, 3)}
+    assert {r["o"] for r in bands if r["x"] < 1024} > {r["o"] for r in bands if r["x"] > 1024} or (
+        max(r["o"] for r in bands if r["x"] > 1024) < max(r["o"] for r in bands if r["x"] < 1024)
+    )
+    assert any(r["t"].startswith("extrapolated") for r in layer("lines", "labels"))
+
+
+def test_stacks_add_up_and_know_at_most_five_parts():
+    ends = [r["x2"] for r in layer("stacks", "bars") if r["p"] == "HBM"]
+    assert ends == pytest.approx([1.1, 1.1])
+    assert any(r["t"] == "1.1 J" for r in layer("stacks", "labels"))
+    many = pd.DataFrame({"s": "a", "p": list("uvwxyz"), "v": 1.0})
+    with pytest.raises(ValueError, match="merge the smallest"):
+        charts.stacks(many, "s", "p", "v")
+
+
+def test_the_hull_holds_what_no_other_run_beats():
+    frame = pd.DataFrame({"u": [10, 20, 40, 30], "t": [900, 600, 200, 100]})
+    assert charts._hull(frame, "u", "t")["u"].tolist() == [10, 20, 40]
+
+
+def test_tornado_is_sorted_by_span():
+    values = FORMS["tornado"].spec["data"]["values"]
+    assert [r["s"] for r in values] == ["Price", "Speed"]
+
+
+def test_break_even_stands_where_the_lines_cross():
+    """Stay 0.58 a month; move 1.5 and 0.1 x 4.3 = 0.43 a month: they meet after 1.5 / 0.15 = 10 months."""
+    svg = vl_convert.vegalite_to_svg(FORMS["cumulative"].spec, vl_version="6.4")
+    assert "Break-even: month 10.0" in svg and "No break-even" not in svg
+
+
+def test_no_break_even_is_printed():
+    ways = pd.DataFrame({"name": ["B200", "Trainium3"], "start": [0, 1.5], "slope": [0.5, 0.5]})
+    svg = vl_convert.vegalite_to_svg(
+        finish(charts.cumulative(ways), title="a", subtitle="b", source="c").spec, vl_version="6.4"
+    )
+    assert "No break-even within 24 months" in svg and "Break-even: month" not in svg
+
+
+def test_an_altair_chart_can_be_finished_too():
+    import altair as alt
+
+    own = alt.Chart(pd.DataFrame({"x": [1, 2], "y": [3, 4]})).mark_line().encode(x="x:Q", y="y:Q")
+    done = finish(own, title="Own", subtitle="x", source="Source: me.", numbers=pd.DataFrame({"x": [1, 2]}))
+    assert "Own" in vl_convert.vegalite_to_svg(done.spec, vl_version="6.4")
+
+
+def test_the_renderer_writes_what_nbformat_and_jupyterlab_take():
+    import altair as alt
+
+    before = alt.renderers.active
+    try:
+        charts.enable()
+        bundle = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")._repr_mimebundle_()
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        assert charts.MIME in data and data[charts.MIME]["config"]["font"] == charts.CONFIG["font"]
+    finally:
+        alt.renderers.enable(before)
+        alt.theme.enable("default")
+
+
+def test_a_picture_is_a_png():
+    assert charts.png(FORMS["stacks"].spec, 0.5).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("values", [[0, 0], [5], [-2, -2], [1e-9], []])
+def test_an_axis_has_a_length_whatever_the_data(values):
+    low, high = Axis().ends(values)
+    assert low < high
+    low, high = Axis(log=True).ends([v for v in values if v > 0])
+    assert 0 < low < high

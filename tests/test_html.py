@@ -1,0 +1,538 @@
+"""The page: offline under a strict policy, the same each time, readable in both themes, on paper and by keyboard."""
+
+import functools
+import html as escapes
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from test_charts import FORMS
+
+from trn3 import charts, data, story, theme
+from trn3.charts import Axis, Slider, finish
+from trn3.reporting import html, parameters
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+ARGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1"><a href="javascript:window.hit=1">x</a>'
+ABOUT = {
+    "report": "08_sample",
+    "parameters": {"model": "llama", "price": 4.3, "region": EVIL},
+    "data_date": "2026-11-22",
+}
+ABOUT |= {"defaults": {"model": "llama", "price": 4.0, "region": EVIL}, "command": f"trn3 report 08 -p region={EVIL}"}
+HEAD = 'model: str = "llama"  # model [-] {model}\nprice: float = 4.0  # price [USD/h] {1..9}\nregion: str = "a"  # region [-] {region}'
+
+
+def code(source: str, *tags: str, shown: list = ()) -> nbformat.NotebookNode:
+    outputs = [nbformat.v4.new_output("execute_result", data=s._repr_mimebundle_(), execution_count=1) for s in shown]
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}, outputs=outputs)
+
+
+def live() -> list[charts.Chart]:
+    """Break-even and tornado that follow the same sliders."""
+    knobs = [Slider("price", "Trainium3 price, USD per chip-hour", 3.3, 5.6, 4.3, 0.1)]
+    ways = pd.DataFrame({"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]})
+    cost = finish(charts.cumulative(ways, sliders=knobs), title="Moving pays back within a year", subtitle="Cost, million USD",
+                  source="Source: AWS.", key=[("line", "Stay", "nvidia")])  # fmt: skip
+    ends = pd.DataFrame(
+        {"input": ["Price", "Speed"], "lo": ["(0.58-0.33)*24-1.5", "(0.5-0.1*price)*24"], "hi": ["0", "3"]}
+    )
+    torn = charts.tornado(
+        ends, "input", "lo", "hi", base="(0.58-0.1*price)*24-1.5", axis=Axis("Saved", domain=(-3, 6)), sliders=knobs
+    )
+    return [cost, finish(torn, title="The price decides", subtitle="Saving, million USD", source="Source: trn3.")]
+
+
+@functools.cache
+def sample() -> nbformat.NotebookNode:
+    markdown = nbformat.v4.new_markdown_cell
+    cost, torn = live()
+    figures = [story.Figure(k, "1.2 J", "80% range 1.0–1.5") for k in "abcd"]
+    known = data.fact("trainium3", "power_w")
+    forms = [code(f"charts.{name}(...)", "figure", shown=[chart]) for name, chart in FORMS.items()]
+    return nbformat.v4.new_notebook(cells=[
+        markdown("# Should this team move?\nTwo sentences. They say what."),
+        code(HEAD, "parameters"),
+        code("story.answer()", "answer", shown=[story.answer("Yes, below 6 USD.", "At 4 USD it saves.", figures)]),
+        code("cost", "headline", shown=[cost]),
+        code("torn", "half", shown=[torn]),
+        code("stacks", "half", shown=[FORMS["stacks"]]),
+        markdown(f"## How\nProse **bold** {EVIL} and $a_1$.\n\n$$T = \\frac{{F}}{{P}}$$\n\n| a | b |\n|---|--:|\n| x | 1 |"),
+        *forms,
+        code("assert True", "worked", shown=[story.say(f"All {EVIL}.")]),
+        code("story.assumptions()", "assumptions", shown=[story.assumptions([("Power", known)])]),
+        code("story.flips()", "flips", shown=[story.flips(["A price below **7 USD**."])]),
+        code("story.checks()", "checks", shown=[story.checks([story.Check("Holds", "a"), story.Check("Partly", "b", "left out")])]),
+        code("frame", shown=[story.table(pd.DataFrame({"Name": [EVIL], "Value": [1.5]}))]),
+        code("story.sources()", "sources", shown=[story.sources(["neuron_trn3", known.source_id])]),
+        code("story.results()", "results", shown=[story.results([{"name": "n", "value": 1}])]),
+    ])  # fmt: skip
+
+
+def export(folder: Path, notebook=None, name: str = "08_sample", **more) -> Path:
+    path = folder / f"{name}.html"
+    html.export(notebook or sample(), path, **(ABOUT | {"shared_js": True} | more))
+    if not (folder / "vega.js").exists():
+        html.write(folder / "vega.js", html.script())
+    return path
+
+
+def stored(path: Path, folder: Path) -> Path:
+    """The page of a stored notebook, without running it."""
+    defaults = parameters.validate(path, {})
+    about = {"report": path.stem, "parameters": defaults, "defaults": defaults, "command": f"trn3 report {path.stem}"}
+    return export(folder, nbformat.read(path, 4), path.stem, **about, data_date=str(data.data_date()))
+
+
+def specs(text: str) -> list[dict]:
+    found = re.findall(r'<div class="vl" data-n="\d+"></div><script type="application/json">(.*?)</script>', text, re.S)
+    return [json.loads(s) for s in found]
+
+
+def words(text: str) -> str:
+    """What a reader reads: no code, no scripts, no tags."""
+    text = re.sub(
+        r"<(script|style|details class=\"code\"|pre)\b.*?</(script|style|details|pre)>", " ", text, flags=re.S
+    )
+    return escapes.unescape(
+        re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"</?(strong|b|em|a|code)\b[^>]*>", "", text)))
+    )
+
+
+# ----------------------------------------------------------------------------------------------- without a browser
+class TestPage:
+    def test_repeats_to_the_byte_and_appears_whole(self, tmp_path):
+        first = export(tmp_path).read_bytes()
+        assert export(tmp_path).read_bytes() == first
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["08_sample.html", "vega.js"]
+
+    def test_a_failed_write_leaves_the_old_page(self, tmp_path, monkeypatch):
+        path = tmp_path / "a.html"
+        html.write(path, "old")
+        monkeypatch.setattr(
+            html.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        )
+        with pytest.raises(OSError, match="No space"):
+            html.write(path, "new")
+        assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.html"]
+
+    def test_no_colour_is_left_in_a_spec_and_every_variable_is_defined(self, tmp_path):
+        text = export(tmp_path).read_text()
+        drawn = json.dumps(specs(text)) + html._assets()["config"]
+        assert not re.search(r"#[0-9A-Fa-f]{6}", drawn)
+        used = set(re.findall(r"var\(--(\w+)\)", text))
+        assert used <= set(theme.TOKENS)
+        css = html._assets()["css"]
+        for name in used:
+            light, dark = theme.TOKENS[name]
+            assert (
+                css.count(f"--{name}:{light};") >= 2 and css.count(f"--{name}:{dark};") >= 2
+            )  # light and print; dark twice
+
+    def test_the_sheet_is_plain_on_paper(self):
+        assert "@media screen and (prefers-color-scheme:dark)" in html._assets()["css"]
+        assert html._assets()["css"].rstrip("}").rfind("@media print{:root") > html._assets()["css"].rfind(
+            "@media screen"
+        )
+
+    def test_policy_lets_nothing_in(self, tmp_path):
+        alone = export(tmp_path, shared_js=False).read_text()
+        policy = re.search(r'Content-Security-Policy" content="([^"]*)"', alone)[1]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy and "http" not in policy and "*" not in policy
+        for tag, rule in (("script", "script-src"), ("style", "style-src")):
+            bodies = re.findall(rf"<{tag}>(.*?)</{tag}>", alone, re.S)
+            allowed = re.search(rf"{rule} ([^;]*)", policy)[1].split()
+            assert sorted(html._hash(b) for b in bodies) == sorted(allowed)
+        assert " style=" not in re.sub(r"<script.*?</script>", "", alone, flags=re.S)
+        assert not re.search(r"(src|href)=\"https?://[^\"]*\.(js|css|woff)", alone)
+
+    def test_text_from_outside_never_becomes_markup(self, tmp_path):
+        text = export(tmp_path).read_text()
+        body = re.sub(
+            r"<script.*?</script>", "", text.replace(f"<script>{html._assets()['js']}</script>", ""), flags=re.S
+        )
+        assert "window.hit" in body  # shown as text
+        assert "<img" not in body and "javascript:" not in re.sub(
+            r"&\w+;|[^<]*(?=&lt;/a)", "", "".join(re.findall(r"<a [^>]*>", body))
+        )
+        assert not re.search(r"<[^>]*\son\w+=", body)
+
+    def test_figures_have_all_their_parts(self, tmp_path):
+        text = export(tmp_path).read_text()
+        figures = re.findall(r"<figure>(.*?)</figure>", text, re.S)
+        assert len(figures) == len(FORMS) + 3
+        for markup in figures:
+            title = escapes.unescape(re.search(r"<h3>(.*?)</h3>", markup)[1])
+            assert len(title.split()) <= 14 and not title.endswith(".")
+            assert re.search(r'<p class="sub">[^<]+</p>', markup) and re.search(r'<p class="src">[^<]+</p>', markup)
+            if 'class="nothing"' not in markup:
+                assert 'class="numbers"' in markup and specs(markup)[0]["description"]
+
+    def test_numbers_table_has_the_plotted_rows(self, tmp_path):
+        markup = html.figure(FORMS["rows"].spec, 0, set())
+        assert len(re.findall(r"<tr>", markup)) == 1 + len(FORMS["rows"].meta["numbers"]["rows"])
+        assert "4.36" in markup and "—" in markup  # a missing end of a range
+
+    def test_changed_parameters_are_marked_and_units_shown(self, tmp_path):
+        panel = re.search(r'<section class="run".*?</section>', export(tmp_path).read_text(), re.S)[0]
+        assert panel.count("changed</span>") == 1
+        assert re.search(r"4\.3 USD/h<span class=\"pill\">changed", panel)
+
+    def test_regions_come_in_order_with_their_heads(self, tmp_path):
+        text = export(tmp_path).read_text()
+        marks = [
+            'class="skip"',
+            'class="bar"',
+            'class="kicker"',
+            "<h1>",
+            'id="answer"',
+            'class="run"',
+            'class="prose intro"',
+            "<figure>",
+        ]
+        marks += ["What we assumed", "What would change the answer", "Checked against", "<h2>Sources", "<footer>"]
+        places = [text.index(m) for m in marks]
+        assert places == sorted(places)
+        assert text.count("<h2>Sources") == 1
+
+    def test_sources_are_numbered_where_they_are_cited(self, tmp_path):
+        text = export(tmp_path).read_text()
+        ids = re.findall(r'<li id="source-([^"]+)"', text)
+        for name, shown in re.findall(r'class="cite" href="#source-([^"]+)">([^<]*)<', text):
+            assert shown == str(ids.index(name) + 1)
+
+    def test_sliders_appear_once_and_leave_the_spec(self, tmp_path):
+        text = export(tmp_path).read_text()
+        assert text.count('type="range"') == 1 and "Follows the sliders above" in text
+        assert not any("input" in (p.get("bind") or {}) for s in specs(text) for p in s.get("params", []))
+
+    def test_sizes(self, tmp_path):
+        assert len(html._assets()["css"]) <= 18_000 and len(html._assets()["js"]) <= 4_000
+        assert export(tmp_path, shared_js=False).stat().st_size <= 1_100_000  # ten charts; four are held to 1 MB below
+
+    def test_a_broken_formula_costs_no_page(self):
+        assert "frac" in html.formula(r"\frac{a}{") or "<math" in html.formula(r"\frac{a}{")
+        assert "<script" not in html.markdown(r"$\text{<script>x</script>}$")
+
+
+@pytest.mark.parametrize(
+    "markup", ["<b>1</b>", '<table class="x"><tr><td>1</td></tr></table>', '<a href="#a">1</a>', "a &lt; b"]
+)
+def test_clean_keeps_what_is_harmless(markup):
+    assert html.clean(markup) == markup
+
+
+@pytest.mark.parametrize("markup", [
+    "<script>1</script>", "<style>*{}</style>", "<iframe src=x>", '<b onclick="x">', '<a href="javascript:1">', '<a href="//evil">',
+    '<a href=" javascript:1">', "<svg onload=1>", '<p style="a">', "<object data=x>", '<a href="data:text/html,1">', "<base href=x>",
+    "<meta http-equiv=refresh>", '<a href="JaVaScRiPt:1">', "<form action=x>", "<img src=x>",
+])  # fmt: skip
+def test_clean_drops_what_could_act(markup):
+    left = html.clean(markup)
+    assert not re.search(r"script|style|iframe|on\w+=|href|svg|object|base|meta|form|img|src", left)
+
+
+class TestIndexAndError:
+    ROWS = [  # noqa: RUF012
+        {"report": "01_claims", "notebook": "01_claims", "question": "Do they hold?", "status": "done", "parameters": {"baseline": "a"},
+         "headline": [{"name": "n", "value": 4.36, "low": 1, "high": 5, "baseline": 1, "unit": "×", "conditions": "FP8", "status": "Partly"}]},
+        {"report": "07_cost", "notebook": "07_cost", "status": "failed", "reason": "no price " + EVIL, "parameters": {"region": "x"}, "headline": []},
+        {"report": "05_energy", "notebook": "05_energy", "status": "done", "parameters": {}, "headline": [{"name": "n", "value": None, "unit": "J"}]},
+        {"report": "02-a", "notebook": "02_chip", "status": "done", "parameters": {"chip": "a"}, "headline": [{"value": -1.5, "unit": "%"}]},
+        {"report": "02-b", "notebook": "02_chip", "status": "done", "parameters": {"chip": "b"}, "headline": [{"value": 131072, "unit": "chips"}]},
+    ]  # fmt: skip
+
+    def test_index_shows_every_report_and_failures_in_place(self, tmp_path):
+        html.index(self.ROWS, tmp_path / "index.html", data_date="2026-11-22")
+        text = (tmp_path / "index.html").read_text()
+        assert (
+            text.count('class="card') - text.count('class="cards"') == 3
+        )  # the two runs of one report stand in the table alone
+        assert text.count('class="card failed"') == 1 and text.count("<svg") >= 1
+        for row in self.ROWS:
+            assert f'{row["report"]}.html"' in text
+        assert "4 of 5 reports were made; 1 failed." in text and "131,072 chips" in text and "−1.50%" in text
+        assert "<script>window" not in text and not re.search(r"\b(nan|None)\b", words(text))
+
+    def test_index_orders_by_question(self, tmp_path):
+        html.index(self.ROWS, tmp_path / "index.html", data_date="2026-11-22")
+        groups = re.findall(r"<b>\d\d · (\w+)</b>", (tmp_path / "index.html").read_text())
+        assert groups == ["Energy", "Savings", "Trust"]
+
+    def test_error_page_names_the_parameter_and_hides_the_traceback(self, tmp_path):
+        html.error_page(tmp_path / "e.html", report="07_cost", parameters={"region": "eu-west-3", "model": "m"}, command="trn3 report 07_cost",
+                        message="ParameterError: region: no price in eu-west-3", cell=4, source="x = 1", traceback="Traceback " + EVIL)  # fmt: skip
+        text = (tmp_path / "e.html").read_text()
+        assert "<strong>region: no price in eu-west-3.</strong>" in text and text.count("not possible") == 1
+        assert "Traceback" not in text[: text.index("<details")] and "<script>window" not in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+class TestStored:
+    def test_size(self, path, tmp_path):
+        page = stored(path, tmp_path)
+        assert page.stat().st_size <= 90_000, "beside a shared script"
+        assert page.stat().st_size + len(html.script().encode()) <= 1_000_000
+
+    def test_every_figure_is_complete(self, path, tmp_path):
+        for markup in re.findall(r"<figure>(.*?)</figure>", stored(path, tmp_path).read_text(), re.S):
+            title, sub = (
+                escapes.unescape(re.search(p, markup)[1]) for p in (r"<h3>(.*?)</h3>", r'<p class="sub">(.*?)</p>')
+            )
+            assert len(title.split()) <= 14 and not title.endswith("."), title
+            assert len(sub) > 10 and '<p class="src">Source' in markup, title
+            assert "numbers" in markup or "nothing" in markup, title
+            assert all(s.get("description") for s in specs(markup))
+
+    def test_words(self, path, tmp_path):
+        text = words(stored(path, tmp_path).read_text())
+        assert not re.search(r"\b(nan|NaN|None|inf|undefined|object at)\b", text)
+        assert not re.search(r"(?<![\d-])\d+(\.\d+)? ?- ?\d+(\.\d+)? (USD|W|J|ms|days|%)", text), "an en dash in ranges"
+        assert not re.search(r"(?<![\w-])-\d", text), "U+2212 for negatives"
+        assert not re.search(
+            r"\d %|\bTFLOPS\b|up to \d+×? (faster|more)", text.replace("“", "«").split("Every claim")[0]
+        )
+        assert "left chart" not in text and "right chart" not in text
+
+    def test_badges(self, path, tmp_path):
+        text = stored(path, tmp_path).read_text()
+        for state, glyph, word in re.findall(r'<span class="badge (\w+) (\w+)">([^<]*)</span>', text):
+            assert any(
+                [state, glyph] == list(pair) and word.lower().startswith(k) for k, pair in story.BADGES.items()
+            ), word
+
+
+# ------------------------------------------------------------------------------------------------- in a real browser
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("no Chromium: pages were not opened")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as engine:
+        driver = engine.chromium.launch(executable_path=CHROMIUM, args=[*ARGS.split(), "--disable-sync"])
+        yield driver
+        driver.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    export(folder)
+    export(folder, name="alone", shared_js=False)
+    html.index(TestIndexAndError.ROWS, folder / "index.html", data_date="2026-11-22")
+    return folder
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page with the network off; collects what it asked for and what it complained about."""
+    contexts = []
+
+    def go(path: Path, width: int = 1280, scheme: str = "light", css: str = ""):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, bypass_csp=bool(css)
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.asked, page.said = [], []
+        page.on("request", lambda r: page.asked.append(r.url))
+        page.on("console", lambda m: page.said.append(m.text))
+        page.on("pageerror", lambda e: page.said.append(str(e)))
+        if css:
+            page.add_init_script(
+                f"addEventListener('DOMContentLoaded',()=>{{const s=document.createElement('style');s.textContent={css!r};document.head.append(s)}})"
+            )
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-drawn]", timeout=20_000)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+OUTSIDE = """[...document.querySelectorAll('.vl svg text')].filter(t => { const r = t.getBoundingClientRect();
+  return r.width && (r.right > innerWidth + .5 || r.left < -.5) }).map(t => t.textContent)"""
+WIDTHS = "[...document.querySelectorAll('.vl')].every(v => Math.abs(v.clientWidth - v.querySelector('svg').getBoundingClientRect().width) < 1)"
+
+
+@pytest.mark.browser
+class TestBrowser:
+    @pytest.mark.parametrize("name", ["08_sample", "alone"])
+    def test_opens_offline_in_silence(self, visit, site, name):
+        page = visit(site / f"{name}.html")
+        assert [Path(u).name for u in page.asked] == [f"{name}.html"] + ["vega.js"] * (name != "alone")
+        assert all(u.startswith("file:") for u in page.asked) and page.said == []
+        drawn = page.evaluate(
+            "[...document.querySelectorAll('.vl')].every(v => v.querySelectorAll('svg path').length > 2)"
+        )
+        assert drawn and page.evaluate("window.hit") is None
+
+    @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light"), (320, "dark")])
+    def test_fits_the_screen(self, visit, site, width, scheme):
+        page = visit(site / "08_sample.html", width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(OUTSIDE) == [] and page.evaluate(WIDTHS)
+
+    def test_fits_with_a_wide_font(self, visit, site):
+        page = visit(site / "08_sample.html", 400, css='*{font-family:"DejaVu Sans"!important}')
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+    def test_nothing_is_smaller_than_twelve_pixels(self, visit, site):
+        sizes = (
+            "[...document.querySelectorAll('body *')].filter(e => e.textContent.trim() && e.getClientRects().length)"
+        )
+        assert (
+            visit(site / "08_sample.html").evaluate(
+                f"Math.min(...{sizes}.map(e => parseFloat(getComputedStyle(e).fontSize)))"
+            )
+            >= 12
+        )
+
+    def test_theme_switches_without_drawing_anew(self, visit, site):
+        page = visit(site / "08_sample.html")
+        line = "getComputedStyle(document.querySelector('.mark-line path')).stroke"
+        page.evaluate("document.querySelector('.mark-line path').dataset.same = 1")
+        before = page.evaluate(line)
+        page.click("#theme")
+        assert (
+            page.evaluate(line) != before
+            and page.evaluate("document.querySelector('.mark-line path').dataset.same") == "1"
+        )
+        assert page.text_content("#theme") == "Light"
+        page.click("#theme")
+        assert page.evaluate(line) == before
+
+    def test_dark_readers_get_dark(self, visit, site):
+        rgb = visit(site / "08_sample.html", scheme="dark").evaluate("getComputedStyle(document.body).backgroundColor")
+        assert rgb == "rgb({}, {}, {})".format(*(int(theme.TOKENS["page"][1][i : i + 2], 16) for i in (1, 3, 5)))
+
+    def test_sliders_by_keyboard_move_break_even_and_tornado(self, visit, site):
+        page = visit(site / "08_sample.html")
+        texts = "[...document.querySelectorAll('.vl')].slice(0, 2).map(v => v.textContent + [...v.querySelectorAll('.mark-rect path')].map(p => p.getAttribute('d')))"
+        first = page.evaluate(texts)
+        page.focus(".sliders input")
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(100)
+        moved = page.evaluate(texts)
+        assert "Break-even: month 10.0" in first[0] and "Break-even: month 15.0" in moved[0]  # 1.5 / (0.58 - 0.48)
+        assert moved[1] != first[1] and page.text_content(".sliders output") == "4.8"
+        assert page.text_content(".sliders p").startswith("You changed: Trainium3 price")
+        page.click(".reset")
+        page.wait_for_timeout(100)
+        assert page.evaluate(texts) == first and page.text_content(".sliders p") == ""
+
+    def test_tab_reaches_every_control_in_order(self, visit, site):
+        page = visit(site / "08_sample.html")
+        wanted = page.evaluate(
+            "document.querySelectorAll('main a[href], main button, main input, main summary, main [tabindex]').length"
+        )
+        seen = 0
+        for _ in range(200):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement === document.body"):
+                break
+            seen += page.evaluate("!!document.activeElement.closest('main')")
+        hidden = page.evaluate("document.querySelectorAll('details:not([open]) :is(a[href], [tabindex])').length")
+        assert seen == wanted - hidden
+
+    def test_targets_are_large_enough(self, visit, site):
+        small = "[...document.querySelectorAll('button, input, summary')].filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 24)"
+        assert visit(site / "08_sample.html", 400).evaluate(small + ".length") == 0
+
+    def test_charts_speak(self, visit, site):
+        page = visit(site / "08_sample.html")
+        labels = page.evaluate(
+            "[...document.querySelectorAll('.vl svg')].map(s => [s.getAttribute('role'), s.getAttribute('aria-label')])"
+        )
+        assert labels and all(role == "img" and len(label) > 20 for role, label in labels)
+
+    def test_zoom_needs_shift_and_goes_back(self, visit, site):
+        page = visit(site / "08_sample.html")
+        figure = page.locator("figure:has(.whole)").first
+        text = "e => [...e.querySelectorAll('.role-axis-label text')].map(t => t.textContent).join()"
+        figure.scroll_into_view_if_needed()
+        box = figure.locator(".vl").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 120)
+        before, top = figure.evaluate(text), page.evaluate("scrollY")
+        page.mouse.wheel(0, 60)
+        page.wait_for_timeout(150)
+        assert figure.evaluate(text) == before and page.evaluate("scrollY") != top
+        box = figure.locator(".vl").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 120)
+        page.keyboard.down("Shift")
+        page.mouse.wheel(0, -400)
+        page.keyboard.up("Shift")
+        page.wait_for_timeout(300)
+        assert figure.evaluate(text) != before
+        figure.locator(".whole").click()
+        page.wait_for_timeout(300)
+        assert figure.evaluate(text) == before
+
+    def test_tooltip_stays_on_the_screen(self, visit, site):
+        page = visit(site / "08_sample.html")
+        mark = page.locator("figure:has-text('4.36×') .mark-symbol path").first
+        mark.scroll_into_view_if_needed()
+        mark.hover(force=True)
+        page.wait_for_timeout(200)
+        box = page.evaluate(
+            "(e => e && e.classList.contains('visible') ? e.getBoundingClientRect().toJSON() : null)(document.getElementById('vg-tooltip-element'))"
+        )
+        assert box and box["top"] >= 0 and box["bottom"] <= 900 and box["right"] <= 1280
+
+    def test_paper_is_light_and_whole(self, visit, site, tmp_path):
+        page = visit(site / "08_sample.html", scheme="dark")
+        page.pdf(path=tmp_path / "a.pdf", prefer_css_page_size=True, print_background=True)
+        if not shutil.which("pdftotext"):
+            pytest.skip("no pdftotext: paper was not read")
+        text = subprocess.run(
+            ["pdftotext", "-layout", tmp_path / "a.pdf", "-"], capture_output=True, text=True, check=True
+        ).stdout
+        pages = [p for p in text.split("\f") if p.strip()]
+        assert not re.search(r"\b(Copy|Reset|Show the numbers|Code for this chart)\b", text)
+        assert all(len(p.split()) > 12 for p in pages), "a page with nothing but the foot"
+        subprocess.run(["pdftoppm", "-r", "20", "-f", "1", "-l", "2", tmp_path / "a.pdf", tmp_path / "p"], check=True)
+        for picture in tmp_path.glob("p-*.ppm"):
+            raw = picture.read_bytes()
+            pixels = raw[-int.from_bytes(len(raw[15:]).to_bytes(8, "big"), "big") :]
+            assert pixels[:300].count(255) > 200, "white paper"
+
+    def test_index_sorts_by_headline(self, browser, site):
+        context = browser.new_context(offline=True)
+        page = context.new_page()
+        said = []
+        page.on("console", lambda m: said.append(m.text))
+        page.goto((site / "index.html").as_uri())
+        order = "[...document.querySelectorAll('table.sort tbody tr')].map(r => r.cells[0].textContent)"
+        before = page.evaluate(order)
+        page.click("text=Headline >> nth=-1")
+        assert page.evaluate(order) != before
+        assert page.evaluate("document.querySelector('[aria-sort]').getAttribute('aria-sort')") == "ascending"
+        assert said == []
+        context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_stored_reports_look_right_everywhere(visit, path, tmp_path):
+    """Offline and silent at three widths, nothing outside the screen, the answer on the first one."""
+    page_path = stored(path, tmp_path)
+    for width, scheme in ((1280, "light"), (400, "dark"), (320, "light")):
+        page = visit(page_path, width, scheme)
+        assert page.said == [] and len(page.asked) <= 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
+        assert page.evaluate(OUTSIDE) == [] and page.evaluate(WIDTHS), width
+        if width == 1280:
+            top = page.evaluate("document.querySelector('figure h3')?.getBoundingClientRect().top ?? 0")
+            assert top < 900, "the headline's title stands on the first screen"
