@@ -40,6 +40,9 @@ QUANTITIES = {
 }  # fmt: skip
 """Measured quantities and the band to which each adds; open layouts and MLPerf are kept apart."""
 
+BAND_BY = "metric"
+"""Rows that share a band."""
+
 _UNKNOWN = re.compile(r"RTX|Arc|PCIe|NVL-|144GB")
 _CHIP = re.compile(r"Trainium\d|Inferentia2|TPU v\w+|MI3\d\dX|L40S|GH200|G?B[23]00|H[128]00|A100|V100", re.I)
 _PUBLISHER = {"inferencex": "semianalysis", "mlperf": "mlcommons", "pope2022": "google", "tpu_recipes": "google",
@@ -322,7 +325,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     family = {c.id: c.family.replace("inferentia", "trainium") for c in chips.values()}  # the same cores
     source = r["family"]
     r = r.assign(
-        source=source, family=r["chip"].map(family), metric=r["quantity"].map(QUANTITIES), band_family="",
+        source=source, family=r["chip"].map(family), metric=r["quantity"].map(QUANTITIES),
         group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
         publisher=[_PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source],
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
@@ -368,6 +371,24 @@ def published(model: str, input_tokens: float, output_tokens: float, dtype: str)
         "output_tokens_per_s_per_chip": load * told / (ttft + told * tpot) / chips,
     }
     return pd.DataFrame(out).dropna().reset_index(drop=True)
+
+
+def committed_bands(rows: pd.DataFrame) -> np.ndarray:
+    """Committed band of every row.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Lower and upper log of predicted over measured, shape (2, n); nan where a metric has no band [-].
+    """
+    known = {m: [inference.band(hardware.chip(c), m) for c in rows["chip"]] for m in ("tpot", "ttft", "throughput")}
+    rows_ = [known[m][i] if m in known else np.full(3, np.nan) for i, m in enumerate(rows["metric"])]
+    return -np.log(np.array(rows_).reshape(-1, 3)[:, [2, 0]].T)
 
 
 def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 Errors are logarithms of predicted over measured. Every score weights (source, model, chip) groups equally.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +67,22 @@ def group_score(log_error: np.ndarray, group: np.ndarray) -> pd.DataFrame:
     ).reset_index()
 
 
-def _quantiles(error: np.ndarray, group: np.ndarray, level: float) -> np.ndarray:
+def _quantiles(error: np.ndarray, group: np.ndarray, level: float, fold: np.ndarray | None) -> np.ndarray:
     from trn3 import calibration
 
+    if fold is not None:
+        level = min(level * (1 + 1 / len(np.unique(fold))), (1 + level) / 2)
     w = calibration.group_weights(group) if len(error) else error
     return np.array([weighted_quantile(error, q, w) for q in ((1 - level) / 2, (1 + level) / 2)])
 
 
 def family_band(
-    log_error: np.ndarray, group: np.ndarray, family: np.ndarray, which: str, level: float = LEVEL
+    log_error: np.ndarray,
+    group: np.ndarray,
+    family: np.ndarray,
+    which: str,
+    level: float = LEVEL,
+    fold: np.ndarray | None = None,
 ) -> np.ndarray:
     """Band of a prediction for one family: mean of the family's and the pooled quantiles of left-out residuals.
 
@@ -89,21 +96,32 @@ def family_band(
         Family; one without rows gets the pooled band [-].
     level : float
         Share that the band should hold [-].
+    fold : numpy.ndarray, optional
+        Fold of each row: widens for few folds, as the next one is new: level (1 + 1 / folds), at most halfway to 1 [-].
 
     Returns
     -------
     numpy.ndarray
         Lower and upper log error; measured lies in predicted / exp(upper .. lower) [-].
+
+    References
+    ----------
+    Vovk et al. 2005, Algorithmic learning in a random world: the (n + 1) / n of split conformal prediction.
     """
-    pooled = _quantiles(log_error, group, level)
+    pooled = _quantiles(log_error, group, level, fold)
     mine = family == which
     if not mine.any():
         return pooled
-    return (pooled + _quantiles(log_error[mine], group[mine], level)) / 2
+    return (pooled + _quantiles(log_error[mine], group[mine], level, None if fold is None else fold[mine])) / 2
 
 
 def bands(
-    log_error: np.ndarray, group: np.ndarray, family: np.ndarray, fold: np.ndarray, level: float = LEVEL
+    log_error: np.ndarray,
+    group: np.ndarray,
+    family: np.ndarray,
+    fold: np.ndarray,
+    level: float = LEVEL,
+    widen: bool = False,
 ) -> np.ndarray:
     """Band of every row, from the left-out residuals of the other folds alone.
 
@@ -115,6 +133,8 @@ def bands(
         Group, family and fold (such as the source) of each row [-].
     level : float
         Share that the band should hold [-].
+    widen : bool
+        Widen for few folds, see `family_band` [-].
 
     Returns
     -------
@@ -124,9 +144,10 @@ def bands(
     out = np.empty((2, len(log_error)))
     for label in np.unique(fold):
         rest = fold != label
+        known = (log_error[rest], group[rest], family[rest])
         for name in np.unique(family[~rest]):
-            which = ~rest & (family == name)
-            out[:, which] = family_band(log_error[rest], group[rest], family[rest], name, level)[:, None]
+            band = family_band(*known, name, level, fold[rest] if widen else None)
+            out[:, ~rest & (family == name)] = band[:, None]
     return out
 
 
@@ -241,14 +262,13 @@ def _family(chip: str) -> str:
     return hardware.chip(chip).family
 
 
-def _bands_by_metric(log_error: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
-    """Bands of each metric from its own residuals; the column band_family says which rows share one."""
-    out = np.empty((2, len(rows)))
-    metric = rows.get("metric", rows["quantity"])
-    names = [rows["group"], rows.get("band_family", rows["family"]), rows["source"]]
-    for name in metric.unique():
-        mine = (metric == name).to_numpy()
-        out[:, mine] = bands(log_error[mine], *(n.to_numpy(str)[mine] for n in names))
+def _by_metric(rows: pd.DataFrame, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What is made of the rows of each metric alone, put together; without that column all rows are one metric."""
+    metric = rows["metric"].to_numpy(str) if "metric" in rows else np.full(len(rows), "")
+    parts = {m: make(metric == m) for m in np.unique(metric)}
+    out = np.empty((*next(iter(parts.values())).shape[:-1], len(rows)))
+    for m, part in parts.items():
+        out[..., metric == m] = part
     return out
 
 
@@ -269,7 +289,8 @@ def _bands(fitter: Any, problem: Any, lines: dict[str, np.ndarray], fold: np.nda
     rows, by = problem.rows, getattr(fitter, "BAND_BY", "quantity")
     group, family = rows["group"].to_numpy(str), rows[by].to_numpy(str)
     if len(np.unique(fold)) > 1:
-        return {n: bands(e, group, family, fold) for n, e in lines.items()}
+        one = lambda e: _by_metric(rows, lambda k: bands(e[k], group[k], family[k], fold[k]))  # noqa: E731
+        return {n: one(e) for n, e in lines.items()}
     known = fitter.committed_bands(rows) if hasattr(fitter, "committed_bands") else np.full((2, len(rows)), np.nan)
     return {n: known if n == "model" else np.full((2, len(rows)), np.nan) for n in lines}
 
@@ -280,7 +301,8 @@ def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndar
     reference, measured = fitter.reference(problem), rows["measured"].to_numpy(float)
     key = fitter.baseline_key(rows) if hasattr(fitter, "baseline_key") else rows["chip"] + rows["quantity"]
     plain, tuned = getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
-    constant = baseline_errors(measured / reference, key, rows["group"].to_numpy(str), fold)
+    x, keys, group = measured / reference, np.asarray(key, str), rows["group"].to_numpy(str)
+    constant = _by_metric(rows, lambda k: baseline_errors(x[k], keys[k], group[k], fold[k]))
     return {plain: np.log(reference / measured), tuned: constant}
 
 
