@@ -96,6 +96,8 @@ def test_every_notebook_gives_its_stored_outputs():
     for one in cases:
         made, stored = engine.run(one.notebook, {}), nbformat.read(one.notebook, 4)
         for a, b in zip(made.cells, stored.cells, strict=True):
+            for output in b.get("outputs", []):
+                output.get("data", {}).pop("image/png", None)  # added to what is stored, for pages without Vega
             if a.get("outputs") != b.get("outputs"):
                 print(one.stem, b.id)
     """

@@ -235,16 +235,21 @@ def results(notebook: Any, one: Case) -> Made:
     return one.row | {"headline": headline}, {f"{one.stem}.json": text.encode()} | files
 
 
-def failed(one: Case, error: Exception) -> Made:
-    """The manifest line and the error page of a report that failed or whose process was lost."""
+def describe(error: Exception) -> Row:
+    """Where and how a report failed, in plain text."""
     name = "" if isinstance(error, engine.LostError) else type(error).__name__
     message = f"{getattr(error, 'ename', name)}: {getattr(error, 'evalue', error)}".strip(": ")
     trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(getattr(error, "traceback", [])))
-    row = one.row | {"status": "failed", "reason": message.partition("\n")[0], "headline": []}
-    about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command, "message": message}
-    about |= {"cell": getattr(error, "cell_index", None), "source": getattr(error, "source", ""), "traceback": trace}
+    where = {"cell": getattr(error, "cell_index", None), "source": getattr(error, "source", "")}
+    return where | {"message": message, "traceback": trace}
+
+
+def failed(one: Case, error: Exception) -> Made:
+    """The manifest line and the error page of a report that failed or whose process was lost."""
+    about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command} | describe(error)
+    row = one.row | {"status": "failed", "reason": about["message"].partition("\n")[0], "headline": []}
     files = page(one.stem, html.error_page, **about)
-    return row | {"files": {n: digest(content) for n, content in files.items()}}, files
+    return row | {"files": {name: digest(content) for name, content in files.items()}}, files
 
 
 # ------------------------------------------------------------------------------------------------- many reports

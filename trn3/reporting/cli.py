@@ -135,24 +135,32 @@ def params(args: argparse.Namespace) -> int:
 
 def refresh(args: argparse.Namespace) -> int:
     """`trn3 refresh`."""
+
     import base64
 
     import nbformat
+    import papermill
     from tqdm import tqdm
 
     from trn3 import charts
     from trn3.reporting import batch, engine, parameters
 
-    tqdm.monitor_interval = 0  # its thread would make the fork unsafe
+    tqdm.monitor_interval = 0  # its thread would make the forks unsafe, as those of a kernel's client do
     paths = [parameters.find(name) for name in args.names] or parameters.notebooks()
-    for path in tqdm(paths, unit="notebook"):
-        first, second = (engine.run(path, {}, kind) for kind in ("kernel", "fork"))
-        for odd in (one.id for one, two in zip(first.cells, second.cells) if one != two):
+    todo, made = [(path, kind) for kind in ("fork", "kernel") for path in paths], {}
+    for path, kind in tqdm(todo, unit="run"):
+        try:
+            made[path, kind] = engine.run(path, {}, kind)
+        except (RuntimeError, papermill.PapermillExecutionError) as error:
+            raise parameters.ParameterError(f"{path.name}: not stored: {batch.describe(error)['message']}") from None
+    for path in paths:
+        cells = zip(made[path, "fork"].cells, made[path, "kernel"].cells)
+        for odd in (one.id for one, two in cells if one != two):
             raise parameters.ParameterError(f"{path.name}: not stored, as a second run of {odd} gave other output")
-        for cell in (c for c in first.cells if "headline" in c.metadata.get("tags", [])):
+        for cell in (c for c in made[path, "kernel"].cells if "headline" in c.metadata.get("tags", [])):
             for output in (o["data"] for o in cell.outputs if charts.MIME in o.get("data", {})):
                 output["image/png"] = base64.b64encode(charts.png(output[charts.MIME])).decode()
-        batch.write(path.parent, {path.name: (nbformat.writes(first) + "\n").encode()})
+        batch.write(path.parent, {path.name: (nbformat.writes(made[path, "kernel"]) + "\n").encode()})
     return 0
 
 
