@@ -51,6 +51,8 @@ CONSTANTS = [
 
 BAND_BY = "family"
 """Column of the rows by which bands differ."""
+BAND_WIDEN = True
+"""Bands widen for families of few sources."""
 BASELINES = ("half of peak", "constant MFU per chip")
 """What anyone could predict without a model."""
 _MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
@@ -460,7 +462,8 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     left = {fold: calibration.left_out(problem, r[fold], full) for fold in ("source", "generation")}
     median = {fold: validation.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()}
     n = {"global": len(set(group)), **r.groupby("family")["group"].nunique().to_dict()}
-    ends = {name: np.exp(-validation.family_band(left["source"], group, family, name)[::-1]) for name in n}
+    known, fold = (left["source"], group, family), r["source"].to_numpy(str)
+    ends = {name: np.exp(-validation.family_band(*known, name, fold=fold)[::-1]) for name in n}
     out: list[dict[str, object]] = []
 
     def add(owner: str, n_groups: int, borrowed: str, **values: float) -> None:
@@ -480,9 +483,9 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
         count = seen.get(_generation(chip), 0)
         add(chip.id, count, "", n_groups_fitted=count)
         if not count:
-            known, wide = ends.get(chip.family, np.ones(2)), _input_range(chip)
+            near, wide = ends.get(chip.family, np.ones(2)), _input_range(chip)
             low, high = np.exp(
-                [-np.hypot(max(unseen, -np.log(known[0])), wide), np.hypot(max(unseen, np.log(known[1])), wide)]
+                [-np.hypot(max(unseen, -np.log(near[0])), wide), np.hypot(max(unseen, np.log(near[1])), wide)]
             )
             add(
                 chip.id,

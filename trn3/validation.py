@@ -289,7 +289,8 @@ def _bands(fitter: Any, problem: Any, lines: dict[str, np.ndarray], fold: np.nda
     rows, by = problem.rows, getattr(fitter, "BAND_BY", "quantity")
     group, family = rows["group"].to_numpy(str), rows[by].to_numpy(str)
     if len(np.unique(fold)) > 1:
-        one = lambda e: _by_metric(rows, lambda k: bands(e[k], group[k], family[k], fold[k]))  # noqa: E731
+        widen = getattr(fitter, "BAND_WIDEN", False)
+        one = lambda e: _by_metric(rows, lambda k: bands(e[k], group[k], family[k], fold[k], widen=widen))  # noqa: E731
         return {n: one(e) for n, e in lines.items()}
     known = fitter.committed_bands(rows) if hasattr(fitter, "committed_bands") else np.full((2, len(rows)), np.nan)
     return {n: known if n == "model" else np.full((2, len(rows)), np.nan) for n in lines}
