@@ -273,6 +273,8 @@ def run(path: Path, given: Mapping[str, Any], kind: str = "fork", **options: Any
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)
     options |= {"progress_bar": False, "autosave_cell_every": 0}
+    if kind == "kernel":
+        options["extra_arguments"] = ["--log-level=CRITICAL"]  # kernels warn that they talk without encryption
     name = "trn3-fork" if kind == "fork" else None
     with papermill.utils.chdir(path.parent):
         nb = papermill.iorw.load_notebook_node(str(path))
