@@ -25,7 +25,7 @@ TIERS = [
         "memory", "training", "layouts", "search", "inference", "scaling", "savings", "customers", "ownership", "waiting", "uncertainty", "calibration",
         "training_fit", "serving_fit", "validation", "footprint", "runs", "trust", "claims",
     },
-    {"theme", "charts", "story"},
+    {"theme", "charts", "story", "explore"},
     {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.html", "reporting.cli", "__main__"},
 ]  # fmt: skip
 

@@ -1,0 +1,384 @@
+"""Exploring: one model, two systems, one load; speed, energy, cost and scale answered at once.
+
+`evaluate` answers a `State` in some tens of milliseconds, so that `panel` can follow every touch of a control. In
+JupyterLab `panel` shows live controls (ipywidgets, where it is installed); everywhere else, a report included, it shows
+the same answers as a table, computed from the state that the parameters gave.
+"""
+
+import html
+import importlib.util
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3 import charts, cost, data, footprint, hardware, inference, runs, story, training, workload
+from trn3.uncertainty import percentiles
+from trn3.units import KWH_J, MEGA
+
+MORE = 4
+"""The scale question: what so many times the replicas of a training run do, split as before."""
+Answers = list[tuple[str, str, str, float, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class State:
+    """What is asked: the parameters of the exploring page.
+
+    Attributes
+    ----------
+    model, system, rival : str
+        Ids of the model, of the system in question and of the one that it is held against.
+    n_chips : int
+        Chips of either system [-].
+    dtype : str
+        Format of weights, cache and matrix multiplications.
+    input_tokens, output_tokens : int
+        Prompt and answer of a request [token].
+    ttft_s, tpot_ms : float
+        Longest time to the first token [s] and per further token [ms].
+    utilisation : float
+        Share of the paid time in which the serving chips work [-].
+    price, rival_price : float
+        Rent of a chip; 0 takes the typical, or where there is none the assumed one [USD/h].
+    tokens : float
+        Tokens of a training run [token].
+    seq_len, global_batch : int
+        Tokens of a sequence and sequences of a step [-].
+    region : str
+        Where it runs; its grid and cooling enter the energy.
+    """
+
+    model: str = "llama3_3_70b"
+    system: str = "trn3_gen2"
+    rival: str = "hgx_b200"
+    n_chips: int = 1024
+    dtype: str = "fp8"
+    input_tokens: int = 2048
+    output_tokens: int = 512
+    ttft_s: float = 3.0
+    tpot_ms: float = 30.0
+    utilisation: float = 0.6
+    price: float = 0.0
+    rival_price: float = 0.0
+    tokens: float = 1e12
+    seq_len: int = 8192
+    global_batch: int = 1024
+    region: str = "us_east_2"
+
+    @property
+    def load(self) -> workload.ServingLoad:
+        """The serving half."""
+        lengths = (self.input_tokens, self.output_tokens, self.ttft_s, self.tpot_ms / 1000)
+        return workload.ServingLoad(workload.model(self.model), *lengths, self.dtype, self.dtype)
+
+    def command(self) -> str:
+        """Command that makes the report of this state; parameters at their default are left out.
+
+        Returns
+        -------
+        str
+            For a terminal.
+
+        Examples
+        --------
+        >>> State(n_chips=4096, price=5.0).command()
+        'trn3 report 11_explore -p n_chips=4096 -p price=5'
+        """
+        changed = {k: v for k, v in asdict(self).items() if v != getattr(State, k)}
+        values = (f" -p {k}={v:.12g}" if isinstance(v, float) else f" -p {k}={v}" for k, v in changed.items())
+        return "trn3 report 11_explore" + "".join(values)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a state gives.
+
+    Attributes
+    ----------
+    state : State
+        What was asked.
+    frame : pandas.DataFrame
+        One row a measure: ``use, question, measure, unit``, both systems' ``_low``, middle and ``_high``, and
+        ``ratio, low, high``: how many times better the system is than its rival.
+    names : tuple of str
+        The two chips, or the two systems where they have the same chip.
+    missing : dict of str
+        Why a part has no answer.
+    """
+
+    state: State
+    frame: pd.DataFrame
+    names: tuple[str, str]
+    missing: dict[str, str]
+
+
+@lru_cache
+def _rent(chip: str) -> data.Fact:
+    try:
+        return data.price(chip, "typical")
+    except data.UnknownId:
+        return data.price(chip, "assumed")
+
+
+def rent(system: hardware.System, given: float = 0.0) -> data.Fact:
+    """Rent of a chip: as given, or typical, or assumed where nobody published one.
+
+    Parameters
+    ----------
+    system : System
+        What is rented [-].
+    given : float
+        Your own rent; 0 for none [USD/h].
+
+    Returns
+    -------
+    Fact
+        With its range [USD/h].
+    """
+    found = _rent(system.chip.id)
+    return replace(found, value=given, low=given, high=given, note="as you gave it", source_id="") if given else found
+
+
+@lru_cache(maxsize=256)
+def _run(system: str, n_chips: int, model: str, *job: Any) -> training.TrainingEstimate:
+    return runs.at_sizes(workload.TrainingJob(workload.model(model), *job), hardware.system(system), [n_chips])[0]
+
+
+def _serving(state: State, system: hardware.System, usd: float) -> Answers:
+    point = inference.best(state.load, system)
+    rate, copies = point.output_tokens_per_s_per_chip, state.n_chips // point.n_chips
+    joules = np.array(percentiles(footprint.serving(point, state.dtype, state.region, state.utilisation).total_j))
+    bill = cost.usd_per_unit(usd, rate[::-1], state.utilisation) * MEGA
+    whole = copies * point.n_chips * rate * state.utilisation
+    return [
+        ("Speed", "Output tokens/s per chip", "tokens/s", 1, rate),
+        ("Speed", "Tokens/s per user", "tokens/s", 1, point.tokens_per_s_per_user),
+        ("Energy", "J per output token", "J", -1, joules),
+        ("Cost", "USD per million output tokens", "USD", -1, np.asarray(bill)),
+        ("Scale", "Output tokens/s of all chips", "tokens/s", 1, whole if copies else np.full(3, np.nan)),
+    ]
+
+
+def _training(state: State, system: hardware.System, usd: float) -> Answers:
+    job = (state.model, state.tokens, state.seq_len, state.global_batch, state.dtype)
+    run = _run(system.id, state.n_chips, *job)
+    joules = np.array(percentiles(footprint.training_run(run, state.region).total_j)) * state.tokens
+    bill = cost.run_usd(run.cluster.n_chips, run.days * 86400.0, usd)
+    try:
+        wider = replace(run.layout, dp=MORE * run.layout.dp)
+        gain = run.days[1] / training.estimate(run.job, hardware.Cluster(system, int(wider.n_chips)), wider).days[1]
+    except data.TrnError:
+        gain = np.nan
+    return [
+        ("Speed", "Days of the run", "days", -1, run.days),
+        ("Energy", "MWh of the run", "MWh", -1, joules / KWH_J / 1000.0),
+        ("Cost", "Million USD of the run", "million USD", -1, np.asarray(bill) / MEGA),
+        ("Scale", f"Speed-up by {MORE}× the replicas", "×", 1, np.full(3, gain)),
+    ]
+
+
+def _better(sign: float, ours: np.ndarray, theirs: np.ndarray) -> list[float]:
+    """How many times better, with both ranges taken as independent and combined in logarithms."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b = (np.log(x) for x in ((ours, theirs) if sign > 0 else (theirs, ours)))
+    mid = a[1] - b[1]
+    down, up = np.hypot(a[1] - a[0], b[2] - b[1]), np.hypot(a[2] - a[1], b[1] - b[0])
+    return [float(v) for v in np.exp([mid, mid - down, mid + up])]
+
+
+def evaluate(state: State) -> Answer:
+    """Answer a state: serving and training, on the system and on its rival.
+
+    Parameters
+    ----------
+    state : State
+        What is asked [-].
+
+    Returns
+    -------
+    Answer
+        A part that cannot be answered is named in `missing` and absent from the table.
+
+    Raises
+    ------
+    trn3.data.TrnError
+        If an id is unknown, a number is impossible, or nothing can be answered on either system.
+
+    Examples
+    --------
+    >>> found = evaluate(State())
+    >>> sorted(set(found.frame["question"]))
+    ['Cost', 'Energy', 'Scale', 'Speed']
+    """
+    sides = [hardware.system(s) for s in (state.system, state.rival)]
+    names = [s.chip.name if sides[0].chip.id != sides[1].chip.id else s.name for s in sides]
+    rents = [rent(s, usd).value for s, usd in zip(sides, (state.price, state.rival_price))]
+    rows: list[list[Any]] = []
+    missing: dict[str, str] = {}
+    for use, ask in (("Serving", _serving), ("Training", _training)):
+        found: list[Answers] = []
+        for side, name, usd in zip(sides, names, rents):
+            try:
+                found.append(ask(state, side, usd))
+            except data.TrnError as reason:
+                missing[f"{use}, {name}"] = str(reason)
+                found.append([])
+        blank = [(*row[:4], np.full(3, np.nan)) for row in found[0] or found[1]]
+        for ours, theirs in zip(found[0] or blank, found[1] or blank):
+            rows.append([use, *ours[:3], *ours[4], *theirs[4], *_better(ours[3], ours[4], theirs[4])])
+    if not rows:
+        raise data.TrnError("; ".join(missing.values()))
+    ends = [f"{side}{end}" for side in ("system", "rival") for end in ("_low", "", "_high")]
+    frame = pd.DataFrame(rows, columns=["use", "question", "measure", "unit", *ends, "ratio", "low", "high"])
+    return Answer(state, frame, (names[0], names[1]), missing)
+
+
+def verdict(row: Any) -> str:
+    """Word for a ratio with its range: ahead, about the same, behind, or not known.
+
+    Parameters
+    ----------
+    row : record
+        With ``ratio, low, high`` [-].
+
+    Returns
+    -------
+    str
+        The word.
+    """
+    if not np.isfinite(row.ratio):
+        return "not known"
+    return "ahead" if row.low > 1.02 else "behind" if row.high < 0.98 else "about the same"
+
+
+def shown(found: Answer) -> pd.DataFrame:
+    """The answers as a reader sees them, one row a measure.
+
+    Parameters
+    ----------
+    found : Answer
+        From `evaluate` [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts.
+    """
+    f, text = found.frame, {}
+    for side, name in zip(("system", "rival"), found.names):
+        ends = zip(f[f"{side}_low"], f[side], f[f"{side}_high"])
+        text[name] = [_range(*each) if np.isfinite(each[1]) else "—" for each in ends]
+    better = [f"{story.ratio(r.ratio, digits=2)}, {verdict(r)}" if r.ratio > 0 else "—" for r in f.itertuples()]
+    first = {"": f["use"] + ": " + f["question"].str.lower(), "Measure": f["measure"]}
+    return pd.DataFrame(first | text | {"Times better": better})
+
+
+def _range(low: float, mid: float, high: float) -> str:
+    return story.sig(mid) + (f" ({story.rng(low, high)})" if low < high else "")
+
+
+def chart(found: Answer) -> charts.Chart:
+    """How many times better the system is than its rival, measure by measure.
+
+    Parameters
+    ----------
+    found : Answer
+        From `evaluate` [-].
+
+    Returns
+    -------
+    Chart
+        Finished, or a sentence where nothing can be compared.
+    """
+    both, (name, rival), s = found.frame.assign(group=found.frame["use"]), found.names, found.state
+    both = both[np.isfinite(both["ratio"])]
+    words = [verdict(r) for r in both.itertuples()]
+    ahead, behind = words.count("ahead"), words.count("behind")
+    side = "is ahead of" if ahead > behind else "is behind" if behind > ahead else "is level with"
+    title = f"{name} {side} {rival}: better in {ahead}, worse in {behind} of {len(words)} measures"
+    terms = f"{workload.model(s.model).name}, {s.dtype}, {s.n_chips:,} chips"
+    axis = charts.Axis(f"{name} over {rival} (log)", log=True)
+    made = charts.rows(both, "ratio", "measure", axis=axis, unit="×", reference=1)
+    if both.empty:
+        made = charts.empty("Nothing to compare: " + "; ".join(found.missing.values()))
+    return charts.finish(
+        made,
+        title=title if len(both) else f"{name} and {rival} cannot be compared here",
+        subtitle=f"Times better, more than 1 favours {name}, 80% range of both; {terms}; log",
+        source="Source: trn3 models of serving, training, power and cost; rents as in the table of inputs.",
+    )
+
+
+def live() -> bool:
+    """Whether live controls can be shown: a session of JupyterLab in which ipywidgets is installed.
+
+    Returns
+    -------
+    bool
+        False in reports and tests, whose outputs must not change from run to run.
+    """
+    return bool(os.environ.get("JPY_SESSION_NAME")) and importlib.util.find_spec("ipywidgets") is not None
+
+
+def _controls(state: State) -> dict[str, Any]:
+    """A control for every field of a state: lists for ids and words, numbers to type for the rest."""
+    import ipywidgets
+
+    systems = [(r.name, r.id) for r in hardware.systems()]
+    lists = {"model": [(r.name, k) for k, r in workload.models().items()], "system": systems, "rival": systems}
+    lists |= {"dtype": [(d, d) for d in ("bf16", "fp8")], "region": [(r, r) for r in data.ids("region")]}
+    kinds = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
+    out = {}
+    for name, value in asdict(state).items():
+        look = {"description": name.replace("_", " "), "style": {"description_width": "8em"}, "value": value}
+        if name in lists:
+            known = value in [i for _, i in lists[name]]
+            out[name] = ipywidgets.Dropdown(options=lists[name] + [(value, value)] * (not known), **look)
+        elif name in ("utilisation", "price", "rival_price"):
+            top = 1.0 if name == "utilisation" else max(20.0, 2 * value)
+            out[name] = ipywidgets.FloatSlider(min=0.05 * (top == 1), max=top, step=0.05, **look)
+        else:
+            out[name] = kinds[type(value)](**look)
+    return out
+
+
+def panel(state: State) -> Any:
+    """Live controls with the answers below them in JupyterLab; elsewhere the answers as a table.
+
+    Parameters
+    ----------
+    state : State
+        Where the controls start [-].
+
+    Returns
+    -------
+    object
+        Shows itself at the end of a cell.
+    """
+    if not live():
+        return story.table(shown(evaluate(state)), "In JupyterLab this table follows live controls")
+    import ipywidgets
+
+    controls, table, picture = _controls(state), ipywidgets.HTML(), ipywidgets.Output()
+
+    def answer(_: Any = None) -> None:
+        asked = State(**{name: control.value for name, control in controls.items()})
+        try:
+            found = evaluate(asked)
+        except (data.TrnError, ValueError) as reason:
+            table.value, picture.outputs = f"<p>{story.badge('failed')} {html.escape(str(reason))}</p>", ()
+            return
+        why = "".join(f"<p>{html.escape(f'{k}: {v}')}</p>" for k, v in found.missing.items())
+        again = f"<p>These settings as a report: <code>{html.escape(asked.command())}</code></p>"
+        table.value = story.table(shown(found)).bundle["text/html"] + why + again
+        picture.outputs = ({"output_type": "display_data", "data": chart(found)._repr_mimebundle_(), "metadata": {}},)
+
+    for control in controls.values():
+        control.observe(answer, "value")
+    answer()
+    grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fill, minmax(25em, 1fr))")
+    return ipywidgets.VBox([ipywidgets.GridBox(list(controls.values()), layout=grid), table, picture])
