@@ -391,6 +391,35 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
     return -np.log(np.array(rows_).reshape(-1, 3)[:, [2, 0]].T)
 
 
+def independent() -> pd.DataFrame:
+    """Published runs that no constant was fitted to: expert-parallel fleets, and points of a dashboard.
+
+    Returns
+    -------
+    pandas.DataFrame
+        row_id, chip, source_id, what, and tokens/s per chip predicted, low, high and measured [1/s].
+    """
+    r, out = label(read()), []
+    for row in r[(r["batch_kind"] == "per GPU") | r["mode"].str.startswith("online-pareto")].itertuples():
+        system, m = hardware.system(row.chip), workload.model(row.shape)
+        lengths = float(row.input_tokens), float(row.output_tokens or 1)
+        rate, band = float(row.throughput_tok_s), inference.band(system.chip, "throughput")
+        if row.batch_kind == "per GPU":
+            d, at, k = inference.device(system, "fp8"), Layouts(1.0, float(row.dp)), inference.constants(system.chip)
+            n, decode, rate = float(row.batch_or_concurrency), row.mode == "decode-only", rate / float(row.accel_count)
+            w = Work(n if decode else 1.0, *lengths, 1.0, 2.0, prompts=1.0 if decode else n / lengths[0])
+            mid = n / float((inference.decode_s if decode else inference.prefill_s)(m, d, at, k, w))
+            what = f"{row.mode} on {row.accel_count} chips"
+        else:
+            load = workload.ServingLoad(
+                m, int(lengths[0]), int(lengths[1]), tpot_s=float(row.tpot_ms) / 1e3, weights_dtype="fp8"
+            )
+            mid, rate = inference.best(load, system).output_tokens_per_s_per_chip[1], rate * lengths[1] / sum(lengths)
+            what = f"best layout at {1e3 / float(row.tpot_ms):.0f} tokens/s per user"
+        out.append((row.row_id, row.chip, row.source_id, f"{m.name}, {what}", mid, *(mid * band[[0, 2]]), rate))
+    return pd.DataFrame(out, columns=["row_id", "chip", "source_id", "what", "predicted", "low", "high", "measured"])
+
+
 def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """The classes of rows on which the bars bind, and those that are reported beside.
 
