@@ -127,9 +127,9 @@ def parts(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
         for name, e in found.items()
     ]
     order = pd.CategoricalDtype([*dict.fromkeys(CAUSES.values()), "Exchange"], ordered=True)
-    frame = pd.concat(frames).astype({"part": order})
+    frame = pd.concat(frames).astype({"part": order, "system": pd.CategoricalDtype(list(found), ordered=True)})
     frame = frame.groupby(["system", "part"], sort=True, observed=True)["time_s"].sum().reset_index()
-    return frame.astype({"part": str})
+    return frame.astype({"part": str, "system": str})
 
 
 def table(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
