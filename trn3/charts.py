@@ -788,15 +788,17 @@ def cumulative(
         Not yet finished.
     """
     two = [{k: v if isinstance(v, str) else clean(v) for k, v in r.items()} for r in frame.to_dict("records")]
-    for r in two:
-        r |= {end: r.get(end) if r.get(end) not in (None, "") else r["slope"] for end in ("slope_low", "slope_high")}
-
-    def at(column: str) -> list[str]:
-        return [f"(({r['start']})+({r[column]})*datum.x)" for r in two]
 
     def either(pair: Sequence[str], name: str) -> Spec:
         return {"calculate": f"datum.i==0 ? {pair[0]} : {pair[1]}", "as": name}
 
+    def end(column: str) -> list[str]:
+        slopes = [r.get(column) if r.get(column) not in (None, "") else "" for r in two]
+        return [
+            f"({r['start']})+({s})*datum.x" if s else f"datum.{f}" for r, s, f in zip(two, slopes, "ab", strict=True)
+        ]
+
+    ways = [{"calculate": f"({r['start']})+({r['slope']})*datum.x", "as": f} for r, f in zip(two, "ab", strict=True)]
     x = Axis("Months after the decision", domain=(0, months)).channel(
         [], values=[*range(0, months + 1, max(1, months // 4))]
     )
@@ -807,28 +809,34 @@ def cumulative(
         "axis": {"tickCount": 5},
     }
     looks = [style(r["name"]) for r in two]
-    more = [
-        {"i": i, "k": i, "s": r["name"], "c": look.color, "tc": look.text, "w": look.width, "d": [1, 0], "o": 0.2}
-        for i, (r, look) in enumerate(zip(two, looks, strict=True))
-    ]
     by_month = path.to_dict("records") if path is not None else [{}] * (months + 1)
-    values = [{"x": m, **by_month[m], **extra} for extra in more for m in range(months + 1)]
-    steps = [either(at("slope"), "y"), either(at("slope_low"), "low"), either(at("slope_high"), "high")]
+    values = [{"x": m, "i": i, **by_month[m]} for i in (0, 1) for m in range(months + 1)]
+    fixed = {"s": [r["name"] for r in two], "c": [k.color for k in looks], "tc": [k.text for k in looks]}
+    steps = [either(["'" + t.replace("'", "\\'") + "'" for t in texts], name) for name, texts in fixed.items()]
+    steps += [either([str(k.width) for k in looks], "w"), {"calculate": "datum.i", "as": "k"}]
+    steps += [{"calculate": "[1,0]", "as": "d"}, {"calculate": "0.2", "as": "o"}]
+    steps += [*ways, either(["datum.a", "datum.b"], "y")]
+    steps += [either(end(f"slope_{side}"), side) for side in ("low", "high")]
     lag = [{"op": "lag", "field": f, "as": f"{f}0"} for f in ("gap", "y")]
     share = "datum.gap0>0 && datum.gap<=0 ? datum.gap0/(datum.gap0-datum.gap) : null"
     one = [
         {"filter": "datum.i==0"},
-        {"calculate": "-".join(at("slope")[::-1]), "as": "gap"},
+        {"calculate": "datum.b-datum.a", "as": "gap"},
         {"window": lag, "sort": [{"field": "x"}]},
         {"calculate": share, "as": "part"},
         {"joinaggregate": [{"op": "valid", "field": "part", "as": "n"}, {"op": "max", "field": "gap", "as": "most"}]},
     ]
     place = [("datum.y0+datum.part*(datum.y-datum.y0)", "y"), ("datum.x-1+datum.part", "x")]
     meet = [*one, {"filter": "isValid(datum.part)"}, *({"calculate": t, "as": f} for t, f in place)]
-    other, gap = at("slope"), "(datum.y-datum.rival)"
+    gap = "(datum.y-datum.rival)"
     word = {"calculate": "datum.s+' '+format(datum.y,',.3~r')", "as": "t"}
     near = f"abs({gap})<0.05*datum.y ? ({gap}>0 ? -8 : 8) : 0"
-    last = [{"filter": f"datum.x=={months}"}, either(other[::-1], "rival"), {"calculate": near, "as": "dy"}, word]
+    last = [
+        {"filter": f"datum.x=={months}"},
+        either(["datum.b", "datum.a"], "rival"),
+        {"calculate": near, "as": "dy"},
+        word,
+    ]
     month = [*meet, {"calculate": "'Break-even: month '+format(datum.x,'.1f')", "as": "t"}]
     words = f"datum.most>0 ? 'No break-even within {months} months' : 'Moving costs less from the first month'"
     never = [*one, {"filter": "datum.n==0 && datum.x==0"}, {"calculate": words, "as": "t"}]

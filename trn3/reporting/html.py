@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import mistune
 import vl_convert
 
@@ -227,6 +228,7 @@ def _shown(value: Any) -> str:
 def _template() -> jinja2.Template:
     env = jinja2.Environment(autoescape=True)
     env.filters |= {"shown": _shown, "day": story.day, "sentence": lambda t: t[:1].upper() + t[1:]}
+    env.filters["text"] = lambda t: markupsafe.Markup(escape(str(t), quote=False))
     return env.from_string((HERE / "page.html").read_text(encoding="utf-8"))
 
 
@@ -395,7 +397,11 @@ def export(
     head, blocks, charted = _blocks(notebook)
     about = {"parameters": parameters, "defaults": defaults, "command": command, "data_date": data_date, **head}
     about |= {"units": {p.name: p.unit for p in declared.read(notebook)}, "blocks": _arranged(blocks)}
-    about |= {"sources": ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]}
+    whole = {"headline", "figure", "half", "worked", "parameters"}  # shown with their figure, or as parameters
+    cells = [
+        c for c in notebook["cells"] if c["cell_type"] == "code" and not whole & set(c["metadata"].get("tags", []))
+    ]
+    about |= {"sources": ["".join(c["source"]) for c in cells]}
     _page(path, "report", report, charted, shared_js, results=f"{path.stem}.json", **about)
 
 
