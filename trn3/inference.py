@@ -263,10 +263,11 @@ def device(system: hardware.System, dtype: str = "bf16") -> Device:
     Raises
     ------
     trn3.hardware.UnsupportedDtype
-        Where the chip has no such format.
+        Where the chip has no such format and does not widen 4-bit weights.
     """
     chip = system.chip
-    peak, bf16 = chip.peak(dtype), chip.peak("bf16")
+    compute = dtype if has(chip, dtype) or format_for(chip, dtype) != dtype else "bf16"
+    peak, bf16 = chip.peak(compute), chip.peak("bf16")
     width = next((w for w, d in ((2.0, "bf16"), (1.0, "fp8")) if has(chip, d) and peak <= 1.01 * chip.peak(d)), 0.5)
     neuron = chip.vendor == "AWS"
     ranks = data.assumption(f"serving_ranks_{chip.id}").value if neuron else 1.0
@@ -294,6 +295,33 @@ def has(chip: hardware.Chip, dtype: str) -> bool:
         return bool(chip.native(dtype))
     except hardware.UnsupportedDtype:
         return False
+
+
+def format_for(chip: hardware.Chip, dtype: str) -> str:
+    """Format in which a chip serves weights that are published in another one.
+
+    Parameters
+    ----------
+    chip : Chip
+        The accelerator [-].
+    dtype : str
+        The asked format [-].
+
+    Returns
+    -------
+    str
+        `dtype` where the chip computes in it, or widens 4-bit weights as it reads them; else ``bf16`` [-].
+
+    Notes
+    -----
+    Engines of GPUs and TPUs widen 4-bit weights on the fly; AWS's load them as bf16 where the chip lacks the format.
+
+    Examples
+    --------
+    >>> [format_for(hardware.chip(c), "mxfp4") for c in ("h100", "trainium2", "trainium3")]
+    ['mxfp4', 'bf16', 'mxfp4']
+    """
+    return dtype if has(chip, dtype) or (dtype.endswith("fp4") and chip.vendor != "AWS") else "bf16"
 
 
 NAMES = [
