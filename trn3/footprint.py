@@ -12,27 +12,24 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data, energy, hardware, inference, training, uncertainty, workload
+from trn3.claims import readings
 from trn3.units import KWH_J, Array
 
 N_DRAWS = 1024
-PARTS = {
-    "arithmetic": "Arithmetic",
-    "memory": "HBM traffic",
-    "links": "Chip-to-chip links",
-    "floor": "Chip floor: leakage, clocks",
-    "host": "Hosts and network",
-    "cooling": "Cooling and conversion",
-}
+PARTS = {"arithmetic": "Arithmetic", "memory": "HBM traffic", "links": "Chip-to-chip links"}
+PARTS |= {"floor": "Chip floor: leakage, clocks", "host": "Hosts and network", "cooling": "Cooling and conversion"}
 """Where the joules go, in the order of a stack."""
-BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "int8": 8.0, "fp8": 8.0, "mxfp8": 8.0, "fp4": 4.0} | {
-    "nvfp4": 4.0,
-    "mxfp4": 4.0,
-}
+BITS = {"fp32": 32.0} | dict.fromkeys(("bf16", "fp16"), 16.0) | dict.fromkeys(("int8", "fp8", "mxfp8"), 8.0)
+BITS |= dict.fromkeys(("fp4", "nvfp4", "mxfp4"), 4.0)
 """Bits of a number format."""
-ASSUMED = (
-    *("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share", "format_power_position"),
-    *("rate_at_rated_power", "matmul_hbm_activity"),
+ASSUMED: tuple[str, ...] = (
+    "energy_floor_share",
+    "hbm_energy",
+    "link_energy",
+    "host_draw_share",
+    "format_power_position",
 )
+ASSUMED += ("rate_at_rated_power", "matmul_hbm_activity")
 """Assumptions that every footprint rests on."""
 
 
@@ -455,19 +452,16 @@ def claims() -> pd.DataFrame:
         claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer, and whether the
         assumed powers of both generations allow the claim.
     """
-    told, rows = data.table("claims").set_index("id"), []
-    for row in data.table("claim_readings").to_dict("records"):
-        claim = told.loc[row["claim_id"]]
-        if claim["metric"] == "peak rate per watt":
-            power = data.fact("trainium3" if row["level"] == "chip" else "trn3_gen2", "power_w")
-            low, mid, high = data.compute_range(row["compute"])
-            claimed = float(claim["claimed"])
-            implied = float(energy.implied_w(power.value, mid, claimed))
-            rows.append((claim["wording"], row["label"], row["level"], claimed, low, mid, high, implied))
-    return _claims(rows)
+    told = readings().query("metric == 'peak rate per watt'")
+    power = {
+        level: data.fact(who, "power_w").value for level, who in (("chip", "trainium3"), ("ultraserver", "trn3_gen2"))
+    }
+    told = told.assign(implied_w=energy.implied_w(told["reading_level"].map(power), told["value"], told["claim"]))
+    columns = ["wording", "label", "reading_level", "claim", "low", "value", "high", "implied_w"]
+    return _claims(told[columns].itertuples(index=False, name=None))
 
 
-def _claims(rows: list[tuple]) -> pd.DataFrame:
+def _claims(rows: Iterable[tuple]) -> pd.DataFrame:
     found = pd.DataFrame(rows, columns=["claim", "reading", "level", "claimed", "low", "ratio", "high", "implied_w"])
     return found.assign(possible=(found["low"] <= found["claimed"]) & (found["claimed"] <= found["high"]))
 
