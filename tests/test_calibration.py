@@ -105,7 +105,7 @@ def test_committed_constants_follow_from_the_committed_rows() -> None:
 
 
 def test_at_most_four_constants_differ_by_chip() -> None:
-    assert sum(c.chip_sd > 0 for c in training_fit.CONSTANTS) <= 4
+    assert sum(c.chip_sd > 0 for c in calibration.priors("training")) <= 4
 
 
 def test_missing_constant_is_named() -> None:

@@ -46,6 +46,24 @@ class Constant:
     chip_sd: float = 0.0
 
 
+def priors(kind: str) -> list[Constant]:
+    """What the fit of a kind may move, from ``data/priors.csv``.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+
+    Returns
+    -------
+    list of Constant
+        In the order of the table [-].
+    """
+    rows = data.table("priors")
+    rows = rows[rows["kind"] == kind]
+    return [Constant(*row) for row in zip(*(rows[c] for c in ("name", "value", "sd", "family_sd", "chip_sd")))]
+
+
 @dataclass(frozen=True)
 class Tree:
     """Log constants as nodes: global, family and chip, each with its parent.

@@ -13,41 +13,9 @@ import numpy as np
 import pandas as pd
 
 from trn3 import calibration, data, hardware, training, validation
-from trn3.calibration import Constant, Values
+from trn3.calibration import Values
 from trn3.units import GIGA
 from trn3.workload import ModelShape
-
-CONSTANTS = [
-    Constant("matmul", 0.75, 0.15, 0.15, 0.08),
-    Constant("fp8", 0.8, 0.15, 0.1, 0.05),
-    Constant("fp4", 0.5, 0.3),
-    Constant("attention", 0.5, 0.4, 0.3, 0.1),
-    Constant("hbm", 0.8, 0.2, 0.1, 0.05),
-    Constant("rereads", 2.0, 0.5),
-    Constant("block", 8192, 0.5),
-    Constant("attention_unfused", 0.6, 0.3),
-    Constant("attention_seq", 300, 0.5),
-    Constant("attention_old", 0.6, 0.3),
-    Constant("attention_ported", 0.55, 0.3),
-    Constant("eager", 1.2, 0.2),
-    Constant("link", 0.8, 0.15),
-    Constant("network", 0.7, 0.3),
-    Constant("tp_exposed", 0.3, 0.4),
-    Constant("dp_exposed", 0.3, 0.4),
-    Constant("fsdp_exposed", 0.3, 0.4),
-    Constant("layer_launch_s", 2e-3, 0.7),
-    Constant("step_s", 10e-3, 0.7),
-    Constant("imbalance", 0.3, 0.7),
-    Constant("expert", 0.75, 0.2),
-    Constant("alltoall", 0.3, 0.5),
-    Constant("expert_launch_s", 1e-4, 0.7),
-    Constant("moe_trend", 0.4, 0.4),
-    Constant("permute", 6.0, 0.4),
-    Constant("remat", 0.6, 0.25),
-    Constant("partly", 0.5, 0.2),
-    Constant("zero3_2021", 0.15, 0.5),
-]
-"""What the fit may move, with the centre and width of its prior; the first five differ by family and chip."""
 
 BAND_BY = "family"
 """Column of the rows by which bands differ."""
@@ -57,14 +25,7 @@ BASELINES = ("half of peak", "constant MFU per chip")
 """What anyone could predict without a model."""
 _MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
 _TABLES = {"Korthikanti table 5": ("R0023", "R0030"), "Narayanan table 2, PTD": ("R0017", "R0022")}
-_LABELS = {
-    "ampere": "A100",
-    "hopper": "H100",
-    "blackwell": "Blackwell",
-    "tpu": "TPU",
-    "trainium": "Trainium",
-    "moe": "MoE",
-}
+_LABELS = dict(ampere="A100", hopper="H100", blackwell="Blackwell", tpu="TPU", trainium="Trainium", moe="MoE")
 _ARCHITECTURE = {
     "n_layers": "layers", "d_model": "hidden", "n_heads": "heads", "n_kv_heads": "kv_heads", "head_dim": "head_dim",
     "vocab": "vocab", "n_experts": "n_experts", "top_k": "topk", "n_shared_experts": "shared_experts",
@@ -334,7 +295,9 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
     families = {c.id: c.family for c in hardware.chips()}
     skipped = {k: v for k, v in skipped.items() if v}
-    return calibration.Problem("training", rows, calibration.tree(CONSTANTS, families), predictor(rows), skipped)
+    return calibration.Problem(
+        "training", rows, calibration.tree(calibration.priors("training"), families), predictor(rows), skipped
+    )
 
 
 def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
