@@ -25,7 +25,8 @@ BASELINES = ("half of peak", "constant MFU per chip")
 """What anyone could predict without a model."""
 _MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
 _TABLES = {"Korthikanti table 5": ("R0023", "R0030"), "Narayanan table 2, PTD": ("R0017", "R0022")}
-_LABELS = dict(ampere="A100", hopper="H100", blackwell="Blackwell", tpu="TPU", trainium="Trainium", moe="MoE")
+_LABELS = {"ampere": "A100", "hopper": "H100", "blackwell": "Blackwell", "tpu": "TPU", "trainium": "Trainium"}
+_LABELS |= {"moe": "MoE"}
 _ARCHITECTURE = {
     "n_layers": "layers", "d_model": "hidden", "n_heads": "heads", "n_kv_heads": "kv_heads", "head_dim": "head_dim",
     "vocab": "vocab", "n_experts": "n_experts", "top_k": "topk", "n_shared_experts": "shared_experts",

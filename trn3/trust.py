@@ -42,7 +42,7 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     summary, runs = [], []
     for fold, corrections in [(f, 1) for f in FOLDS] + [("source", 0), ("source", 2)]:
-        result = validation.validate(kind, None, fold, corrections) | {"kind": kind}
+        result = validation.validate(kind, None, fold, corrections, False) | {"kind": kind}
         parts = {"everything": result} | result["tables"]
         summary += [_row(result, fold, corrections, p, s) for p, s in parts.items()]
         if fold in RUNS and corrections == 1:
