@@ -192,3 +192,16 @@ def test_whatever_is_given_ends_in_good_values_or_a_clean_error(path, given):
     assert set(values) == {p.name for p in parameters.read(path)}
     assert values == parameters.validate(path, values)  # a valid set is its own fixed point
     assert tomllib.loads(f"n = {values['n']}")["n"] in range(1, 11) and 0 <= values["share"] <= 1
+
+
+@pytest.mark.skipif(not parameters.notebooks(), reason="no notebooks yet")
+def test_500_generated_sets_over_all_notebooks_give_parameters_or_a_clean_line():
+    from benchmarks import fuzz
+
+    states = []
+    for notebook in parameters.notebooks():
+        for given in fuzz.sets(notebook, -(-500 // len(parameters.notebooks())), seed=0):
+            state, what = fuzz.check(notebook, given)
+            assert state != "broken", (notebook.stem, given, what)
+            states.append(state)
+    assert len(states) >= 500 and states.count("accepted") > 100 and states.count("refused") > 100
