@@ -216,6 +216,21 @@ def _data(value: Any) -> str:
     return re.sub(r"#[0-9A-Fa-f]{6}\b", lambda m: VARIABLES.get(m[0].upper(), m[0]), text)
 
 
+def _packed(node: Any) -> Any:
+    """A spec whose tables name each column once and each text once; ``page.js`` spreads them again."""
+    if isinstance(node, list):
+        return [_packed(v) for v in node]
+    if not isinstance(node, dict):
+        return node
+    rows = node.get("values")
+    if not isinstance(rows, list) or len(rows) < 4 or len({tuple(r) if isinstance(r, dict) else r for r in rows}) > 1:
+        return {k: _packed(v) for k, v in node.items()}
+    words = sorted({v for r in rows for v in r.values() if isinstance(v, str)})
+    texts = [k for k in rows[0] if any(isinstance(r[k], str) for r in rows)]
+    cells = [[words.index(v) if isinstance(v, str) else v for v in r.values()] for r in rows]
+    return {"values": {"k": list(rows[0]), "t": texts, "w": words, "r": cells}}
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_shown, value)) or "none"
@@ -286,7 +301,11 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
         "rows": rows,
         "columns": columns,
     }
-    about |= {"spec": _data(plot), "code": source, "zoom": '"bind":"scales"' in json.dumps(plot, separators=(",", ":"))}
+    about |= {
+        "spec": _data(_packed(plot)),
+        "code": source,
+        "zoom": '"bind":"scales"' in json.dumps(plot, separators=(",", ":")),
+    }
     return _template().render(part="figure", f=about)
 
 
@@ -397,10 +416,7 @@ def export(
     head, blocks, charted = _blocks(notebook)
     about = {"parameters": parameters, "defaults": defaults, "command": command, "data_date": data_date, **head}
     about |= {"units": {p.name: p.unit for p in declared.read(notebook)}, "blocks": _arranged(blocks)}
-    whole = {"headline", "figure", "half", "worked", "parameters"}  # shown with their figure, or as parameters
-    cells = [
-        c for c in notebook["cells"] if c["cell_type"] == "code" and not whole & set(c["metadata"].get("tags", []))
-    ]
+    cells = [c for c in notebook["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")]
     about |= {"sources": ["".join(c["source"]) for c in cells]}
     _page(path, "report", report, charted, shared_js, results=f"{path.stem}.json", **about)
 

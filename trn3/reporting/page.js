@@ -3,8 +3,10 @@
   const config = JSON.parse(document.getElementById("config")?.textContent || "{}");
   const options = { mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config,
     tooltip: { disableDefaultStyle: true } };
+  const spread = (_, v) => (v && v.k && v.r ? v.r.map((r) => Object.fromEntries(v.k.map((k, i) =>
+    [k, r[i] !== null && v.t.includes(k) ? v.w[r[i]] : r[i]]))) : v);
   const draw = async (box) => {
-    const spec = JSON.parse(box.nextElementSibling.textContent);
+    const spec = JSON.parse(box.nextElementSibling.textContent, spread);
     const { view } = await vegaEmbed(box, spec, options), svg = box.querySelector("svg");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", spec.description);
