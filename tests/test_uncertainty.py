@@ -89,3 +89,12 @@ def test_threshold_is_where_the_result_changes_sign():
     assert uncertainty.threshold(lambda v: v["a"] ** 2 - v["b"], given_, "a") == pytest.approx(np.sqrt(3.0))
     assert uncertainty.threshold(lambda v: v["z"] - 0.25 + 0 * v["a"], given_, "z") == pytest.approx(0.25)
     assert np.isnan(uncertainty.threshold(lambda v: v["a"] + v["b"], given_, "a"))
+
+
+def test_a_ratio_of_independent_bands_is_wider_than_either_and_has_limits():
+    a, sure = np.array([0.8, 1.0, 1.25]), np.ones(3)
+    assert np.allclose(uncertainty.ratio_range(a, sure), a), "a sure denominator leaves the band as it is"
+    assert np.allclose(uncertainty.ratio_range(sure, a), 1 / a[::-1]), "and a sure numerator mirrors it"
+    low, mid, high = uncertainty.ratio_range(a, a)
+    # 2 ** 0.5 log-widths: exp(-sqrt(2) ln 1.25) = 0.7294
+    assert (low, mid, high) == pytest.approx((1.25**-(2**0.5), 1.0, 1.25 ** (2**0.5)))

@@ -4,8 +4,8 @@ Two readings of a range, never mixed silently:
 
 * ``band``: low and high are the 10th and 90th percentile (an 80 % range of a prediction), mid the median. The
   distribution is a split normal, of the logarithm where all three are positive.
-* ``limits``: low and high are ends that reasoning does not pass (an assumption), and the value is as likely above mid as
-  below. The distribution is two half triangles that meet at mid, of the logarithm where all three are positive.
+* ``limits``: low and high are ends that reasoning does not pass (an assumption), and the value is as likely above mid
+  as below. The distribution is two half triangles that meet at mid, of the logarithm where all three are positive.
 
 Inputs are drawn independently of each other.
 """
@@ -139,6 +139,35 @@ def percentiles(values: np.ndarray, levels: tuple[float, ...] = LEVELS) -> tuple
     (10.0, 50.0, 90.0)
     """
     return tuple(float(v) for v in np.percentile(values, levels))
+
+
+def ratio_range(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    r"""Ratio of two results with independent 80 % bands.
+
+    .. math:: \ln r_{\pm} = \ln r \pm \sqrt{\ln^2 (a_{\pm} / a) + \ln^2 (b_{\mp} / b)}
+
+    Parameters
+    ----------
+    above, below : array of three
+        Low, middle and high of numerator and denominator, all positive [any]
+
+    Returns
+    -------
+    numpy.ndarray
+        Low, middle and high of the ratio [-]
+
+    Notes
+    -----
+    Exact where both are log-normal; errors that the two share (one model, one load) would cancel, so the band is wide.
+
+    Examples
+    --------
+    >>> ratio_range(np.array([1.0, 2.0, 4.0]), np.array([1.0, 1.0, 1.0])).round(6).tolist()
+    [1.0, 2.0, 4.0]
+    """
+    a, b = np.log(np.asarray(above, float)), np.log(np.asarray(below, float))
+    down, up = np.hypot(a[1] - a[0], b[2] - b[1]), np.hypot(a[2] - a[1], b[1] - b[0])
+    return np.exp(a[1] - b[1] + np.array([-down, 0.0, up]))
 
 
 def probability_above(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
