@@ -242,14 +242,24 @@ def _resolved(p: Parameter, value: Any) -> Any:
     if p.allowed not in KINDS:
         return value
     try:
-        if p.allowed == "customer":
-            customers.load(value)
-            found = value.lower().replace("-", "_")
-        else:
-            found = workload.model(value).id if p.allowed == "model" else data.resolve(p.allowed, value)
+        if not value.endswith(FILES):
+            return _id(p.allowed, value)
+        {"model": workload.model, "customer": customers.load}.get(p.allowed, functools.partial(_id, p.allowed))(value)
+        return str(Path(value).resolve())
     except (data.TrnError, OSError, RecursionError) as error:
         raise ParameterError(f"{p.name}: {error}") from None
-    return str(Path(value).resolve()) if value.endswith(FILES) else found
+
+
+@functools.lru_cache(4096)
+def _id(kind: str, text: str) -> str:
+    """An id in its one spelling."""
+    if kind == "customer":
+        known = {name.replace("_", ""): name for name in customers.customers()}
+        if (plain := re.sub("[ _-]", "", text.lower())) not in known:
+            raise data.UnknownId(f"customer {shown(text)} is unknown{nearest(text, known)}; or give a .toml file")
+        customers.load(known[plain])
+        return known[plain]
+    return workload.model(text).id if kind == "model" else data.resolve(kind, text)
 
 
 def key(values: Mapping[str, Any]) -> str:
