@@ -22,14 +22,8 @@ PARTS |= {"floor": "Chip floor: leakage, clocks", "host": "Hosts and network", "
 BITS = {"fp32": 32.0} | dict.fromkeys(("bf16", "fp16"), 16.0) | dict.fromkeys(("int8", "fp8", "mxfp8"), 8.0)
 BITS |= dict.fromkeys(("fp4", "nvfp4", "mxfp4"), 4.0)
 """Bits of a number format."""
-ASSUMED: tuple[str, ...] = (
-    "energy_floor_share",
-    "hbm_energy",
-    "link_energy",
-    "host_draw_share",
-    "format_power_position",
-)
-ASSUMED += ("rate_at_rated_power", "matmul_hbm_activity")
+ASSUMED: tuple[str, ...] = ("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share")
+ASSUMED += ("format_power_position", "rate_at_rated_power", "matmul_hbm_activity")
 """Assumptions that every footprint rests on."""
 
 

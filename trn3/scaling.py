@@ -22,15 +22,9 @@ one replica, which copies its state from another; one pod that trains apart and 
 LOSSES = {"layout": "Layout: bubbles, network", "batch": "Batch: above the critical one", "straggler": "Slow chips"}
 LOSSES |= {"checkpoint": "Checkpoints", "failure": "Failures: lost work, restarts"}
 """Losses in the order in which they are taken off."""
-UNCERTAIN: tuple[str, ...] = (
-    "failures_per_chip_h",
-    "restart_s",
-    "checkpoint_blocking_s",
-    "checkpoint_bandwidth",
-    "memory_checkpoint_s",
-)
-UNCERTAIN += ("memory_restart_s", "memory_share", "straggler_slowdown", "pod_oversubscription", "critical_batch_factor")
-UNCERTAIN += ("island_token_cost", "layout_loss_factor")
+UNCERTAIN: tuple[str, ...] = ("failures_per_chip_h", "restart_s", "checkpoint_blocking_s", "checkpoint_bandwidth")
+UNCERTAIN += ("memory_checkpoint_s", "memory_restart_s", "memory_share", "straggler_slowdown", "pod_oversubscription")
+UNCERTAIN += ("critical_batch_factor", "island_token_cost", "layout_loss_factor")
 """Assumptions that are drawn, by their name in ``data/assumptions.csv``."""
 
 
