@@ -222,10 +222,10 @@ class Case:
         """Probability that moving saves if the new chip rents for this [-]."""
         return float(np.mean(self.break_even > price_usd_per_chip_h))
 
-    def pays_back(self, price_usd_per_chip_h: float) -> float:
-        """Month in which the middle case has paid back; infinite if not within the horizon [month]."""
-        both = zip(*(cost.cumulative_usd(r.mid, price_usd_per_chip_h) for r in self.results))
-        return float(cost.crossing(*(np.sum(costs, axis=0) for costs in both)))
+    def pays_back(self, price_usd_per_chip_h: float) -> np.ndarray:
+        """Month after which moving is the cheaper one, per draw; infinite if not within the horizon [month]."""
+        both = zip(*(cost.cumulative_usd(r.drawn, price_usd_per_chip_h) for r in self.results))
+        return np.asarray(cost.crossing(*(np.sum(costs, axis=0) for costs in both)))
 
     def total(self, v: Draws) -> np.ndarray:
         """Saving for any values of the inputs, among them ``rent`` [USD]."""
@@ -488,14 +488,14 @@ def path(case: Case) -> tuple[pd.DataFrame, str, str]:
     for i, r in enumerate(case.results):
         v = {k: np.array(case.inputs[j].mid) for k, j in r.keys.items()}
         raw, m = r.move(v | {"floor_now": np.array(0.0), "floor_new": np.array(0.0)}), r.mid
-        for name, weights in zip(("all", "now", "new"), cost.monthly_weights(m)):
+        for name, weights in zip("anm", cost.monthly_weights(m)):
             columns[f"{name}{i}"] = np.concatenate([[0.0], np.cumsum(weights)])
         slow = "1" if r.work.load.unit == "chips" else "busy"
         least = [float(v.get(f"floor_{s}", 0.0)) * MONTH_H for s in ("now", "new")]
         rent = f"max({raw.now_chip_h:.9g}/{slow},{least[0]:.9g})*{m.now_usd_per_chip_h / MEGA:.9g}*(1-discount)"
         once = f"{m.labour_usd / MEGA:.9g}+price*{m.extra_chip_h / MEGA:.9g}"
-        stay.append(f"{rent}*datum.all{i}")
-        go.append(f"{once}+{rent}*datum.now{i}+price/1e6*max({raw.new_chip_h:.9g}/{slow},{least[1]:.9g})*datum.new{i}")
+        stay.append(f"{rent}*datum.a{i}")
+        go.append(f"{once}+{rent}*datum.n{i}+price/1e6*max({raw.new_chip_h:.9g}/{slow},{least[1]:.9g})*datum.m{i}")
     return pd.DataFrame(columns), "+".join(stay), "+".join(go)
 
 
