@@ -81,7 +81,7 @@ def export(folder: Path, notebook=None, name: str = "08_sample", **more) -> Path
     path = folder / f"{name}.html"
     html.export(notebook or sample(), path, **(ABOUT | {"shared_js": True} | more))
     if not (folder / "vega.js").exists():
-        html.write(folder / "vega.js", html.script())
+        html.write(folder / "vega.js", html.shared())
     return path
 
 

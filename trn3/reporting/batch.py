@@ -470,4 +470,4 @@ def index(rows: list[Row]) -> dict[str, bytes]:
     ]
     table = pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()
     files = page("index", functools.partial(html.index, rows), data_date=str(data.data_date()))
-    return files | {"index.csv": table, "vega.js": html.script().encode()}
+    return files | {"index.csv": table, "vega.js": html.shared().encode()}

@@ -168,7 +168,7 @@ def write(path: Path, text: str) -> None:
 
 @functools.lru_cache
 def script() -> str:
-    """Vega, Vega-Lite and their embedding as one script, for inside a page or for ``vega.js`` beside several.
+    """Vega, Vega-Lite and their embedding as one script, for inside a page.
 
     Kept in the user's cache folder, because bundling takes seconds.
 
@@ -189,6 +189,17 @@ def script() -> str:
     except OSError:
         pass  # a read-only home costs seconds, not the report
     return text
+
+
+def shared() -> str:
+    """What stands once in ``vega.js`` beside several pages: the charts' script and the page's own.
+
+    Returns
+    -------
+    str
+        JavaScript.
+    """
+    return script() + _assets()["js"]
 
 
 @functools.lru_cache
@@ -250,12 +261,12 @@ def _template() -> jinja2.Template:
 def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: bool = True, **words: Any) -> None:
     number, _, rest = report.partition("_")
     name = f"{number} · {rest.replace('_', ' ').capitalize()}" if number.isdigit() else report
-    vega = script() if charted and not shared_js else ""
-    sources = [_hash(_assets()["js"]), *([_hash(vega)] if vega else ["file:", "'self'"] if charted else [])]
-    policy = f"default-src 'none'; style-src {_hash(_assets()['css'])}; script-src {' '.join(sources)}; "
+    own = [] if charted and shared_js else [*([script()] if charted else []), _assets()["js"]]
+    sources = " ".join(map(_hash, own)) or "file: 'self'"
+    policy = f"default-src 'none'; style-src {_hash(_assets()['css'])}; script-src {sources}; "
     policy += "base-uri 'none'; form-action 'none'"
     words = {"name": name.replace(" ·", ""), "kicker": name, **_assets(), **words}
-    write(path, _template().render(part=part, policy=policy, charted=charted, vega=vega, **words))
+    write(path, _template().render(part=part, policy=policy, charted=charted, scripts=own, **words))
 
 
 def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "") -> str:
