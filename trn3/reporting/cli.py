@@ -1,11 +1,13 @@
 """The `trn3` command. It imports what a command needs only when the command runs, so that help comes at once."""
 
 import argparse
+import contextlib
 import difflib
 import json
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -190,7 +192,8 @@ def calibrate(args: argparse.Namespace) -> int:
     """`trn3 calibrate`."""
     from trn3 import calibration
 
-    frame = calibration.calibrate(args.kind, args.check)
+    with working("fitting"):
+        frame = calibration.calibrate(args.kind, args.check)
     print(frame.to_string(index=False))
     return 0
 
@@ -200,11 +203,29 @@ def validate(args: argparse.Namespace) -> int:
     from trn3 import validation
     from trn3.reporting import batch
 
-    result = validation.validate(args.kind, args.file, args.folds or ("none" if args.file else "source"))
+    with working("refitting with each fold left out" if not args.file else "scoring"):
+        result = validation.validate(args.kind, args.file, args.folds or ("none" if args.file else "source"))
     print(validation.text(result))
     if args.json:
-        batch.write(args.json.parent, {args.json.name: json.dumps(result, indent=1).encode()})
+        plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
+        batch.write(args.json.parent, {args.json.name: json.dumps(plain, indent=1).encode()})
     return 0
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show the time on standard error while something long runs."""
+    from tqdm import tqdm
+
+    done = threading.Event()
+    with tqdm(desc=what, bar_format="{desc}: {elapsed}", delay=1.0, leave=False) as bar:
+        clock = threading.Thread(target=lambda: [bar.update() for _ in iter(lambda: done.wait(0.5), True)], daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            done.set()
+            clock.join()
 
 
 def compare(args: argparse.Namespace) -> int:
