@@ -161,6 +161,11 @@ def label(rows: pd.DataFrame) -> pd.DataFrame:
     ids = {a: i if (i := chip_id(a)) in known else "" for a in rows["accelerator"].unique()}
     rows = rows.assign(chip=rows["accelerator"].map(ids), compiled=rows["accelerator"].str.startswith("AWS"))
     rows["shape"] = rows["model"].map({m: _shape(m) for m in rows["model"].unique()})
+    graph = rows["note"].str.extract(r"(?:padded to|compiled at) (\d+)")[0].fillna("")
+    engine = rows["batch_kind"].str.extract(r"engine batch (\d+)")[0].fillna("")
+    engine = engine.where(engine != "", rows["batch_or_concurrency"].where(rows["batch_kind"] == "static_batch", ""))
+    for name, told in (("compiled_tokens", graph), ("compiled_batch", engine)):
+        rows[name] = rows[name].where((rows[name] != "") | ~rows["compiled"], told)
     rows["what"] = [_what(r) for r in rows.itertuples()]
     return rows.assign(skip=[_reason(r) for r in rows.itertuples()])
 
