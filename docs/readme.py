@@ -1,0 +1,78 @@
+"""Write the figures of README.md and its picture from the stored notebooks and scores: python docs/readme.py."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+from trn3 import trust
+
+ROOT = Path(__file__).resolve().parent.parent
+FINDINGS = {
+    "Claims": "01_claims",
+    "Serving": "04_serving",
+    "Energy": "05_energy",
+    "Scaling": "06_scaling",
+    "Cost": "07_cost",
+    "Trainium4": "09_trainium4",
+}
+SCORES = [
+    ("Training step time", "training", "everything"),
+    ("Time per output token, static batch", "inference", "time per token, static batch"),
+    ("Time per output token, closed loop", "inference", "time per token, closed loop"),
+    ("Time to first token, low load", "inference", "first token, low load"),
+    ("Maximum throughput, layout stated", "inference", "maximum throughput, layout stated"),
+]
+
+
+def outputs(stem: str, tag: str) -> dict:
+    """Data of the first output of the cell with a tag."""
+    cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text())["cells"]
+    return next(c for c in cells if tag in c["metadata"].get("tags", []))["outputs"][0]["data"]
+
+
+def findings() -> str:
+    """One line per page: its stored answer."""
+    lines = []
+    for name, stem in FINDINGS.items():
+        text = "".join(outputs(stem, "answer")["text/plain"]).split(" | ")[0]
+        lines.append(f"- **{name}.** {text} ([{stem[:2]}](notebooks/{stem}.ipynb))")
+    return "\n".join(lines)
+
+
+def scores() -> str:
+    """Median errors on runs that the fit had not seen, beside the two baselines."""
+    names = ("source left out", "chip generation left out", "groups", "without data", "one constant per chip")
+    lines = [f"| median error over groups of runs | {' | '.join(names)} |", "|---|--:|--:|--:|--:|--:|"]
+    for label, kind, part in SCORES:
+        old, new = trust.summary(kind, "source", part), trust.summary(kind, "generation", part)
+        cells = [f"{100 * row['group_median_abs_error']:.1f}%" for row in (old, new)] + [f"{old['n_groups']:.0f}"]
+        cells += [f"{100 * old[f'{b}_group_median_abs_error']:.0f}%" for b in ("rule", "constant")]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    tables = ("Korthikanti table 5", "Narayanan table 2, PTD")
+    held = [(t, trust.summary("training", "source", t)) for t in tables]
+    ends = [f"{t}: mean {100 * r['mape']:.1f}%, worst {100 * r['worst']:.1f}%" for t, r in held]
+    note = "Baselines with each source left out: half of peak (training) or a roofline (serving), and one constant per "
+    note += "chip. "
+    return "\n".join(lines) + f"\n\n{note}With every Megatron paper left out of the fit, {'; '.join(ends)}."
+
+
+def render(text: str) -> str:
+    """README.md with today's figures."""
+    text = re.sub(r"(<!-- findings:.*?-->\n).*?(\n<!-- end -->)", lambda m: m[1] + findings() + m[2], text, flags=re.S)
+    return re.sub(
+        r"(<!-- trust:.*?-->\n).*?(\n?<!-- end trust -->)",
+        lambda m: f"{m[1]}{scores()}\n<!-- end trust -->",
+        text,
+        flags=re.S,
+    )
+
+
+def picture() -> bytes:
+    """The stored headline chart of the start page."""
+    return base64.b64decode("".join(outputs("00_start_here", "headline")["image/png"]))
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(render((ROOT / "README.md").read_text()))
+    (ROOT / "docs" / "headline.png").write_bytes(picture())
