@@ -21,6 +21,12 @@ from trn3.units import KWH_J, MEGA
 
 MORE = 4
 """The scale question: what so many times the replicas of a training run do, split as before."""
+MEASURES = (
+    "Output tokens/s per chip", "Tokens/s per user", "J per output token", "USD per million output tokens",
+    "Output tokens/s of all chips", "Days of the run", "MWh of the run", "Million USD of the run",
+    f"Speed-up by {MORE}× the replicas",
+)  # fmt: skip
+"""What is answered, five measures of serving and four of training."""
 Answers = list[tuple[str, str, str, float, np.ndarray]]
 
 
@@ -55,7 +61,7 @@ class State:
     model: str = "llama3_3_70b"
     system: str = "trn3_gen2"
     rival: str = "hgx_b200"
-    n_chips: int = 1024
+    n_chips: int = 512
     dtype: str = "fp8"
     input_tokens: int = 2048
     output_tokens: int = 512
@@ -66,7 +72,7 @@ class State:
     rival_price: float = 0.0
     tokens: float = 1e12
     seq_len: int = 8192
-    global_batch: int = 1024
+    global_batch: int = 2048
     region: str = "us_east_2"
 
     @property
@@ -155,11 +161,11 @@ def _serving(state: State, system: hardware.System, usd: float) -> Answers:
     bill = cost.usd_per_unit(usd, rate[::-1], state.utilisation) * MEGA
     whole = copies * point.n_chips * rate * state.utilisation
     return [
-        ("Speed", "Output tokens/s per chip", "tokens/s", 1, rate),
-        ("Speed", "Tokens/s per user", "tokens/s", 1, point.tokens_per_s_per_user),
-        ("Energy", "J per output token", "J", -1, joules),
-        ("Cost", "USD per million output tokens", "USD", -1, np.asarray(bill)),
-        ("Scale", "Output tokens/s of all chips", "tokens/s", 1, whole if copies else np.full(3, np.nan)),
+        ("Speed", MEASURES[0], "tokens/s", 1, rate),
+        ("Speed", MEASURES[1], "tokens/s", 1, point.tokens_per_s_per_user),
+        ("Energy", MEASURES[2], "J", -1, joules),
+        ("Cost", MEASURES[3], "USD", -1, np.asarray(bill)),
+        ("Scale", MEASURES[4], "tokens/s", 1, whole if copies else np.full(3, np.nan)),
     ]
 
 
@@ -174,10 +180,10 @@ def _training(state: State, system: hardware.System, usd: float) -> Answers:
     except data.TrnError:
         gain = np.nan
     return [
-        ("Speed", "Days of the run", "days", -1, run.days),
-        ("Energy", "MWh of the run", "MWh", -1, joules / KWH_J / 1000.0),
-        ("Cost", "Million USD of the run", "million USD", -1, np.asarray(bill) / MEGA),
-        ("Scale", f"Speed-up by {MORE}× the replicas", "×", 1, np.full(3, gain)),
+        ("Speed", MEASURES[5], "days", -1, run.days),
+        ("Energy", MEASURES[6], "MWh", -1, joules / KWH_J / 1000.0),
+        ("Cost", MEASURES[7], "million USD", -1, np.asarray(bill) / MEGA),
+        ("Scale", MEASURES[8], "×", 1, np.full(3, gain)),
     ]
 
 
@@ -238,7 +244,7 @@ def evaluate(state: State) -> Answer:
 
 
 def verdict(row: Any) -> str:
-    """Word for a ratio with its range: ahead, about the same, behind, or not known.
+    """Word for a ratio with its range: ahead, behind, probably so where the range crosses 1, about the same, not known.
 
     Parameters
     ----------
@@ -252,7 +258,9 @@ def verdict(row: Any) -> str:
     """
     if not np.isfinite(row.ratio):
         return "not known"
-    return "ahead" if row.low > 1.02 else "behind" if row.high < 0.98 else "about the same"
+    if row.low > 1 or row.high < 1:
+        return "ahead" if row.low > 1 else "behind"
+    return "about the same" if 0.87 < row.ratio < 1.15 else "probably ahead" if row.ratio > 1 else "probably behind"
 
 
 def shown(found: Answer) -> pd.DataFrame:
@@ -298,8 +306,8 @@ def chart(found: Answer) -> charts.Chart:
     both = both[np.isfinite(both["ratio"])]
     words = [verdict(r) for r in both.itertuples()]
     ahead, behind = words.count("ahead"), words.count("behind")
-    side = "is ahead of" if ahead > behind else "is behind" if behind > ahead else "is level with"
-    title = f"{name} {side} {rival}: better in {ahead}, worse in {behind} of {len(words)} measures"
+    side = "leads" if ahead > behind else "trails" if behind > ahead else "is level with"
+    title = f"{name} {side} {rival}: clearly better in {ahead}, clearly worse in {behind} of {len(words)} measures"
     terms = f"{workload.model(s.model).name}, {s.dtype}, {s.n_chips:,} chips"
     axis = charts.Axis(f"{name} over {rival} (log)", log=True)
     made = charts.rows(both, "ratio", "measure", axis=axis, unit="×", reference=1)
