@@ -6,6 +6,7 @@ import tomllib
 
 import numpy as np
 import pytest
+import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -259,6 +260,28 @@ def in_page(expression: str, **names: float) -> float:
     text = re.sub(r"datum\.(\w+)", lambda m: repr(float(row[m[1]])), expression)
     assert re.fullmatch(r"[-+*/().,\w\s]+", text)
     return float(eval(text, {"__builtins__": {}}, {"max": max, **{k: v for k, v in names.items() if "datum" not in k}}))
+
+
+def in_vega(expression: str, row: dict[str, float], **names: float) -> float:
+    """The same expression, read by Vega itself: drawn as text, and the text read back."""
+    text = {"mark": "text", "encoding": {"text": {"field": "t"}}, "data": {"values": [row]}, "width": 400}
+    steps = [{"calculate": expression, "as": "y"}, {"calculate": "'y='+format(datum.y,'.9e')", "as": "t"}]
+    params = [{"name": k, "value": v} for k, v in names.items()]
+    svg = vl_convert.vegalite_to_svg(text | {"transform": steps, "params": params}, vl_version="6.4")
+    return float(re.search(r">y=([^<]+)<", svg).group(1).replace("−", "-"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_vega_computes_what_python_computes(cases, name):
+    case = cases[name]
+    frame, stay, go = savings.path(case)
+    bars = savings.bars(case, case.tornado(3.5).head(2))
+    row = {k: float(v) for k, v in frame.iloc[-1].items()}
+    for price, busy, discount in ((3.5, 1.0, 0.0), (2.25, 0.75, 0.2)):
+        names = {"price": price, "busy": busy, "discount": discount}
+        for expression in (stay, go, bars["low"].iloc[0], bars["high"].iloc[1]):
+            exact = in_page(expression, **names, **{f"datum_{k}": v for k, v in row.items()})
+            assert in_vega(expression, row, **names) == pytest.approx(exact, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "template"])
