@@ -307,7 +307,7 @@ def curve(
     x = {name: np.append(each.mid, drawn[name])[:, None] for name, each in inputs.items()}
     over, pod = inputs["pod_oversubscription"], data.assumption("pod_chips").value
     nets = {factor: with_pods(system, pod, factor) for factor in (1.0, over.mid, max(over.high, over.mid + 1e-6))}
-    island = nets[1.0].tiers[-2].n_chips if recovery == "island" else np.inf
+    island = 2.0 ** np.floor(np.log2(nets[1.0].tiers[-2].n_chips)) if recovery == "island" else np.inf
     table = _table(job, nets, sizes, weak_from, island)
     if table.empty:
         raise data.TrnError(f"{job.model.name} fits none of the sizes up to {max(sizes):,} chips of {system.name}")
