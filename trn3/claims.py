@@ -55,7 +55,7 @@ def readings(baseline: str = "trainium2") -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns of ``claim_readings.csv`` and of its claim, ``short`` (a label for charts), ``low``, ``value``,
-        ``high`` [-], ``met`` (whether the whole range reaches the claim) and ``hollow`` (an unpublished number is in it).
+        ``high`` [-], ``met`` (the whole range reaches the claim) and ``hollow`` (an unpublished number is in it).
     """
     frame = data.table("claim_readings").rename(columns={"level": "reading_level"})
     frame = frame.merge(data.table("claims"), left_on="claim_id", right_on="id")

@@ -19,13 +19,13 @@ from trn3 import data
 from trn3.theme import fixed, sig
 
 RESULTS = "application/vnd.trn3.results+json"
-_STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none; disc
-square half half ring dashed cross"""
-BADGES = {word: pair for word, *pair in zip(*(part.split() for part in _STATES.split(";")), strict=True)}
-BADGES |= dict.fromkeys(("holds", "within band", "move", "buy"), ["good", "tick"])
-BADGES |= dict.fromkeys(("partly", "likely", "pilot", "extrapolated", "out of date"), ["warn", "half"])
-BADGES |= dict.fromkeys(("does not hold", "failed", "outside band", "wrong"), ["bad", "cross"])
-BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ["none", "dash"])
+_STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none;
+disc square half half ring dashed cross"""
+BADGES = {word: (s, g) for word, s, g in zip(*(part.split() for part in _STATES.split(";")), strict=True)}
+BADGES |= dict.fromkeys(("holds", "within band", "move", "buy"), ("good", "tick"))
+BADGES |= dict.fromkeys(("partly", "likely", "pilot", "extrapolated", "out of date"), ("warn", "half"))
+BADGES |= dict.fromkeys(("does not hold", "failed", "outside band", "wrong"), ("bad", "cross"))
+BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ("none", "dash"))
 """Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts with."""
 
 
@@ -419,7 +419,8 @@ def _number(value: Any, digits: int) -> str:
         return "—"
     if isinstance(value, str | bool) or not isinstance(value, int | float | np.number):
         return str(value)
-    return big(float(value), digits) if value == round(value) else sig(float(value), digits)
+    number = float(value)
+    return big(number, digits) if number == round(number) else sig(number, digits)
 
 
 def _grid(

@@ -133,7 +133,8 @@ def clean(value: Any) -> Any:
     if isinstance(value, (bool, np.bool_, str)):
         return value if isinstance(value, str) else bool(value)
     if isinstance(value, (int, float, np.number)):
-        return int(value) if value == round(float(value)) and abs(value) < 1e9 else float(f"{float(value):.4g}")
+        number = float(value)
+        return int(number) if number == round(number) and abs(number) < 1e9 else float(f"{number:.4g}")
     return str(value)
 
 
@@ -300,7 +301,7 @@ class Axis:
         ends = self.ends(data, margin)
         scale: Spec = {"domain": ends, "nice": False, **({"type": "log"} if self.log else {"zero": False})}
         shown = self.format or (",d" if self.log and self.base == 2 else ",.3~r")
-        axis = {"values": ticks(*ends, self.log, self.base), "format": shown, **axis}
+        axis = {"values": ticks(ends[0], ends[1], self.log, self.base), "format": shown, **axis}
         return {"type": "quantitative", "title": self.title or None, "scale": scale, "axis": axis}
 
     def place(self, value: float, ends: Sequence[float]) -> float:

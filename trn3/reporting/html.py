@@ -1,9 +1,9 @@
 """One executed notebook as one HTML page: offline, interactive, printable, readable without a mouse and without colour.
 
 The cells' tags say what goes where; ``page.html`` holds the markup. Charts leave their title, key, source, numbers and
-sliders to HTML and draw only the plot; every colour of a spec becomes a CSS variable, so that the theme switches without
-redrawing and paper is light. A strict content-security policy lets run the page's own scripts and nothing else, and
-text from notebooks passes an allow-list, whatever it may contain.
+sliders to HTML and draw only the plot; every colour of a spec becomes a CSS variable, so that the theme switches
+without redrawing and paper is light. A strict content-security policy lets run the page's own scripts and nothing
+else, and text from notebooks passes an allow-list, whatever it may contain.
 """
 
 import base64
@@ -34,11 +34,10 @@ HEADINGS = {"assumptions": "What we assumed", "flips": "What would change the an
 HEADINGS |= {"sources": "Sources"}
 GROUPS = {"Start": "00", "Performance": "02 03 04", "Energy": "05", "Scaling": "06", "Savings": "07 08 09"}
 GROUPS |= {"Trust": "01 10 11"}
-ALLOWED = set(
-    "a b blockquote br caption code dd dl dt div em h2 h3 h4 hr i li ol p pre s small span strong sub sup table tbody td "  # noqa: SIM905
-    "tfoot th thead tr ul math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder munderover "
-    "mtable mtr mtd mstyle".split()
-)
+_ALLOWED = """a b blockquote br caption code dd dl dt div em h2 h3 h4 hr i li ol p pre s small span strong sub sup table
+tbody td tfoot th thead tr ul math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder
+munderover mtable mtr mtd mstyle"""
+ALLOWED = set(_ALLOWED.split())
 KEPT = {"class", "id", "href", "scope", "colspan", "rowspan", "display", "stretchy", "fence", "form", "width"}
 HIDDEN = {"script", "style", "iframe", "object", "template", "svg", "title"}
 
@@ -472,7 +471,7 @@ def error_page(
         ("Message", first),
         ("Parameter", f"{bad} = {parameters[bad]!r}" if bad else ""),
     ]
-    about = {
+    about: dict[str, Any] = {
         "title": "This report could not be made",
         "lead": reason,
         "bad": bad,
@@ -485,25 +484,26 @@ def error_page(
 
 def _headline(row: Mapping[str, Any]) -> dict[str, Any]:
     """What card and table show of a report: number, range, strip and badge."""
-    number = next(iter(row.get("headline") or []), {})
+    number: Mapping[str, Any] = next(iter(row.get("headline") or []), {})
     value, low, high, unit = (number.get(k) for k in ("value", "low", "high", "unit"))
     real = isinstance(value, int | float)
-    text = (story.big(value) if abs(value) >= 1000 else story.sig(value, 3)) if real else str(value or "—")
+    text = str(value or "—")
+    if isinstance(value, int | float):
+        text = story.big(value) if abs(value) >= 1000 else story.sig(value, 3)
     text += {"×": "×", "x": "×", "%": "%"}.get(str(unit), f" {unit}") if unit else ""
-    ranged = isinstance(low, int | float) and isinstance(high, int | float) and low != high
-    strip, base = [], number.get("baseline")
-    if real and ranged and isinstance(base, int | float):
-        left, right = min(low, base, value), max(high, base, value)
-        strip = [round(20 + 260 * (v - left) / ((right - left) or 1), 1) for v in (low, high, value, base)]
+    ranged = None not in (low, high) and low != high
+    ends = [v for v in (low, high, value, number.get("baseline")) if isinstance(v, int | float)]
+    width = max(ends, default=0.0) - min(ends, default=0.0)
+    strip = [round(20 + 260 * (v - min(ends)) / (width or 1.0), 1) for v in ends] if ranged and len(ends) == 4 else []
     done = row["status"] == "done"
     stem = str(row["notebook"])
     badge = str(number.get("status") or "") if done else "Failed"
-    return {
-        "report": row["report"], "number": stem[:2], "done": done, "reason": row.get("reason", ""), "text": text, "strip": strip,
-        "span": story.rng(low, high, digits=3) if ranged else "", "conditions": number.get("conditions") or number.get("name") or "",
-        "group": next((g for g, n in GROUPS.items() if stem[:2] in n.split()), "Others"), "value": value if real else "",
-        "question": row.get("question") or stem[3:].replace("_", " ").capitalize(), "badge": story.badge(badge) if badge else "",
-    }  # fmt: skip
+    about = {"report": row["report"], "number": stem[:2], "done": done, "reason": row.get("reason", ""), "text": text}
+    about |= {"span": story.rng(low, high, digits=3) if ranged else "", "value": value if real else "", "strip": strip}
+    about |= {"group": next((g for g, n in GROUPS.items() if stem[:2] in n.split()), "Others")}
+    about |= {"question": row.get("question") or stem[3:].replace("_", " ").capitalize()}
+    about |= {"conditions": number.get("conditions") or number.get("name") or ""}
+    return about | {"badge": story.badge(badge) if badge else ""}
 
 
 def index(
@@ -514,8 +514,8 @@ def index(
     Parameters
     ----------
     rows : sequence of mapping
-        One per report: ``report`` (file name without suffix), ``notebook``, ``status`` ("done" or else), ``parameters``,
-        ``headline`` (as in the results file), ``reason`` when failed, ``question`` (the notebook's title).
+        One per report: ``report`` (file name without suffix), ``notebook``, ``status`` ("done" or else),
+        ``parameters``, ``headline`` (as in the results file), ``reason`` when failed, ``question`` (the title).
     path : pathlib.Path
         The page.
     data_date : str
@@ -535,7 +535,7 @@ def index(
     cards = [s for s, stem in zip(shown, stems, strict=True) if stems.count(stem) == 1]
     cards.sort(key=lambda s: [*GROUPS, "Others"].index(s["group"]))
     heads = ["Report", *(v.replace("_", " ").capitalize() for v in varied), "Headline", "80% range", "Verdict"]
-    about = {
+    about: dict[str, Any] = {
         "title": title or "Is Trainium3 faster, leaner and cheaper for your model?",
         "lead": lead,
         "rest": rest,
