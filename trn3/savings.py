@@ -541,12 +541,12 @@ def checks() -> pd.DataFrame:
         customer = customers.load(name)
         for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
             case = evaluate(customer, base.key)
-            only = tuple(r for r in case.results if r.work.kind == "train") or case.results
-            some = replace(case, results=only)
-            low, mid, high = uncertainty.percentiles(some.saving(case.rent.mid) / some.stay_usd)
-            said = customer.claim.saving.mid
-            place = float(np.mean(some.saving(case.rent.mid) / some.stay_usd < said))
-            note = f"the claim lies at percentile {100 * place:.0f} of the saving; {base.label}"
+            only = [r for r in case.results if r.work.kind == "train"] or list(case.results)
+            now, then = (sum(unit_usd(r, case.rent.mid)[i] for r in only) for i in (1, 2))
+            cheaper, said = 1.0 - then / now, customer.claim.saving.mid
+            low, mid, high = uncertainty.percentiles(cheaper)
+            place = f"{100 * float(np.mean(cheaper < said)):.0f}"
+            note = f"unit cost without porting; the claim is at percentile {place} of it; {base.label}"
             label = f"{customer.name}: {customer.claim.wording}"
             rows.append(
                 (label, "share", said, mid, low, high, mid / said, "independent", customer.claim.source_id, note)
