@@ -28,7 +28,7 @@ TIERS = [
         "training_fit", "serving_fit", "validation", "footprint", "runs", "trust", "claims",
     },
     {"theme", "drawing", "forms", "charts", "story", "explore"},
-    {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.html", "reporting.cli", "__main__"},
+    {"reporting.parameters", "reporting.engine", "reporting.batch", "reporting.markup", "reporting.html", "reporting.cli", "__main__"},
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from test_charts import FORMS
 from trn3 import charts, data, story, theme
 from trn3.charts import Axis, Slider, finish
 from trn3.reporting import html, parameters
+from trn3.reporting import markup as markup_
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -232,15 +233,15 @@ class TestPage:
         assert export(tmp_path, shared_js=False).stat().st_size <= 1_100_000  # ten charts; four are held to 1 MB below
 
     def test_a_broken_formula_costs_no_page(self):
-        assert "frac" in html.formula(r"\frac{a}{") or "<math" in html.formula(r"\frac{a}{")
-        assert "<script" not in html.markdown(r"$\text{<script>x</script>}$")
+        assert "frac" in markup_.formula(r"\frac{a}{") or "<math" in markup_.formula(r"\frac{a}{")
+        assert "<script" not in markup_.markdown(r"$\text{<script>x</script>}$")
 
 
 @pytest.mark.parametrize(
     "markup", ["<b>1</b>", '<table class="x"><tr><td>1</td></tr></table>', '<a href="#a">1</a>', "a &lt; b"]
 )
 def test_clean_keeps_what_is_harmless(markup):
-    assert html.clean(markup) == markup
+    assert markup_.clean(markup) == markup
 
 
 @pytest.mark.parametrize("markup", [
@@ -249,7 +250,7 @@ def test_clean_keeps_what_is_harmless(markup):
     "<meta http-equiv=refresh>", '<a href="JaVaScRiPt:1">', "<form action=x>", "<img src=x>",
 ])  # fmt: skip
 def test_clean_drops_what_could_act(markup):
-    left = html.clean(markup)
+    left = markup_.clean(markup)
     assert not re.search(r"script|style|iframe|on\w+=|href|svg|object|base|meta|form|img|src", left)
 
 
