@@ -392,7 +392,7 @@ def validate(
     runs = rows[["row_id", "quantity", "group", "chip", "source", "measured"]].assign(predicted=predicted)
     low, high = predicted / np.exp(band["model"][::-1])
     result["runs"] = runs.assign(low=low, high=high).to_dict("records")
-    others = [c for c in (0, 2) if c != corrections] if beside and file is None and kind == "training" else []
+    others = [c for c in (0, 2) if c != corrections] if beside and file is None and folds == "source" else []
     kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
     result["other_corrections"] = {
         str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept} for c in others
