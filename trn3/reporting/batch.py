@@ -31,7 +31,7 @@ import nbformat
 import pandas as pd
 import pydantic
 
-from trn3 import data, hardware, workload
+from trn3 import charts, data, hardware, workload
 from trn3.reporting import engine, html, parameters
 
 RESULTS = "application/vnd.trn3.results+json"
@@ -355,11 +355,13 @@ def warm(todo: list[Case]) -> None:
     """Do once, before any fork, what every report needs: imports, tables, the shell, the notebook format's rules."""
     engine.shell()
     hardware.systems(), hardware.chips(), workload.models()
-    for notebook in {one.notebook for one in todo}:
-        for cell in nbformat.read(notebook, 4).cells:
-            for name in re.findall(r"^(?:import|from) ([\w.]+)", cell.source if cell.cell_type == "code" else "", re.M):
-                with suppress(Exception):
-                    __import__(name)
+    books = {one.notebook: nbformat.read(one.notebook, 4) for one in todo}.values()
+    source = "\n".join(cell.source for book in books for cell in book.cells if cell.cell_type == "code")
+    for name in set(re.findall(r"^(?:import|from) ([\w.]+)", source, re.M)):
+        with suppress(Exception):
+            __import__(name)
+    if "charts.enable(" in source:
+        charts.enable()
     gc.collect()
     gc.freeze()  # so that children do not copy the parent's memory just by counting references
 
