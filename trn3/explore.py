@@ -222,6 +222,7 @@ def evaluate(state: State) -> Answer:
     """
     sides = [hardware.system(s) for s in (state.system, state.rival)]
     names = [s.chip.name if sides[0].chip.id != sides[1].chip.id else s.name for s in sides]
+    names[1] += ", rival" * (names[0] == names[1])
     rents = [rent(s, usd).value for s, usd in zip(sides, (state.price, state.rival_price))]
     rows: list[list[Any]] = []
     missing: dict[str, str] = {}
@@ -258,9 +259,10 @@ def verdict(row: Any) -> str:
     """
     if not np.isfinite(row.ratio):
         return "not known"
-    if row.low > 1 or row.high < 1:
+    alike = 0.87 < row.ratio < 1.15
+    if (row.low > 1 or row.high < 1) and not (alike and row.low == row.high):
         return "ahead" if row.low > 1 else "behind"
-    return "about the same" if 0.87 < row.ratio < 1.15 else "probably ahead" if row.ratio > 1 else "probably behind"
+    return "about the same" if alike else "probably ahead" if row.ratio > 1 else "probably behind"
 
 
 def shown(found: Answer) -> pd.DataFrame:
@@ -303,11 +305,11 @@ def chart(found: Answer) -> charts.Chart:
         Finished, or a sentence where nothing can be compared.
     """
     both, (name, rival), s = found.frame.assign(group=found.frame["use"]), found.names, found.state
-    both = both[np.isfinite(both["ratio"])]
+    both = both[np.isfinite(both["ratio"])].assign(text=lambda f: [story.ratio(v, digits=2) for v in f["ratio"]])
     words = [verdict(r) for r in both.itertuples()]
     ahead, behind = words.count("ahead"), words.count("behind")
     side = "leads" if ahead > behind else "trails" if behind > ahead else "is level with"
-    title = f"{name} {side} {rival}: clearly better in {ahead}, clearly worse in {behind} of {len(words)} measures"
+    title = f"{name} {side} {rival}: better in {ahead}, worse in {behind} of {len(words)} measures"
     terms = f"{workload.model(s.model).name}, {s.dtype}, {s.n_chips:,} chips"
     axis = charts.Axis(f"{name} over {rival} (log)", log=True)
     made = charts.rows(both, "ratio", "measure", axis=axis, unit="×", reference=1)
