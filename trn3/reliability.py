@@ -17,6 +17,8 @@ import numpy as np
 
 from trn3.units import Array, require
 
+BLOCK = 8192
+"""Events drawn at a time: arrays of 64 KiB stay in the cache, below the size for which the system maps fresh pages."""
 Z80 = 1.2816
 """Standard normal quantile of the upper end of an 80 % interval."""
 
@@ -541,8 +543,8 @@ def simulate(
     random, segment = np.random.default_rng(seed), work_s + checkpoint_s
     scale = mtti_s / math.gamma(1 + 1 / shape)
     sums, squares = np.zeros(3), 0.0
-    for start in range(0, n_failures, 16384):
-        lived = random.standard_exponential(min(16384, n_failures - start))
+    for start in range(0, n_failures, BLOCK):
+        lived = random.standard_exponential(min(BLOCK, n_failures - start))
         if shape != 1.0:
             lived **= 1 / shape
         lived *= scale
