@@ -35,7 +35,7 @@ def test_the_notebook_starts_where_the_module_does():
 def test_every_question_is_answered_for_both_uses(found):
     assert not found.missing
     asked = found.frame.groupby("use")["question"].agg(set).to_dict()
-    assert asked == dict.fromkeys(("Serving", "Training"), {"Speed", "Energy", "Cost", "Scale"})
+    assert asked == {use: {"Speed", "Energy", "Cost", "Scale"} for use in ("Serving", "Training")}
     for side in ("system", "rival"):
         assert (found.frame[f"{side}_low"] <= found.frame[side]).all()
         assert (found.frame[side] <= found.frame[f"{side}_high"]).all()
