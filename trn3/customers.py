@@ -218,6 +218,20 @@ def _tried(key: str, call: Any) -> Iterator[str]:
 
 
 def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
+    """The shape of a model: one of the file's own, or of the tables.
+
+    Parameters
+    ----------
+    shapes : dict
+        The file's ``[models]``
+    name : str
+        A name in it, an id of ``data/models.csv``, or the path of a ``config.json``
+
+    Returns
+    -------
+    ModelShape
+        The shape
+    """
     if name not in shapes:
         return workload.model(name)
     return workload.ModelShape(id=name, **{("source_id" if k == "source" else k): v for k, v in shapes[name].items()})

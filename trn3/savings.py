@@ -78,9 +78,9 @@ def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> f
     Parameters
     ----------
     load : ServingLoad
-        Model, lengths and formats
+        Model, lengths and formats [-]
     point : ServingPoint
-        From `trn3.inference.best`
+        From `trn3.inference.best` [-]
 
     Returns
     -------
@@ -353,7 +353,8 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
         shared[f"rent {systems['now']}"] = rents["now"]
         where = {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in list(shared)[:2]}
         where["now_price"] = f"rent {systems['now']}"
-        suffix = f" ({work.name})" if len(customer.workloads) > 1 else ""
+        alone = len([w for w in customer.workloads if w.kind == work.kind]) == 1
+        suffix = f" ({work.kind if alone else work.name})" if len(customer.workloads) > 1 else ""
         joint |= {f"{i}.{k}": replace(x, label=x.label + suffix) for k, x in given.items()} | shared
         found.append((work, sides, where, rents["new"]))
     if not found:
@@ -542,7 +543,8 @@ def checks() -> pd.DataFrame:
         for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
             case = evaluate(customer, base.key)
             only = [r for r in case.results if r.work.kind == "train"] or list(case.results)
-            now, then = (sum(unit_usd(r, case.rent.mid)[i] for r in only) for i in (1, 2))
+            units = [unit_usd(r, case.rent.mid)[1:] for r in only]
+            now, then = np.sum(units, axis=0)
             cheaper, said = 1.0 - then / now, customer.claim.saving.mid
             low, mid, high = uncertainty.percentiles(cheaper)
             place = f"{100 * float(np.mean(cheaper < said)):.0f}"
