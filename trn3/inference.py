@@ -22,7 +22,9 @@ import numpy as np
 import pandas as pd
 
 from trn3 import calibration, data, hardware, workload
-from trn3.workload import ModelShape
+from trn3.hardware import Chip, System
+from trn3.units import GIB
+from trn3.workload import ModelShape, ServingLoad
 
 Values = Mapping[str, Any]
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
@@ -245,7 +247,7 @@ def dense_bytes(m: ModelShape, w: Work) -> Any:
     return dense_params(m) * np.where(np.greater(m.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
 
 
-def device(system: hardware.System, dtype: str = "bf16") -> Device:
+def device(system: System, dtype: str = "bf16") -> Device:
     """Numbers of a system's chip for weights of a format.
 
     Parameters
@@ -276,7 +278,7 @@ def device(system: hardware.System, dtype: str = "bf16") -> Device:
     return Device(chip.hbm_bytes, bandwidth, peak, bf16, width, links, ranks, neuron, torus)
 
 
-def has(chip: hardware.Chip, dtype: str) -> bool:
+def has(chip: Chip, dtype: str) -> bool:
     """Whether a chip runs a format or another of the same width.
 
     Parameters
@@ -297,7 +299,7 @@ def has(chip: hardware.Chip, dtype: str) -> bool:
         return False
 
 
-def format_for(chip: hardware.Chip, dtype: str) -> str:
+def format_for(chip: Chip, dtype: str) -> str:
     """Format in which a chip serves weights that are published in another one.
 
     Parameters
@@ -332,7 +334,7 @@ NAMES = [
 """Constants that the evaluator asks for."""
 
 
-def constants(chip: hardware.Chip) -> dict[str, float]:
+def constants(chip: Chip) -> dict[str, float]:
     """Committed constants for a chip: its own, else its family's, else the shared value.
 
     Parameters
@@ -790,16 +792,12 @@ def evaluate(
     pre = prefill_s(m, d, at, k, w)
     waiting = np.maximum(w.batch - 1.0, 0.0)
     share = mixed_prefill_s(m, d, at, k, w) / w.output_tokens
-    mixed = 0.0 if disaggregated else k["mixing"] * waiting * share
-    tpot = step + mixed
+    tpot = step + (0.0 if disaggregated else k["mixing"] * waiting * share)
     ttft = pre * (1 + k["queue"] * waiting ** k["queue_power"]) + k["first_token_s"] + k["first_token_steps"] * step
-    chips_busy = 1.0 + (share * w.batch / step if disaggregated else 0.0)
-    held = weight_bytes_per_chip(m, at, w)
-    cache = cache_bytes_per_chip(m, d, at, w)
-    return Steps(
-        step, pre, tpot, ttft, 1.0 / tpot, w.batch * at.dp / (tpot * at.n_chips * chips_busy),
-        held + compiled * cache, compiled <= max_batch(m, d, at, w),
-    )  # fmt: skip
+    chips = at.n_chips * (1.0 + (share * w.batch / step if disaggregated else 0.0))
+    held = weight_bytes_per_chip(m, at, w) + compiled * cache_bytes_per_chip(m, d, at, w)
+    fits = compiled <= max_batch(m, d, at, w)
+    return Steps(step, pre, tpot, ttft, 1.0 / tpot, w.batch * at.dp / (tpot * chips), held, fits)
 
 
 def speculative_speedup(acceptance: Any, draft_tokens: Any, draft_cost: Any, wider: Any = 1.0) -> Any:
@@ -877,7 +875,7 @@ def traffic(m: ModelShape, d: Device, at: Layouts, w: Work, k: Values) -> dict[s
     return {"flops": flops, "hbm_bytes": hbm, "link_bytes": (per_token + routed) * (batch / w.batch + share * prompt)}
 
 
-def band(chip: hardware.Chip, metric: str) -> np.ndarray:
+def band(chip: Chip, metric: str) -> np.ndarray:
     """Factors from a prediction to its 80 % band.
 
     Parameters
@@ -918,7 +916,7 @@ class ServingPoint:
         Work behind an output token, over all chips [-], [B], [B].
     """
 
-    system: hardware.System
+    system: System
     n_chips: int
     tp: int
     dp: int
@@ -948,8 +946,8 @@ class Frontier:
         All points that fit, with times, rates and whether they meet the limits [-].
     """
 
-    load: workload.ServingLoad
-    system: hardware.System
+    load: ServingLoad
+    system: System
     points: pd.DataFrame
 
     def frame(self) -> pd.DataFrame:
@@ -969,7 +967,7 @@ class Frontier:
         return hull.assign(output_tokens_per_s_per_chip_low=rate * low, output_tokens_per_s_per_chip_high=rate * high)
 
 
-def layouts(model: ModelShape, system: hardware.System) -> Layouts:
+def layouts(model: ModelShape, system: System) -> Layouts:
     """Layouts of one copy: groups of 1, 2, 4 ... chips inside the scale-up domain, and for experts many such groups.
 
     Parameters
@@ -992,9 +990,7 @@ def layouts(model: ModelShape, system: hardware.System) -> Layouts:
     return Layouts(tp, dp)
 
 
-def frontier(
-    load: workload.ServingLoad, system: hardware.System, disaggregated: bool = False, context_tokens: float = 0.0
-) -> Frontier:
+def frontier(load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0) -> Frontier:
     """Evaluate every layout and batch of a system for a load.
 
     Parameters
@@ -1006,7 +1002,7 @@ def frontier(
     disaggregated : bool
         Prefill on chips of its own [-].
     context_tokens : float
-        Length for which a compiled device was configured; 0: the next power of two [-].
+        Length for which a compiled device was configured; 0: exactly the load [-].
 
     Returns
     -------
@@ -1027,29 +1023,26 @@ def frontier(
     m, d, k = load.model, device(system, load.weights_dtype), constants(system.chip)
     at = layouts(m, system)
     at = Layouts(at.tp[:, None], at.dp[:, None])
-    top = data.assumption("serving_max_sequences").value
-    w = _work(load, np.unique(np.round(np.geomspace(1, top, 48))), context_tokens)
+    sequences = np.geomspace(1, data.assumption("serving_max_sequences").value, 48)
+    w = _work(load, np.unique(np.round(sequences)), context_tokens)
     s = evaluate(m, d, at, w, k, disaggregated)
     if not np.any(s.fits):
-        need = np.min(weight_bytes_per_chip(m, at, padded(d, w)) + cache_bytes_per_chip(m, d, at, padded(d, w)))
-        raise NoLayoutMeets(
-            f"{load.model.name} with {total:,.0f} tokens of context does not fit {system.name}: one sequence needs "
-            f"{need / 2**30:,.0f} GiB per chip on {system.n_chips} chips, each has {d.hbm_bytes / 2**30:,.0f} GiB"
+        need = np.min(weight_bytes_per_chip(m, at, w) + cache_bytes_per_chip(m, d, at, w)) / GIB
+        least = (
+            f"one sequence needs {need:,.0f} GiB per chip on {system.n_chips} chips, each has {d.hbm_bytes / GIB:,.0f}"
         )
+        raise NoLayoutMeets(f"{m.name} with {total:,.0f} tokens does not fit {system.name}: {least} GiB")
     rows = {
         "n_chips": at.n_chips, "tp": at.tp, "dp": at.dp, "ep": np.where(load.model.n_experts > 0, at.n_chips, 1.0),
         "batch": w.batch * at.dp, "tokens_per_s_per_user": s.tokens_per_s_per_user,
         "output_tokens_per_s_per_chip": s.tokens_per_s_per_chip, "ttft_s": s.ttft_s, "tpot_s": s.tpot_s,
         "memory_bytes": s.memory_bytes, "meets": (s.ttft_s <= load.ttft_s) & (s.tpot_s <= load.tpot_s),
     }  # fmt: skip
-    keep = np.asarray(s.fits)
-    points = pd.DataFrame({n: np.broadcast_to(v, keep.shape)[keep] for n, v in rows.items()})
+    points = pd.DataFrame({n: np.broadcast_to(v, np.shape(s.fits))[s.fits] for n, v in rows.items()})
     return Frontier(load, system, points.astype(dict.fromkeys(("n_chips", "tp", "dp", "ep", "batch"), int)))
 
 
-def best(
-    load: workload.ServingLoad, system: hardware.System, disaggregated: bool = False, context_tokens: float = 0.0
-) -> ServingPoint:
+def best(load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0) -> ServingPoint:
     """Highest throughput per chip within the limits.
 
     Parameters
@@ -1061,7 +1054,7 @@ def best(
     disaggregated : bool
         Prefill on chips of its own [-].
     context_tokens : float
-        Length for which a compiled device was configured; 0: the next power of two [-].
+        Length for which a compiled device was configured; 0: exactly the load [-].
 
     Returns
     -------
@@ -1082,15 +1075,13 @@ def best(
 
 def _nearest(found: Frontier) -> str:
     load, p = found.load, found.points
-    miss = np.maximum(p["ttft_s"] / load.ttft_s, p["tpot_s"] / load.tpot_s)
-    near = p.loc[miss.idxmin()]
-    limits = f"meets ttft_s = {load.ttft_s:g} s and tpot_s = {load.tpot_s:g} s"
-    layout = f"tp={near['tp']:.0f} dp={near['dp']:.0f} batch={near['batch']:.0f}"
-    times = f"ttft_s = {near['ttft_s']:.3g} s and tpot_s = {near['tpot_s']:.3g} s"
-    return f"no layout of {load.model.name} on {found.system.name} {limits}; the nearest is {layout} with {times}"
+    near = p.loc[np.maximum(p["ttft_s"] / load.ttft_s, p["tpot_s"] / load.tpot_s).idxmin()]
+    limits = f"meets ttft_s = {load.ttft_s:g} s and tpot_s = {load.tpot_s:g} s; the nearest is"
+    layout = "tp={tp:.0f} dp={dp:.0f} batch={batch:.0f} with ttft_s = {ttft_s:.3g} s and tpot_s = {tpot_s:.3g} s"
+    return f"no layout of {load.model.name} on {found.system.name} {limits} {layout.format(**near)}"
 
 
-def _work(load: workload.ServingLoad, batch: Any, context_tokens: float) -> Work:
+def _work(load: ServingLoad, batch: Any, context_tokens: float) -> Work:
     widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
     return Work(
         batch, load.input_tokens, load.output_tokens, *widths, bucket_batch=batch, bucket_context=context_tokens
@@ -1109,7 +1100,7 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
     return ServingPoint(system, n_chips, tp, dp, ep, batch, per_chip, per_user, tpot, ttft, memory, flops, hbm, link)
 
 
-def fleet(load: workload.ServingLoad, system: hardware.System, n_available: float = math.inf) -> np.ndarray:
+def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> np.ndarray:
     """Chips that serve a request rate, with headroom for its peaks, in whole copies of the model.
 
     Parameters
