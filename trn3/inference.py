@@ -426,10 +426,8 @@ def kernels_s(m: ModelShape, k: Values) -> Any:
     Array
         Time [s].
     """
-    more = np.where(np.greater(m.n_experts, 0), k["moe_layers"], 1.0) * np.where(
-        np.greater(m.kv_lora_rank, 0), k["latent_layers"], 1.0
-    )
-    return m.n_layers * k["layer_s"] * more
+    more = np.where(np.greater(m.n_experts, 0), k["moe_layers"], 1.0)
+    return m.n_layers * k["layer_s"] * more * np.where(np.greater(m.kv_lora_rank, 0), k["latent_layers"], 1.0)
 
 
 def experts_read(m: ModelShape, w: Work, k: Values, tokens: Any) -> Any:
@@ -544,9 +542,8 @@ def latent_flops(m: ModelShape) -> Any:
     Array
         FLOP over all layers [-].
     """
-    return np.where(
-        np.greater(m.kv_lora_rank, 0), 2.0 * m.n_layers * m.n_heads * (2 * m.kv_lora_rank + m.rope_dim), 0.0
-    )
+    absorbed = 2.0 * m.n_layers * m.n_heads * (2 * m.kv_lora_rank + m.rope_dim)
+    return absorbed * np.greater(m.kv_lora_rank, 0)
 
 
 def read_context(w: Work) -> Any:
@@ -962,9 +959,8 @@ class Frontier:
         ok = self.points[self.points["meets"]].sort_values("tokens_per_s_per_user", ascending=False, kind="stable")
         best = ok["output_tokens_per_s_per_chip"].cummax()
         hull = ok[best > best.shift(fill_value=0.0)].drop(columns="meets").reset_index(drop=True)
-        low, _, high = band(self.system.chip, "throughput")
-        rate = hull["output_tokens_per_s_per_chip"]
-        return hull.assign(output_tokens_per_s_per_chip_low=rate * low, output_tokens_per_s_per_chip_high=rate * high)
+        rate, ends = hull["output_tokens_per_s_per_chip"], band(self.system.chip, "throughput")
+        return hull.assign(**{f"{rate.name}_low": rate * ends[0], f"{rate.name}_high": rate * ends[2]})
 
 
 def layouts(model: ModelShape, system: System) -> Layouts:
@@ -1020,8 +1016,7 @@ def frontier(load: ServingLoad, system: System, disaggregated: bool = False, con
     if load.model.context and total > load.model.context:
         most = f"{load.model.name} takes at most {load.model.context:,.0f}"
         raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
-    m, d, k = load.model, device(system, load.weights_dtype), constants(system.chip)
-    at = layouts(m, system)
+    m, d, k, at = load.model, device(system, load.weights_dtype), constants(system.chip), layouts(load.model, system)
     at = Layouts(at.tp[:, None], at.dp[:, None])
     sequences = np.geomspace(1, data.assumption("serving_max_sequences").value, 48)
     w = _work(load, np.unique(np.round(sequences)), context_tokens)
@@ -1129,8 +1124,6 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
     chips = np.ceil(rate / point.n_chips) * point.n_chips
     if chips[1] > n_available:
         most = load.requests_per_s * n_available / chips[1]
-        raise NoLayoutMeets(
-            f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips of {system.name}; "
-            f"{n_available:,.0f} serve about {most:.3g} 1/s"
-        )
+        asked = f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips of {system.name}"
+        raise NoLayoutMeets(f"{asked}; {n_available:,.0f} serve about {most:.3g} 1/s")
     return chips
