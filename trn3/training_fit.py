@@ -317,21 +317,35 @@ def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     return {label: (rows["family"] == family).to_numpy() for family, label in _LABELS.items()}
 
 
-def tables(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Published tables that other tools are scored on, and what is left out to score them: every Megatron paper.
+def tables(
+    problem: calibration.Problem,
+) -> dict[str, tuple[np.ndarray, np.ndarray, dict[str, calibration.Problem]]]:
+    """Published tables that other tools are scored on, with every Megatron paper left out.
 
     Parameters
     ----------
-    rows : pandas.DataFrame
-        Rows of a problem [-].
+    problem : trn3.calibration.Problem
+        Rows [-].
 
     Returns
     -------
     dict
-        Mask of the table and mask of the rows to leave out, by name [-].
+        By name: mask of the table, mask of the rows to leave out, and the sweep of a field that is not published [-].
     """
+    rows = problem.rows
     left = rows["source"].isin(_MEGATRON).to_numpy()
-    return {n: (rows["row_id"].between(*ends).to_numpy(), left) for n, ends in _TABLES.items()}
+    out: dict[str, tuple[np.ndarray, np.ndarray, dict[str, calibration.Problem]]] = {}
+    for name, ends in _TABLES.items():
+        mask, others = rows["row_id"].between(*ends).to_numpy(), {}
+        if (rows["vpp"][mask] == "unstated").any():
+            # 1 is taken; the other choices that divide the 8 (175B) and 3 (530B) layers of a stage
+            for small, large in (("2", "3"), ("4", "3"), ("8", "3")):
+                chosen = np.where(mask, np.where(rows["pp"] == "12", small, large), rows["vpp"])
+                others[f"interleave {small} and {large} for 1"] = dataclasses.replace(
+                    problem, predict=predictor(rows.assign(vpp=chosen))
+                )
+        out[name] = mask, left, others
+    return out
 
 
 def reference(problem: calibration.Problem) -> np.ndarray:

@@ -313,9 +313,11 @@ def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str,
 
     out = {}
     weights = calibration.group_weights(problem.rows["group"].to_numpy(str))
-    for name, (mask, left) in fitter.tables(problem.rows).items() if hasattr(fitter, "tables") else ():
+    for name, (mask, left, others) in fitter.tables(problem).items() if hasattr(fitter, "tables") else ():
         if mask.any():
-            out[name] = calibration.fit(problem, np.where(left, 0.0, weights), tolerance=1e-6).log_errors[mask]
+            fit = calibration.fit(problem, np.where(left, 0.0, weights), tolerance=1e-6)
+            out[name] = fit.log_errors[mask]
+            out |= {f"{name}, {other}": p.log_errors(fit.theta)[mask] for other, p in others.items()}
             out[f"{name}, as the folds score it"] = error[mask]
     return {
         n: {"n": len(e), "mape": float(np.abs(np.expm1(e)).mean()), "worst": float(np.abs(np.expm1(e)).max())}
@@ -397,7 +399,20 @@ def validate(
     result["other_corrections"] = {
         str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept} for c in others
     }
-    return result
+    return dict(_plain(result))
+
+
+def _show(value: float | None, width: int, digits: int = 1, times: float = 100) -> str:
+    return f"{'-':>{width}}" if value is None else f"{times * value:{width}.{digits}f}"
+
+
+def _plain(value: Any) -> Any:
+    """The same without NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def text(result: dict[str, Any]) -> str:
@@ -416,24 +431,24 @@ def text(result: dict[str, Any]) -> str:
     head = f"{result['kind']}: {result['scored']} of {result['rows']} rows scored, left out by {result['folds']}, "
     out = [head + f"corrections up to class {result['corrections']}", ""]
     out += [
-        "median over groups of the median absolute error, %; 90th percentile of groups; bias; 80 % band holds, score"
+        "%: median over groups of the median absolute error; 90th percentile of groups; bias; 80 % band holds; score"
     ]
-    names = list(result["baselines"])
+    names, beaten = list(result["baselines"]), []
     rows = {"everything": result} | {n: t for n, t in result["tables"].items() if "band_coverage" in t}
     width = max(map(len, rows)) + 2
     head = f"{'':{width}}{'groups':>6}{'model':>7}{'p90':>6}{'bias':>7}{'band':>6}{'score':>7}"
     out += [head + "".join(f"{n:>{len(n) + 2}}{'score':>7}" for n in names)]
     for name, row in rows.items():
-        base = [result["baselines"][n]["by"].get(name, result["baselines"][n]) for n in names]
-        cells = [
-            f"{100 * b['group_median_abs_error']:{len(n) + 2}.1f}{b['interval_score']:7.2f}"
-            for n, b in zip(names, base)
+        base = {n: result["baselines"][n]["by"].get(name, result["baselines"][n]) for n in names}
+        cells = "".join(f"{_show(b['group_median_abs_error'], len(n) + 2)}{_show(b['interval_score'], 7, 2, 1)}"
+                        for n, b in base.items())  # fmt: skip
+        beaten += [
+            f"{n} ({name})" for n, b in base.items() if b["group_median_abs_error"] < row["group_median_abs_error"]
         ]
-        out.append(
-            f"{name:{width}}{row['n_groups']:6d}{100 * row['group_median_abs_error']:7.1f}"
-            f"{100 * row['group_p90_abs_error']:6.1f}{100 * row['bias']:+7.1f}{100 * row['band_coverage']:6.0f}"
-            f"{row['interval_score']:7.2f}" + "".join(cells)
-        )
+        own = ((row["group_median_abs_error"], 7), (row["group_p90_abs_error"], 6), (row["bias"], 7))
+        own_text = "".join(_show(x, w) for x, w in own) + _show(row["band_coverage"], 6, 0)
+        out.append(f"{name:{width}}{row['n_groups']:6d}{own_text}{_show(row['interval_score'], 7, 2, 1)}{cells}")
+    out += [f"closer than the model: {', '.join(beaten)}"] if beaten else []
     for name, row in result["tables"].items():
         if "band_coverage" not in row:
             out.append(f"{name}: {row['n']} rows, MAPE {100 * row['mape']:.1f} %, worst {100 * row['worst']:.1f} %")
