@@ -227,11 +227,11 @@ def test_a_dask_cluster_makes_all_reports_though_a_worker_is_killed(notebooks, t
             notebooks, "batch", path, "--out", tmp_path / "out", "--scheduler", cluster.scheduler_address
         )
         with process, distributed.Client(cluster) as client:
-            deadline = time.monotonic() + 30
-            while not any(client.processing().values()) and time.monotonic() < deadline:
+            busy, deadline = [], time.monotonic() + 60
+            while not busy and time.monotonic() < deadline and process.poll() is None:
                 time.sleep(0.05)
-            busy = next(worker for worker, tasks in client.processing().items() if tasks)
-            os.kill(client.run(os.getpid, workers=[busy])[busy], signal.SIGKILL)
+                busy = [worker for worker, tasks in client.processing().items() if tasks]
+            os.kill(client.run(os.getpid, workers=busy[:1])[busy[0]], signal.SIGKILL)
             out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert "8 of 8 reports made" in out

@@ -200,8 +200,8 @@ def test_500_generated_sets_over_all_notebooks_give_parameters_or_a_clean_line()
 
     states = []
     for notebook in parameters.notebooks():
-        for given in fuzz.sets(notebook, -(-500 // len(parameters.notebooks())), seed=0):
-            state, what = fuzz.check(notebook, given)
-            assert state != "broken", (notebook.stem, given, what)
+        for values in fuzz.sets(notebook, -(-500 // len(parameters.notebooks())), seed=0):
+            state, what = fuzz.check(notebook, values)
+            assert state != "broken", (notebook.stem, values, what)
             states.append(state)
     assert len(states) >= 500 and states.count("accepted") > 100 and states.count("refused") > 100
