@@ -21,6 +21,8 @@ from trn3.units import KWH_J, MEGA
 
 MORE = 4
 """The scale question: what so many times the replicas of a training run do, split as before."""
+REGION = "us_east_2"
+"""Where it runs: its cooling enters the energy."""
 MEASURES = (
     "Output tokens/s per chip", "Tokens/s per user", "J per output token", "USD per million output tokens",
     "Output tokens/s of all chips", "Days of the run", "MWh of the run", "Million USD of the run",
@@ -54,8 +56,6 @@ class State:
         Tokens of a training run [token].
     seq_len, global_batch : int
         Tokens of a sequence and sequences of a step [-].
-    region : str
-        Where it runs; its grid and cooling enter the energy.
     """
 
     model: str = "llama3_3_70b"
@@ -73,7 +73,6 @@ class State:
     tokens: float = 1e12
     seq_len: int = 8192
     global_batch: int = 2048
-    region: str = "us_east_2"
 
     @property
     def load(self) -> workload.ServingLoad:
@@ -157,7 +156,7 @@ def _run(system: str, n_chips: int, model: str, *job: Any) -> training.TrainingE
 def _serving(state: State, system: hardware.System, usd: float) -> Answers:
     point = inference.best(state.load, system)
     rate, copies = point.output_tokens_per_s_per_chip, state.n_chips // point.n_chips
-    joules = np.array(percentiles(footprint.serving(point, state.dtype, state.region, state.utilisation).total_j))
+    joules = np.array(percentiles(footprint.serving(point, state.dtype, REGION, state.utilisation).total_j))
     bill = cost.usd_per_unit(usd, rate[::-1], state.utilisation) * MEGA
     whole = copies * point.n_chips * rate * state.utilisation
     return [
@@ -172,7 +171,7 @@ def _serving(state: State, system: hardware.System, usd: float) -> Answers:
 def _training(state: State, system: hardware.System, usd: float) -> Answers:
     job = (state.model, state.tokens, state.seq_len, state.global_batch, state.dtype)
     run = _run(system.id, state.n_chips, *job)
-    joules = np.array(percentiles(footprint.training_run(run, state.region).total_j)) * state.tokens
+    joules = np.array(percentiles(footprint.training_run(run, REGION).total_j)) * state.tokens
     bill = cost.run_usd(run.cluster.n_chips, run.days * 86400.0, usd)
     try:
         wider = replace(run.layout, dp=MORE * run.layout.dp)
@@ -340,7 +339,7 @@ def _controls(state: State) -> dict[str, Any]:
 
     systems = [(r.name, r.id) for r in hardware.systems()]
     lists = {"model": [(r.name, k) for k, r in workload.models().items()], "system": systems, "rival": systems}
-    lists |= {"dtype": [(d, d) for d in ("bf16", "fp8")], "region": [(r, r) for r in data.ids("region")]}
+    lists |= {"dtype": [(d, d) for d in ("bf16", "fp8")]}
     kinds = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
     out = {}
     for name, value in asdict(state).items():
