@@ -91,12 +91,9 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
     shape = workload.model(row.model)
     dtype, band = row.dtype, inference.band(rack.chip, "throughput")[::-1]
     if row.what == "point":
-        found = inference.frontier(
-            workload.ServingLoad(shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype), rack
-        )
-        fast = found.points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")[
-            "output_tokens_per_s_per_chip"
-        ].max()
+        load = workload.ServingLoad(shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype)
+        points = pd.concat([inference.frontier(load, rack, apart).points for apart in (False, True)])
+        fast = points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")["output_tokens_per_s_per_chip"].max()
         rent = float(np.median(sum(owned(rack).values())))
         return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
     device, k = inference.device(rack, dtype), inference.constants(rack.chip)

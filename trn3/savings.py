@@ -6,6 +6,7 @@ results are break-even rents, and savings "if it rents for Y".
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -528,8 +529,16 @@ def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([*out, ("all at mid", saves({}), saves({}))], columns=["input", "low", "high"])
 
 
-def checks() -> pd.DataFrame:
+CLAIMED = ("splashmusic", "karakuri", "anthropic", "decart")
+
+
+def checks(names: Sequence[str] = CLAIMED) -> pd.DataFrame:
     """Published money beside what this project computes: ownership, serving, and what reference customers saved.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Customers whose claims are held against the computed unit cost
 
     Returns
     -------
@@ -538,7 +547,7 @@ def checks() -> pd.DataFrame:
         reproduces its input, and only the first two count
     """
     rows = []
-    for name in ("splashmusic", "karakuri", "anthropic", "decart"):
+    for name in (n for n in CLAIMED if n in names):
         customer = customers.load(name)
         for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
             case = evaluate(customer, base.key)
