@@ -28,7 +28,8 @@ from trn3.workload import ModelShape, ServingLoad
 
 Values = Mapping[str, Any]
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
-"""Bytes of a stored number; 4-bit formats carry a scale per block and are in `dtype_bytes`."""
+DTYPE_BYTES |= {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
+"""Bytes of a stored number, with the scale of its block."""
 
 
 class NoLayoutMeets(data.TrnError):
@@ -185,10 +186,9 @@ def dtype_bytes(dtype: str) -> float:
     >>> dtype_bytes("nvfp4"), dtype_bytes("mxfp4")
     (0.5625, 0.53125)
     """
-    known = DTYPE_BYTES | {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
-    if dtype not in known:
-        raise data.TrnError(f"dtype = {dtype!r}: must be one of {', '.join(known)}")
-    return known[dtype]
+    if dtype not in DTYPE_BYTES:
+        raise data.TrnError(f"dtype = {dtype!r}: must be one of {', '.join(DTYPE_BYTES)}")
+    return DTYPE_BYTES[dtype]
 
 
 def routed_params(m: ModelShape) -> Any:
@@ -1118,8 +1118,7 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
         Nothing meets the limits, or the rate needs more chips than there are.
     """
     workload.positive("requests_per_s", load.requests_per_s, "1/s")
-    point = best(load, system)
-    busy = data.assumption("serving_fleet_utilisation").value
+    point, busy = best(load, system), data.assumption("serving_fleet_utilisation").value
     rate = load.requests_per_s * load.output_tokens / (point.output_tokens_per_s_per_chip[::-1] * busy)
     chips = np.ceil(rate / point.n_chips) * point.n_chips
     if chips[1] > n_available:
