@@ -784,10 +784,9 @@ def evaluate(
         Arrays of the broadcast shape [-].
     """
     w = padded(d, w)
-    compiled = np.maximum(w.bucket_batch, w.batch)
+    compiled, waiting = np.maximum(w.bucket_batch, w.batch), np.maximum(w.batch - 1.0, 0.0)
     step = decode_s(m, d, at, k, replace(w, batch=compiled)) / speedup
     pre = prefill_s(m, d, at, k, w)
-    waiting = np.maximum(w.batch - 1.0, 0.0)
     share = mixed_prefill_s(m, d, at, k, w) / w.output_tokens
     tpot = step + (0.0 if disaggregated else k["mixing"] * waiting * share)
     ttft = pre * (1 + k["queue"] * waiting ** k["queue_power"]) + k["first_token_s"] + k["first_token_steps"] * step
@@ -982,8 +981,7 @@ def layouts(model: ModelShape, system: System) -> Layouts:
     groups = [tp for tp in powers if tp <= model.n_heads]
     spread = sorted({*powers, system.n_chips}) if system.n_chips < 256 else powers
     many = [(tp, n // tp) for n in spread for tp in groups if n % tp == 0]
-    tp, dp = np.array(many if model.n_experts else [(tp, 1) for tp in groups], float).T
-    return Layouts(tp, dp)
+    return Layouts(*np.array(many if model.n_experts else [(tp, 1) for tp in groups], float).T)
 
 
 def frontier(load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0) -> Frontier:
