@@ -248,7 +248,7 @@ def test_what_is_not_published_is_hollow():
 
 def test_one_claim_bar_and_one_label_each():
     assert [b["x"] for b in layer("rows", "claims")] == [4, 4, 1.4]
-    texts = [r["t"] for r in layer("rows", "labels")]
+    texts = [r["t"] for which in ("labels", "values") for r in layer("rows", which)]
     assert "1.3× (0.97–1.4)" in texts and "4.36×" in texts and texts.count("claim 4×") == 2
 
 
@@ -257,7 +257,8 @@ def test_a_missing_value_is_said_and_not_drawn():
     chart = charts.rows(frame, "x", "what")
     named = {v["name"]: v for v in chart.spec["layer"]}
     assert len(named["points"]["data"]["values"]) == 1
-    assert [r["t"] for r in named["labels"]["data"]["values"]] == ["1.00", "not published"]
+    assert [r["t"] for r in named["values"]["data"]["values"]] == ["1.00"]
+    assert [r["t"] for r in named["labels"]["data"]["values"]] == ["not published"]
 
 
 def test_lines_are_dashed_and_lighter_beyond_what_was_measured():

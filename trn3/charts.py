@@ -84,7 +84,7 @@ def rows(
     >>> frame = pd.DataFrame({"what": ["FP8", "BF16"], "ratio": [1.94, 1.01], "group": "“4× faster”", "claim": 4.0})
     >>> chart = rows(frame, "ratio", "what", axis=Axis("Trainium3 over Trainium2"), unit="×", reference=1)
     >>> [layer["name"] for layer in chart.spec["layer"]]
-    ['reference', 'claims', 'gaps', 'points', 'labels']
+    ['reference', 'claims', 'gaps', 'points', 'values halo', 'values', 'labels']
     """
     data = _table(frame, "low", "high", "group", "claim", "subject", "hollow", "text", x=value, s=label)
     names: list[str] = []
@@ -109,7 +109,13 @@ def rows(
         if r.get("low") is not None
     ]
     gaps = [{k: r[k] for k in ("x", "claim", "y")} for r in dots if r.get("claim") is not None]
-    labels = [_beside(row, unit, axis, x["scale"]["domain"]) for row in data]
+    values = [_beside(row, unit) for row in dots]
+    end = x["scale"]["domain"][0]
+    labels = [
+        {"x": end, "y": r["y"], "t": r.get("text") or "not published", "c": C["ink2"], "dx": 4}
+        for r in data
+        if r["x"] is None
+    ]
     for bar in bars.values():
         labels.append(
             {"x": bar["x"], "y": bar["y"] - 0.28, "t": f"claim {bar['x']:,.3g}{unit}", "c": C["ink2"], "a": "center"}
@@ -122,24 +128,17 @@ def rows(
             frame, ["group", label, value, "low", "high", "claim", "text" if len(dots) < len(data) else ""]
         )
     }
-    return _draw(
-        x, y, 31 * len(names) + 24, meta, tips, **lines_, gaps=gaps, ranges=ranged, points=_points(dots), labels=labels
-    )
+    tables = lines_ | {"gaps": gaps, "ranges": ranged, "points": _points(dots), "values halo": values, "values": values}
+    return _draw(x, y, 31 * len(names) + 24, meta, tips, **tables, labels=labels)
 
 
-def _beside(row: Spec, unit: str, axis: Axis, ends: Sequence[float]) -> Spec:
-    """The number beside a dot: right of it or of its range, left where the claim or the edge is near on the right."""
-    if row["x"] is None:
-        return {"x": ends[0], "y": row["y"], "t": row.get("text") or "not published", "c": C["ink2"], "dx": 4}
+def _beside(row: Spec, unit: str) -> Spec:
+    """The number beside a dot or its range: right of it, or left where the claim or the edge is near (in the page)."""
     low, high = (float(row["x"] if row.get(k) is None else row[k]) for k in ("low", "high"))
     span = f" ({sig(low, 2)}–{sig(high, 2)})" if high > low else ""
     text = row.get("text") or sig(row["x"], 2 if span else 3) + unit + span
-    room = 1.0 - axis.place(high, ends)
-    if row.get("claim") is not None and row["claim"] >= high:
-        room = axis.place(row["claim"], ends) - axis.place(high, ends)
-    left = room < 0.011 * len(text) + 0.03 and axis.place(low, ends) > 0.011 * len(text) + 0.02
-    spot = {"x": low, "dx": -10, "a": "right"} if left else {"x": high, "dx": 10}
-    return {"y": row["y"], "t": text, "w": 600, **spot}
+    ends = {"x": clean(high), "l": clean(low), "m": row.get("claim")}
+    return {**ends, "y": row["y"], "t": text, "n": round(7.4 * len(text)) + 14}
 
 
 def lines(
@@ -205,7 +204,7 @@ def lines(
     across = x_axis.channel([r["x"] for r in [*data, *dots]], 1.0 if data else 1.15)
     up = y_axis.channel([r.get(k) for r in [*data, *dots] for k in ("y", "low", "high")])
     order = list(dict.fromkeys(r["s"] for r in data))
-    dash = {n: [6, 3] if n in dashed else d for n, d in dashes(order).items()}
+    dash = dashes([n for n in order if n not in dashed]) | {n: [6, 3] for n in dashed}
     crowded = {v for axis, v, _ in rules if axis == "x" and _above(data, v, y_axis, up["scale"]["domain"])}
     tables = _rules(rules, across, up, crowded)
     labels = tables.pop("labels")

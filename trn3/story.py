@@ -23,6 +23,7 @@ _STATES = """published measured derived reported assumed undisclosed unsupported
 disc square half half ring dashed cross"""
 BADGES = {word: (s, g) for word, s, g in zip(*(part.split() for part in _STATES.split(";")), strict=True)}
 BADGES |= dict.fromkeys(("holds", "within band", "move", "buy"), ("good", "tick"))
+BADGES |= dict.fromkeys(("modelled", "computed"), ("info", "half"))
 BADGES |= dict.fromkeys(("partly", "likely", "pilot", "extrapolated", "out of date"), ("warn", "half"))
 BADGES |= dict.fromkeys(("does not hold", "failed", "outside band", "wrong"), ("bad", "cross"))
 BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ("none", "dash"))

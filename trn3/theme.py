@@ -105,8 +105,8 @@ def dashes(names: Sequence[str]) -> dict[str, list[int]]:
         known = words[style(name).token]
         return next((i for i, word in enumerate(known) if re.search(word, name.lower())), 99)
 
-    ages = {t: sorted({age(n) for n in names if style(n).token == t}) for t in words}
-    ranks = {n: min(ages[style(n).token].index(age(n)), 2) for n in names}
+    order = {t: sorted((n for n in dict.fromkeys(names) if style(n).token == t), key=age) for t in words}
+    ranks = {n: min(order[style(n).token].index(n), 2) for n in names}
     return {n: [6, 3] if style(n).hollow else _DASHES[ranks[n]] for n in names}
 
 

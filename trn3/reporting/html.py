@@ -98,9 +98,9 @@ def _assets() -> dict[str, str]:
     light, dark = ("".join(f"--{name}:{pair[i]};" for name, pair in theme.TOKENS.items()) for i in (0, 1))
     dark = f"color-scheme:dark;{dark}"
     sheet = (HERE / "page.css").read_text(encoding="utf-8").replace("FONT", charts.CONFIG["font"]).replace("MONO", MONO)
+    # dark only on screens: paper keeps the light of :root
     css = f":root{{color-scheme:light;{light}}}@media screen and (prefers-color-scheme:dark)"
     css += f"{{:root:not([data-theme=light]){{{dark}}}}}@media screen{{:root[data-theme=dark]{{{dark}}}}}{sheet}"
-    css += f"@media print{{:root,:root[data-theme]{{color-scheme:light;{light}}}}}"
     js = (HERE / "page.js").read_text(encoding="utf-8")
     return {"css": css, "js": js, "config": _data(charts.CONFIG), "version": trn3.__version__}
 
@@ -377,11 +377,15 @@ def _headline(row: Mapping[str, Any]) -> dict[str, Any]:
     """What card and table show of a report: number, range, strip and badge."""
     number: Mapping[str, Any] = next(iter(row.get("headline") or []), {})
     value, low, high, unit = (number.get(k) for k in ("value", "low", "high", "unit"))
-    real = isinstance(value, int | float)
-    text = str(value or "—")
-    if isinstance(value, int | float):
-        text = story.big(value) if abs(value) >= 1000 else story.sig(value, 3)
-    text += {"×": "×", "x": "×", "%": "%"}.get(str(unit), f" {unit}") if unit else ""
+    share, real = unit in ("-", "1", "share"), isinstance(value, int | float)
+    word = {"x": "×", "1/s": "/s", "day": " days", "month": " months", None: ""}.get(
+        unit, unit if unit in ("×", "%") else f" {unit}"
+    )
+
+    def shown(v: float) -> str:
+        return story.pct(v, 2) if share and abs(v) <= 1 else story.big(v) if abs(v) >= 1000 else story.sig(v, 3)
+
+    text = shown(value) + ("" if share else word) if isinstance(value, int | float) else str(value or "—")
     ranged = None not in (low, high) and low != high
     ends = [v for v in (low, high, value, number.get("baseline")) if isinstance(v, int | float)]
     width = max(ends, default=0.0) - min(ends, default=0.0)
@@ -390,7 +394,12 @@ def _headline(row: Mapping[str, Any]) -> dict[str, Any]:
     stem = str(row["notebook"])
     badge = str(number.get("status") or "") if done else "Failed"
     about = {"report": row["report"], "number": stem[:2], "done": done, "reason": row.get("reason", ""), "text": text}
-    about |= {"span": story.rng(low, high, digits=3) if ranged else "", "value": value if real else "", "strip": strip}
+    span = "–".join(map(shown, (low, high))) if ranged else ""  # type: ignore[arg-type]
+    about |= {
+        "span": span if "−" not in span else span.replace("–", " to "),
+        "value": value if real else "",
+        "strip": strip,
+    }
     about |= {"group": next((g for g, n in GROUPS.items() if stem[:2] in n.split()), "Others")}
     about |= {"question": row.get("question") or stem[3:].replace("_", " ").capitalize()}
     about |= {"conditions": number.get("conditions") or number.get("name") or ""}
@@ -406,7 +415,8 @@ def index(
     ----------
     rows : sequence of mapping
         One per report: ``report`` (file name without suffix), ``notebook``, ``status`` ("done" or else),
-        ``parameters``, ``headline`` (as in the results file), ``reason`` when failed, ``question`` (the title).
+        ``parameters``, ``headline`` (as in the results file), ``reason`` when failed, ``question`` (the title), and
+        ``answer`` (that of the start page leads the collection).
     path : pathlib.Path
         The page.
     data_date : str
@@ -418,11 +428,16 @@ def index(
     """
     shown = [_headline(r) for r in rows]
     failed = sum(not s["done"] for s in shown)
-    lead = lead or f"{len(rows) - failed} of {len(rows)} reports were made" + (f"; {failed} failed." if failed else ".")
-    names = sorted({n for r in rows for n in r["parameters"]})
-    varied = [n for n in names if len({str(r["parameters"].get(n)) for r in rows if n in r["parameters"]}) > 1]
-    runs = [s | {"varied": [r["parameters"].get(n, "—") for n in varied]} for s, r in zip(shown, rows, strict=True)]
+    own = next((str(r["answer"]) for r in rows if r.get("answer") and str(r["notebook"]).startswith("00")), "")
+    if not lead:
+        made = f"{len(rows) - failed} of {len(rows)} reports were made" + (f"; {failed} failed." if failed else ".")
+        lead, _, rest = (own or made).partition(". ")
     stems = [r["notebook"] for r in rows]
+    again = [r["parameters"] for r in rows if stems.count(r["notebook"]) > 1]  # a collection has nothing to compare
+    varied = [
+        n for n in dict.fromkeys(n for p in again for n in p) if len({str(p.get(n)) for p in again if n in p}) > 1
+    ]
+    runs = [s | {"varied": [r["parameters"].get(n, "—") for n in varied]} for s, r in zip(shown, rows, strict=True)]
     cards = [s for s, stem in zip(shown, stems, strict=True) if stems.count(stem) == 1]
     cards.sort(key=lambda s: [*GROUPS, "Others"].index(s["group"]))
     heads = ["Report", *(v.replace("_", " ").capitalize() for v in varied), "Headline", "80% range", "Verdict"]
