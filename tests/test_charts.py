@@ -171,8 +171,8 @@ def frames() -> dict[str, charts.Chart]:
     log_chips, log_days = Axis("Chips (log)", log=True, base=2), Axis("Days (log)", log=True)
     made = {
         "rows": charts.rows(ratio, "x", "what", axis=Axis("Ratio", zero=True), unit="×", reference=1),
-        "lines": charts.lines(pd.concat(days), "n", "d", "s", x_axis=log_chips, y_axis=log_days, points=runs, beyond=1024,
-                              rules=[("x", 144, "one UltraServer"), ("y", 10, "")], zoom=True),
+        "lines": charts.lines(pd.concat(days), "n", "d", "s", x_axis=log_chips, y_axis=log_days, points=runs,
+                              beyond=1024, rules=[("x", 144, "one UltraServer"), ("y", 10, "")], zoom=True),
         "stacks": charts.stacks(parts, "s", "p", "v", axis=Axis("J per token"), unit=" J",
                                 totals=pd.DataFrame({"s": ["Trainium3"], "low": [0.9], "high": [1.4]})),
         "area": charts.area(losses, "c", "p", "v", beyond=1024),

@@ -1,5 +1,6 @@
 """The page: offline under a strict policy, the same each time, readable in both themes, on paper and by keyboard."""
 
+# ruff: noqa: E501 - selectors and scripts read best on one line
 import functools
 import html as escapes
 import json
