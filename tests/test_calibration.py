@@ -1,4 +1,4 @@
-"""Calibration: known constants are found again, bad rows are bounded, what was not seen borrows with a wider deviation."""
+"""Calibration: known constants are found, bad rows are bounded, what was not seen borrows with a wider deviation."""
 
 import numpy as np
 import pandas as pd
