@@ -107,6 +107,17 @@ def test_report_makes_a_page_with_its_numbers(notebooks, tmp_path):
     assert "vega.js" not in os.listdir(tmp_path / "out")
 
 
+def test_of_several_reports_each_takes_the_parameters_that_it_knows(notebooks, tmp_path):
+    cells = (("markdown", "# Why?\n\nA. B."), ("parameters", "k: int = 1  # k [-] {1..9}"), ("answer", "print(k)"))
+    small.write(notebooks, "03_other", *cells)
+    done = small.trn3(notebooks, "report", "all", "-p", "k=7", "-p", "n=5", "--out", tmp_path / "out")
+    values = [json.loads(p.read_text())["parameters"] for p in sorted((tmp_path / "out").glob("*.json"))]
+    assert done.returncode == 0 and (values[0]["n"], values[1]) == (5, {"k": 7})
+    assert {"index.html", "index.csv", "vega.js"} <= set(os.listdir(tmp_path / "out"))
+    done = small.trn3(notebooks, "report", "02", "03", "-p", "kk=7", "--out", tmp_path / "out")
+    assert done.returncode == 2 and "no parameter named 'kk'" in done.stderr
+
+
 def test_refresh_stores_the_same_text_twice_and_refuses_what_changes(notebooks):
     path = notebooks / "02_small.ipynb"
     assert small.trn3(notebooks, "refresh", "02").returncode == 0

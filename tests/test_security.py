@@ -1,12 +1,14 @@
 """Text from a user is never run, by Python or by the browser, and never chooses where a file goes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import small
 
+from trn3 import data
 from trn3.reporting import batch, parameters
 
 CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
@@ -112,6 +114,18 @@ class TestPages:
         page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.__xss = 2\">')")
         page.wait_for_timeout(200)
         assert page.evaluate("window.__xss") is None
+
+
+@pytest.mark.skipif(not any(p.stem.startswith("08") for p in parameters.notebooks()), reason="no customer report yet")
+def test_a_customer_name_is_text(tmp_path):
+    name = json.dumps(f"A & B {PAYLOADS[0]}{PAYLOADS[2]}")
+    text = (data.DATA / "customers" / "karakuri.toml").read_text()
+    file = tmp_path / "mine.toml"
+    file.write_text(re.sub(r"^(name|summary) = .*$", lambda m: f"{m[1]} = {name}", text, flags=re.M))
+    done = small.trn3(parameters.NOTEBOOKS, "report", "08", "--customer", file, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    page = next((tmp_path / "out").glob("*.html")).read_text()
+    assert "A &amp; B" in page and PAYLOADS[0] not in page and PAYLOADS[2] not in page
 
 
 def test_files_stay_in_the_folder_whatever_a_table_is_called(pages):

@@ -92,7 +92,10 @@ def report(args: argparse.Namespace) -> int:
         if not equals or name.strip() in given:
             raise parameters.ParameterError(f"-p {text}: {'is given twice' if equals else 'write KEY=VALUE'}")
         given[name.strip()] = value
-    return finish(batch.run([batch.case(name, given) for name in names], args.out, options(args, keep=False)), args.out)
+    takes = {name: {p.name for p in parameters.read(parameters.find(name))} for name in names}
+    elsewhere = set().union(*takes.values()) if len(names) > 1 else set()  # of several reports, each takes its own
+    todo = [batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere}) for n in names]
+    return finish(batch.run(todo, args.out, options(args, keep=False)), args.out)
 
 
 def batch(args: argparse.Namespace) -> int:
