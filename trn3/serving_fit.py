@@ -15,24 +15,8 @@ import numpy as np
 import pandas as pd
 
 from trn3 import calibration, data, hardware, inference, validation, workload
-from trn3.calibration import Constant
 from trn3.inference import Device, Layouts, Work
 from trn3.training_fit import numbers
-
-_PRIORS = """
-hbm_share 0.68 0.1 0.12 0.05; matmul_share 0.6 0.15 0.5 0.05; collective_s 6e-6 0.3 0.5 0.05; kv_share 0.95 0.15
-fp8_share 0.78 0.12; fp4_share 0.6 0.15; attention_share 0.35 0.2; expert_matmul_share 0.45 0.2
-expert_imbalance 1.4 0.12; expert_sharing 0.75 0.2; layer_s 18e-6 0.3; moe_layers 1.8 0.2; latent_layers 1.8 0.2
-host_s 1.5e-3 0.3; sequence_s 7.5e-6 0.2; all_to_all_s 47e-6 0.3; mixing 0.75 0.2; first_token_s 15e-3 0.4
-first_token_steps 2 0.5; queue 0.2 0.5; queue_power 0.9 0.1; steps_trtllm 4 0.5; steps_sglang 1 0.5
-queue_sglang 1.5 0.5; mixing_trtllm 1 0.3; mixing_sglang 1 0.3; collective_trtllm 0.8 0.3; collective_2023 2 0.3
-compiled_kv 0.75 0.5; compiled_attention 0.5 0.4; compiled_first_s 10e-3 0.4; open_layout 0.85 0.2
-draft_trtllm 1.7 0.1; draft_sglang 1.3 0.1
-"""
-CONSTANTS = [
-    Constant(name, *map(float, rest)) for name, *rest in (c.split() for c in re.split(r"[;\n]", _PRIORS) if c.strip())
-]
-"""What the fit may move: name, centre and log deviation of the prior, deviations of family and chip."""
 
 QUANTITIES = {
     "tpot_static": "tpot", "tpot_loop": "tpot", "ttft": "ttft", "job_static": "throughput", "max": "throughput",
@@ -247,7 +231,7 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
 
 def _open_layouts(what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray) -> Layouts:
     """Best layout by the centres of the priors, where a source states only the number of chips."""
-    k = {c.name: c.value for c in CONSTANTS}
+    k = {c.name: c.value for c in calibration.priors("serving")}
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
     best, tp, dp = np.full(len(what), -1.0), at.tp.copy(), at.dp.copy()
     for n in (1.0, 2.0, 4.0, 8.0):
@@ -336,7 +320,9 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
     )  # fmt: skip
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
-    return calibration.Problem("serving", r, calibration.tree(CONSTANTS, family), predictor(r, arrays(r)), skipped, 0.1)
+    return calibration.Problem(
+        "serving", r, calibration.tree(calibration.priors("serving"), family), predictor(r, arrays(r)), skipped, 0.1
+    )
 
 
 def published(model: str, input_tokens: float, output_tokens: float, dtype: str) -> pd.DataFrame:
@@ -470,7 +456,9 @@ def reference(problem: calibration.Problem) -> np.ndarray:
     r = problem.rows
     a = arrays(r)
     a.d = replace(a.d, compiled=np.zeros(len(r), bool))
-    free = {c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0 for c in CONSTANTS}
+    free = {
+        c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0 for c in calibration.priors("serving")
+    }
     return predictor(r, a)({n: np.full(len(r), v) for n, v in free.items()})
 
 
