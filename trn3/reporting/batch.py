@@ -232,10 +232,7 @@ def results(notebook: Any, one: Case) -> Made:
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
         files[tables[name]] = pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
     text = json.dumps(one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)
-    told = [c.outputs for c in notebook.cells if "answer" in c.metadata.get("tags", [])]
-    answer = next((o["data"].get("text/plain", "") for outs in told for o in outs if "data" in o), "")
-    row = {"headline": headline, "answer": answer.partition(" | ")[0]}
-    return one.row | row, {f"{one.stem}.json": text.encode()} | files
+    return one.row | {"headline": headline, "answer": html.told(notebook)}, {f"{one.stem}.json": text.encode()} | files
 
 
 def describe(error: Exception) -> Row:

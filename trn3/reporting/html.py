@@ -264,6 +264,24 @@ def _blocks(notebook: Any) -> tuple[dict[str, str], list[tuple[str, str]], bool]
     return head, blocks, count[0] > 0
 
 
+def told(notebook: Any) -> str:
+    """Give the answer of an executed notebook as plain text, for the index.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Executed, with tagged cells.
+
+    Returns
+    -------
+    str
+        The sentences; empty without an answer.
+    """
+    cells = (c for c in notebook["cells"] if "answer" in c["metadata"].get("tags", []))
+    texts = (o["data"].get("text/plain", "") for c in cells for o in c.get("outputs", []) if "data" in o)
+    return str(next(texts, "")).partition(" | ")[0]
+
+
 def _arranged(blocks: list[tuple[str, str]]) -> str:
     """Blocks in order; halves side by side, and what would change the answer beside what it was checked against."""
     out: list[str] = []
