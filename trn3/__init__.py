@@ -4,8 +4,8 @@ A module imports only from the tiers below it:
 
 * 0 formulas: ``units roofline collectives energy reliability cost``
 * 1 records: ``data hardware workload``
-* 2 composers: ``memory footprint training layouts search inference scaling customers ownership savings waiting uncertainty calibration training_fit
-  serving_fit validation``
+* 2 composers: ``memory layouts training search runs inference footprint scaling customers ownership savings waiting
+  claims uncertainty calibration training_fit serving_fit validation trust``
 * 3 showing: ``theme drawing forms charts story explore``
 * 4 running: ``reporting.parameters reporting.engine reporting.batch reporting.markup reporting.html reporting.cli``
 
