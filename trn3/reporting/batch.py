@@ -201,7 +201,6 @@ def cases(grid: Path) -> list[Case]:
 # ------------------------------------------------------------------------------------------------- one report
 def build(one: Case, options: Options) -> Made:
     """Run one report in this process: its line for the manifest, and its files by name."""
-    start = time.monotonic()
     limits: Row = {"forked": True} if options.kind == "fork" else {"execution_timeout": options.timeout_s}
     try:
         notebook = engine.run(one.notebook, one.given, options.kind, **limits)
@@ -211,8 +210,7 @@ def build(one: Case, options: Options) -> Made:
     row, files = results(notebook, one)
     about = one.about | {"command": one.command, "defaults": parameters.validate(one.notebook, {})}
     files |= page(one.stem, html.export, notebook, shared_js=options.shared_js, **about)
-    row |= {"status": "done", "seconds": round(time.monotonic() - start, 3)}
-    return row | {"files": {name: digest(content) for name, content in files.items()}}, files
+    return row | {"status": "done", "files": {name: digest(content) for name, content in files.items()}}, files
 
 
 def page(name: str, make: Any, *what: Any, **about: Any) -> dict[str, bytes]:
@@ -446,12 +444,11 @@ def note(out: Path, row: Row) -> None:
 
 def remembered(out: Path) -> dict[str, Row]:
     """The last manifest line of each report; a line that a crash cut short is no line."""
-    rows = {}
-    with suppress(FileNotFoundError):
-        for line in (out / MANIFEST).read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, KeyError, TypeError):
-                row = json.loads(line)
-                rows[row["report"]] = row
+    rows, path = {}, out / MANIFEST
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
+        with suppress(ValueError, KeyError, TypeError):
+            row = json.loads(line)
+            rows[row["report"]] = row
     return rows
 
 
@@ -465,11 +462,10 @@ def whole(out: Path, one: Case, row: Row | None) -> bool:
 
 def index(rows: list[Row]) -> dict[str, bytes]:
     """What stands beside several reports: index page, table of their headline numbers, the script that they share."""
-    lines = [
-        {"report": row["report"], "state": row["status"]} | row["parameters"] | number
-        for row in rows
-        for number in row["headline"] or [{}]
-    ]
+    lines = []
+    for row in rows:
+        about = {"report": row["report"], "state": row["status"]} | row["parameters"]
+        lines += [about | number for number in row["headline"] or [{}]]
     table = pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()
     files = page("index", functools.partial(html.index, rows), data_date=str(data.data_date()))
     return files | {"index.csv": table, "vega.js": html.shared().encode()}
