@@ -14,6 +14,7 @@ from trn3.theme import BOOK, Axis, C, Spec, clean, style
 MIME = "application/vnd.vegalite.v5+json"
 Rules = Iterable[tuple[str, float, str]]
 PLAIN = Axis()
+_LIMIT = "isFinite(containerSize()[0])?max(110,containerSize()[0]*0.4):300"  # names end in … on a phone
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,12 @@ def _labels(data: list[Spec], x: Spec, y: Spec) -> Spec:
     """All labels of a chart in one table. Rows: x y t and, where not the usual, c w dx dy a."""
     rows_ = [{"dx": 0, "dy": 0, "a": "left", "w": 400, "c": C["ink"], **row} for row in data]
     fields = {"dx": "dx", "dy": "dy", "align": "a", "fontWeight": "w"}
-    mark = {"type": "text", "clip": False, **{k: {"expr": f"datum.{f}"} for k, f in fields.items()}}
+    mark = {
+        "type": "text",
+        "clip": False,
+        "limit": {"expr": _LIMIT},
+        **{k: {"expr": f"datum.{f}"} for k, f in fields.items()},
+    }
     color = {"color": {"field": "c", "type": "nominal", "scale": None}}
     shared = {"x": x | {"field": "x"}, "y": y | {"field": "y"}, "text": {"field": "t"}}
     halo, ink = {"mark": mark | {"style": "halo"}}, {"mark": mark, "encoding": color}

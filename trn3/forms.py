@@ -74,7 +74,12 @@ def ratios(
         for r in data
         if r.get("low") is not None
     ]
-    labels = [{"x": r["x"], "y": r["y"], "t": r["label"], "dx": 9} for r in data if r.get("label")]
+    sides = [
+        {"dx": 9} if x_axis.place(r["x"], across["scale"]["domain"]) < 0.5 else {"dx": -9, "a": "right"} for r in data
+    ]
+    labels = [
+        {"x": r["x"], "y": r["y"], "t": r["label"], **s} for r, s in zip(data, sides, strict=True) if r.get("label")
+    ]
     tips = _tips(s="group", x=x_axis.title or measured, y="predicted over measured")
     meta = {"numbers": _numbers(work, [group, measured, predicted, "ratio", label])}
     shade = [{"y": band[0], "y2": band[1]}]

@@ -236,7 +236,7 @@ def _output(output: Mapping[str, Any], seen: set[str], count: list[int], source:
 
 def _blocks(notebook: Any) -> tuple[dict[str, str], list[tuple[str, str]], bool]:
     """Title, introduction and answer; then the other blocks as (region, HTML) in reading order."""
-    head, blocks, seen, count = {"title": "", "intro": "", "answer": ""}, [], set(), [0]  # type: ignore[var-annotated]
+    head, blocks, seen, count = dict.fromkeys(("title", "intro", "answer", "headline"), ""), [], set(), [0]  # type: ignore[var-annotated]
     for cell in notebook["cells"]:
         tags, source = cell["metadata"].get("tags", []), "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -255,7 +255,11 @@ def _blocks(notebook: Any) -> tuple[dict[str, str], list[tuple[str, str]], bool]
             own = blocks and blocks[-1][0] == "prose" and blocks[-1][1].startswith("<h2>")
             blocks.append((region, (blocks.pop()[1] if own else f"<h2>{HEADINGS[region]}</h2>") + words))
         else:
-            blocks += [("half" if "half" in tags else "figure", m) for kind, m in made if kind == "figure"]
+            drawn = [m for kind, m in made if kind == "figure"]
+            if "headline" in tags:
+                head["headline"] += "".join(drawn)  # stands on the first screen, before any explanation
+            else:
+                blocks += [("half" if "half" in tags else "figure", m) for m in drawn]
             blocks += [("prose", words)] if words else []
         if "worked" in tags:
             blocks.append(
