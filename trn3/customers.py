@@ -262,7 +262,7 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
     chip = hardware.system(system).chip
     term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
     region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
-    listed = data.table("prices").query("subject == @chip.id and quantity == 'price_usd_per_chip_h' and value > 0")
+    listed = _listed(data.DATA, chip.id)
     wanted = listed["price_date"].str.startswith(day) if day else listed["use"] == "yes"
     rows = listed[(listed["term"] == term) & wanted]
     places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
@@ -273,6 +273,13 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
         asked = " ".join(filter(None, (term, day, region)))
         raise data.UnknownId(f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}")
     return dict(rows.iloc[0])
+
+
+@lru_cache
+def _listed(folder: Path, chip: str) -> pd.DataFrame:
+    """Price rows of a chip; a case asks for them at every step."""
+    rows = data.table("prices")
+    return rows[(rows["subject"] == chip) & (rows["quantity"] == "price_usd_per_chip_h") & (rows["value"] > 0)]
 
 
 def price(base: dict[str, Any], side: str, system: str) -> Input:

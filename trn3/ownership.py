@@ -4,7 +4,9 @@ A rent is what a seller asks, an ownership cost what the hour costs the seller; 
 between them is margin, risk and idle time. They are never compared with each other as if they were alike.
 """
 
+import functools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,12 @@ def checks() -> pd.DataFrame:
         check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
         reproduces its input, and only the first two count
     """
+    return _checks(data.DATA).copy()
+
+
+@functools.cache
+def _checks(folder: Path) -> pd.DataFrame:
+    """The checks of a data folder; they depend on no report's parameters, so a batch computes them once."""
     rows = data.table("money_checks")
     text = {"check", "what", "unit", "model", "system", "dtype", "kind", "source_id", "note"}
     for name in set(rows.columns) - text:
