@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 # --------------------------------------------------------------------------------------------------- reports
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
-    from trn3.reporting import batch, parameters
+    from trn3.reporting import batch, parameters, site
 
     names = args.names if args.names not in ([], ["all"]) else [path.stem for path in parameters.notebooks()]
     given = {"customer": args.customer} if args.customer else {}
@@ -95,7 +95,10 @@ def report(args: argparse.Namespace) -> int:
     takes = {name: {p.name for p in parameters.read(parameters.find(name))} for name in names}
     elsewhere = set().union(*takes.values()) if len(names) > 1 else set()  # of several reports, each takes its own
     todo = [batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere}) for n in names]
-    return finish(batch.run(todo, args.out, options(args, keep=False)), args.out)
+    rows = batch.run(todo, args.out, options(args, keep=False))
+    if len(rows) > 1:
+        site.write(rows, args.out)
+    return finish(rows, args.out)
 
 
 def batch(args: argparse.Namespace) -> int:
