@@ -74,7 +74,7 @@ def glossary() -> tuple[str, dict[str, str]]:
     text = GLOSSARY.read_text(encoding="utf-8").partition("\n")[2]
     meanings: dict[str, str] = {}
     for line in (line.split(" | ") for line in text.splitlines() if line.startswith("| ")):
-        meanings |= dict.fromkeys(re.findall(r"`([\w.]+)`", line[0]), line[1])
+        meanings |= dict.fromkeys(re.findall(r"`([\w.]+)`", line[0]), line[1].replace("`", ""))
     page = markdown(text)
     for name in meanings:
         page = page.replace(f"<code>{name}</code>", f'<code id="{name}">{name}</code>', 1)
