@@ -67,7 +67,8 @@ def test_help_names_every_command(capsys):
         (["params", "zz"], "no report named 'zz'"),
         (["batch", "none.toml"], "No such file"),
         (["compare", "trainium3", "b20"], "did you mean b200"),
-        (["compare", "trainium3", "none.json"], "none.json"),
+        (["compare", "trainium3", "none.json"], "none.json: cannot be read (No such file or directory)"),
+        (["search", "--model", "llama2_7b", "--system", "trn3_gen2", "--chips", "10..5"], "the range is empty"),
         (["search", "--model", "llama2_7b", "--system", "trn3", "--chips", "x"], "--chips x: write a number"),
         (["search", "--model", "llama2_7b", "--system", "trn9", "--chips", "8"], "trn9"),
         (["validate", "training", "none.csv"], "none.csv"),
@@ -131,6 +132,36 @@ def test_refresh_stores_the_same_text_twice_and_refuses_what_changes(notebooks):
     done = small.trn3(notebooks, "refresh", "03")
     assert done.returncode == 2 and "a second run of cell-00 gave other output" in done.stderr
     assert clock.read_text() == before
+
+
+def test_a_mistake_that_only_the_report_can_see_is_one_line_and_status_2(notebooks, tmp_path):
+    look = "from trn3 import hardware\nhardware.chip(key)"
+    cells = (("markdown", "# Why?\n\nA. B."), ("parameters", 'key: str = "trainium3"  # k [-]'), ("answer", look))
+    small.write(notebooks, "03_other", *cells)
+    done = small.trn3(notebooks, "report", "03", "-p", "key=b20", "--out", tmp_path / "out")
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.splitlines()[-1].startswith("trn3: ") and "did you mean b200" in done.stderr
+    assert "Traceback" not in done.stderr and "UnknownId" not in done.stderr
+
+
+@pytest.mark.parametrize(("kind", "name"), [("training", "training_runs"), ("inference", "inference_runs")])
+def test_validate_takes_one_row_and_names_a_row_with_a_field_too_many(tmp_path, capsys, kind, name):
+    head, row = (data.DATA / f"{name}.csv").read_text().splitlines()[:2]
+    path = tmp_path / "one.csv"
+    path.write_text(f"{head}\n{row}\n")
+    code, out, err = run(capsys, "validate", kind, path)
+    assert code == 0 and "1 of 1 rows scored" in out and "Traceback" not in err
+    code, _, err = run(capsys, "validate", kind, path, "--json", "/proc/x")
+    assert code == 2 and "--json /proc/x: cannot be written" in err and "Errno" not in err
+    path.write_text(f"{head}\n{row},x\n")
+    code, out, err = run(capsys, "validate", kind, path)
+    n = len(head.split(","))
+    assert (
+        code == 2
+        and not out
+        and err.count("\n") == 1
+        and f"one.csv row 2: it has {n + 1} fields, the header {n}" in err
+    )
 
 
 def test_compare_puts_chips_systems_and_results_side_by_side(tmp_path, capsys):

@@ -276,6 +276,8 @@ def search(
     shape = workload.model(model) if isinstance(model, str) else model
     system = hardware.system(system) if isinstance(system, str) else system
     counts = sorted(set(n_chips)) if isinstance(n_chips, Iterable) else [n_chips]
+    if not counts:
+        raise data.TrnError("n_chips: the range is empty; write the smaller number of chips first, such as 512..4096")
     seq_len = settings.seq_len if settings.seq_len is not None else min(shape.context or _LONGEST, _LONGEST)
     job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
     workload.positive("n_chips", counts[0] if len(counts) == 1 else counts, "chips", whole=True)

@@ -70,7 +70,7 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     pandas.DataFrame
         Text columns [-].
     """
-    rows = pd.read_csv(file or data.DATA / "inference_runs.csv", dtype=str, keep_default_na=False)
+    rows = validation.read_rows(file, "inference_runs.csv")
     own = pd.read_csv(data.DATA / "inference_runs.csv", dtype=str, keep_default_na=False, nrows=0).columns
     missing = [c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows]
     if missing:

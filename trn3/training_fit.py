@@ -73,15 +73,11 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     Raises
     ------
     trn3.data.DataError
-        Names the row and column of an unknown column, a missing one, or a value that is not a number.
+        Names the row and column of an unknown column, a missing one, too many fields, or what is not a number.
     """
-    own = data.DATA / "training_runs.csv"
-    columns = list(pd.read_csv(own, nrows=0).columns)
-    try:
-        rows = pd.read_csv(file or own, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise data.DataError(f"{file}: cannot be read ({error})") from None
-    name = Path(file or own).name
+    own = "training_runs.csv"
+    columns = list(pd.read_csv(data.DATA / own, nrows=0).columns)
+    rows, name = validation.read_rows(file, own), Path(file or own).name
     if odd := [f"column {c!r} is unknown" for c in rows if c not in columns] + [
         f"column {c!r} is missing" for c in columns if c not in rows
     ]:

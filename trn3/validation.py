@@ -3,6 +3,7 @@
 Errors are logarithms of predicted over measured. Every score weights (source, model, chip) groups equally.
 """
 
+import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,40 @@ import pandas as pd
 from trn3 import data
 
 LEVEL = 0.8
+
+
+def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
+    """Rows of a CSV file as text, each with as many fields as the header.
+
+    Parameters
+    ----------
+    file : str or Path, optional
+        The file; the committed one where None [-].
+    own : str
+        Name of the committed file in ``data/`` [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text columns [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        A file that cannot be read, or the row with more or fewer fields than the header.
+    """
+    path = Path(file or data.DATA / own)
+    try:
+        with path.open(encoding="utf-8", newline="") as text:
+            sizes = [len(line) for line in csv.reader(text)]
+        odd = next((i for i, n in enumerate(sizes) if n not in (0, sizes[0])), 0)
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=0 if odd else None)
+    except (OSError, ValueError, csv.Error) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or error
+        raise data.DataError(f"{path}: cannot be read ({why})") from None
+    if odd:
+        raise data.DataError(f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}")
+    return rows
 
 
 def weighted_quantile(x: np.ndarray, q: float, weights: np.ndarray) -> float:
@@ -374,13 +409,8 @@ def validate(
         return _scores(lines[line][which], band[line][:, which], group[which])
 
     everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
-    result: dict[str, Any] = {
-        "kind": kind,
-        "folds": folds,
-        "corrections": corrections,
-        "rows": n + len(problem.skipped),
-        "scored": n,
-    }
+    result: dict[str, Any] = {"kind": kind, "folds": folds, "corrections": corrections}
+    result |= {"rows": n + len(problem.skipped), "scored": n}
     result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
     result |= table(everything)
     result["baselines"] = {n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
@@ -443,7 +473,9 @@ def text(result: dict[str, Any]) -> str:
         cells = "".join(f"{_show(b['group_median_abs_error'], len(n) + 2)}{_show(b['interval_score'], 7, 2, 1)}"
                         for n, b in base.items())  # fmt: skip
         beaten += [
-            f"{n} ({name})" for n, b in base.items() if b["group_median_abs_error"] < row["group_median_abs_error"]
+            f"{n} ({name})"
+            for n, b in base.items()
+            if (theirs := b["group_median_abs_error"]) is not None and theirs < row["group_median_abs_error"]
         ]
         own = ((row["group_median_abs_error"], 7), (row["group_p90_abs_error"], 6), (row["bias"], 7))
         own_text = "".join(_show(x, w) for x, w in own) + _show(row["band_coverage"], 6, 0)
