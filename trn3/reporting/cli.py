@@ -120,8 +120,13 @@ def options(args: argparse.Namespace, **more: Any) -> Any:
 
 
 def finish(rows: list[dict[str, Any]], out: Path) -> int:
-    """Say what was made; 1 when a report failed."""
+    """Say what was made; 1 when a report failed, or the mistake itself where the only one was asked what cannot be."""
+    from trn3 import customers, data, footprint  # noqa: F401  with them all errors in what is asked are known
+
     bad = [row for row in rows if row["status"] != "done"]
+    mistakes, told = {*data.TrnError.__subclasses__(), data.TrnError}, bad[0]["reason"].partition(": ") if bad else ""
+    if len(rows) == 1 and told and told[0] in {kind.__name__ for kind in mistakes}:
+        raise data.TrnError(told[2])
     for row in bad[:10]:
         print(f"failed: {out / row['report']}.html: {row['reason']}", file=sys.stderr)
     page = "index.html" if len(rows) > 1 else f"{rows[0]['report']}.html"
@@ -214,7 +219,10 @@ def validate(args: argparse.Namespace) -> int:
     print(validation.text(result))
     if args.json:
         plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
-        batch.write(args.json.parent, {args.json.name: json.dumps(plain, indent=1).encode()})
+        try:
+            batch.write(args.json.parent, {args.json.name: json.dumps(plain, indent=1).encode()})
+        except OSError as error:
+            raise batch.BatchError(f"--json {args.json}: cannot be written ({error.strerror})") from None
     return 0
 
 
@@ -242,8 +250,12 @@ def compare(args: argparse.Namespace) -> int:
 
     def column(text: str) -> "pd.Series[Any]":
         if text.endswith(".json"):
-            rows = json.loads(Path(text).read_text(encoding="utf-8"))["headline"]
-            return pd.Series({(row["name"], row["unit"] or ""): row["value"] for row in rows})
+            try:
+                rows = json.loads(Path(text).read_text(encoding="utf-8"))["headline"]
+                return pd.Series({(row["name"], row["unit"] or ""): row["value"] for row in rows})
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                why = (error.strerror if isinstance(error, OSError) else "") or "these are no results of a report"
+                raise data.DataError(f"{text}: cannot be read ({why})") from None
         facts = [f for kind in ("chip", "system") for f in data.facts(resolved(kind, text)) if f.use]
         return pd.Series({(" ".join(filter(None, (f.quantity, f.dtype, f.basis))), f.unit): f.value for f in facts})
 
