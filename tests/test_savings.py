@@ -129,7 +129,7 @@ def test_a_price_comes_from_the_asked_date_term_and_region():
     assert customers.price({"term": "capacity_block", "region": "us_east_2"}, "now", "hgx_h100").mid < 6.0
     assumed = customers.price({"region": "us_east_2"}, "new", "trn3_gen2")
     assert assumed.status == "assumed" and assumed.low < assumed.mid < assumed.high
-    with pytest.raises(data.UnknownId, match="trainium3 has no price for on_demand"):
+    with pytest.raises(data.UnknownId, match="trainium3 has no price for term = on_demand"):
         customers.price({"new_term": "on_demand"}, "new", "trn3_gen2")
 
 

@@ -269,8 +269,9 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
     rows = rows.sort_values("price_date", ascending=False, kind="stable")
     rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
     if rows.empty:
-        known = " ".join(f"{t} ({', '.join(sorted(set(of['region'])))})" for t, of in listed.groupby("term"))
-        asked = " ".join(filter(None, (term, day, region)))
+        sold = {t: sorted(set(of["region"]) - {""}) for t, of in listed.groupby("term")}
+        known = " ".join(f"{t} ({', '.join(regions) or 'any'})" for t, regions in sold.items())
+        asked = f"term = {term}, region = {region or 'any'}" + (f", date = {day}" if day else "")
         raise data.UnknownId(f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}")
     return dict(rows.iloc[0])
 

@@ -266,7 +266,9 @@ def threshold(evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach:
         return np.asarray(evaluate({n: np.full_like(x, v) for n, v in others.items()} | {name: x}), dtype=float)
 
     spacing = np.geomspace if each.low > 0 else np.linspace
-    grid = spacing(each.low / reach, each.high * reach, 257)
+    ends = [end * factor for end in (each.low, each.high) for factor in (reach, 1.0 / reach)]
+    floor = -0.99 if each.unit == "share/year" else -np.inf  # nothing falls by more than all of it
+    grid = spacing(max(min(ends), floor), max(ends), 257)
     change = np.flatnonzero(np.diff(np.sign(result(grid))))
     if not len(change):
         return float("nan")

@@ -113,12 +113,12 @@ def savings(v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_
     Returns
     -------
     dict of str to array
-        buy, switch, wait, and value: of waiting over the better of the other two [USD]
+        buy, switch, wait, and value: of waiting over the best of the others and of staying [USD]
     """
     steps = moves(v, now_usd_per_chip_h, new_usd_per_chip_h, horizon_months)
     out = {name: cost.saving_usd(*step) for name, step in steps.items()}
     out["switch"] = out["buy"] + out.pop("again")
-    return out | {"value": out["wait"] - np.maximum(out["buy"], out["switch"])}
+    return out | {"value": out["wait"] - np.maximum(np.maximum(out["buy"], out["switch"]), 0.0)}
 
 
 def path(steps: Mapping[str, Any], way: str) -> np.ndarray:
