@@ -459,13 +459,16 @@ def energy(case: Case) -> pd.DataFrame:
     DataFrame
         side, mwh, mwh_low, mwh_high, tonnes (average grid, location-based), tonnes_marginal; a month at mid inputs
     """
-    region, rows = case.customer.region, []
-    draw, pue = data.assumption("nameplate_draw_share").range, data.fact(region, "pue").value
+    region, rows, floor = case.customer.region, [], data.assumption("energy_floor_share").value  # in hours paid idle
+    draw = data.assumption("nameplate_draw_share").range * data.fact(region, "pue").value
     for side in ("now", "new"):
         mwh = np.zeros(3)
         for r in case.results:
             rack = getattr(r, side).system
-            watts = rack.chip.power_w * footprint.nameplate_factor(rack) * draw * pue
+            busy = r.inputs[r.keys["busy"]].mid * (r.inputs[r.keys["busy_ratio"]].mid if side == "new" else 1.0)
+            watts = (
+                rack.chip.power_w * footprint.nameplate_factor(rack) * draw * (floor + (1.0 - floor) * min(busy, 1.0))
+            )
             mwh = mwh + watts / MEGA * float(getattr(r.mid, f"{side}_chip_h"))
         grids = [data.maybe(region, f"grid{kind}_g_per_kwh") for kind in ("", "_marginal")]
         rows.append((side, mwh[1], mwh[0], mwh[2], *(mwh[1] * g.value / KILO if g else np.nan for g in grids)))
@@ -556,12 +559,10 @@ def checks(names: Sequence[str] = CLAIMED) -> pd.DataFrame:
             now, then = np.sum(units, axis=0)
             cheaper, said = 1.0 - then / now, customer.claim.saving.mid
             low, mid, high = uncertainty.percentiles(cheaper)
-            place = f"{100 * float(np.mean(cheaper < said)):.0f}"
-            note = f"unit cost without porting; the claim is at percentile {place} of it; {base.label}"
-            label = f"{customer.name}: {customer.claim.wording}"
-            rows.append(
-                (label, "share", said, mid, low, high, mid / said, "independent", customer.claim.source_id, note)
-            )
+            place = 100 * np.mean(cheaper < said)
+            note = f"unit cost without porting; the claim is at percentile {place:.0f} of it; {base.label}"
+            kind, label = ("independent", customer.claim.source_id), f"{customer.name}: {customer.claim.wording}"
+            rows.append((label, "share", said, mid, low, high, mid / said, *kind, note))
     money = ownership.checks()
     return pd.concat([money, pd.DataFrame(rows, columns=money.columns)], ignore_index=True)
 

@@ -31,7 +31,7 @@ import nbformat
 import pandas as pd
 import pydantic
 
-from trn3 import charts, data, hardware, workload
+from trn3 import charts, data, hardware, ownership, workload
 from trn3.reporting import engine, html, parameters
 
 RESULTS = "application/vnd.trn3.results+json"
@@ -358,6 +358,8 @@ def warm(todo: list[Case]) -> None:
     for name in set(re.findall(r"^(?:import|from) ([\w.]+)", source, re.M)):
         with suppress(Exception):
             __import__(name)
+    if "ownership" in source or "savings" in source:
+        ownership.checks()  # the same for all
     if "charts.enable(" in source:
         charts.enable()
     gc.collect()
