@@ -63,11 +63,10 @@ class Memory:
         >>> Memory(5 * GIB, 10 * GIB, 30 * GIB, 48 * GIB).reason(80 * GIB)
         'needs 93 GiB of 80 GiB: activations 48, optimizer 30, gradients 10, weights 5'
         """
-        causes = {
-            k: float(np.max(getattr(self, k))) / GIB for k in ("weights", "gradients", "optimizer", "activations")
-        }
-        parts = ", ".join(f"{k} {v:.3g}" for k, v in sorted(causes.items(), key=lambda kv: -kv[1]))
-        return f"needs {sum(causes.values()):.3g} GiB of {hbm_bytes / GIB:.3g} GiB: {parts}"
+        kinds = ("weights", "gradients", "optimizer", "activations")
+        causes = {k: float(np.max(getattr(self, k))) / GIB for k in kinds}
+        parts = ", ".join(f"{k} {v:,.0f}" for k, v in sorted(causes.items(), key=lambda kv: -kv[1]))
+        return f"needs {sum(causes.values()):,.0f} GiB of {hbm_bytes / GIB:,.0f} GiB: {parts}"
 
 
 def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Layouts, unfused: Array = 1.0) -> Array:

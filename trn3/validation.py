@@ -460,9 +460,7 @@ def text(result: dict[str, Any]) -> str:
     """
     head = f"{result['kind']}: {result['scored']} of {result['rows']} rows scored, left out by {result['folds']}, "
     out = [head + f"corrections up to class {result['corrections']}", ""]
-    out += [
-        "%: median over groups of the median absolute error; 90th percentile of groups; bias; 80 % band holds; score"
-    ]
+    out += ["%: median over groups of median absolute error; 90th percentile of groups; bias; 80 % band holds; score"]
     names, beaten = list(result["baselines"]), []
     rows = {"everything": result} | {n: t for n, t in result["tables"].items() if "band_coverage" in t}
     width = max(map(len, rows)) + 2
