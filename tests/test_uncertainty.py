@@ -97,4 +97,4 @@ def test_a_ratio_of_independent_bands_is_wider_than_either_and_has_limits():
     assert np.allclose(uncertainty.ratio_range(sure, a), 1 / a[::-1]), "and a sure numerator mirrors it"
     low, mid, high = uncertainty.ratio_range(a, a)
     # 2 ** 0.5 log-widths: exp(-sqrt(2) ln 1.25) = 0.7294
-    assert (low, mid, high) == pytest.approx((1.25**-(2**0.5), 1.0, 1.25 ** (2**0.5)))
+    assert (low, mid, high) == pytest.approx((1.25 ** -(2**0.5), 1.0, 1.25 ** (2**0.5)))
