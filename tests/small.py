@@ -1,6 +1,7 @@
 """Small notebooks and a way to run commands on them, for the tests of the running side."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,9 @@ def start(notebooks: Path, *arguments: object, **options: object) -> subprocess.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "trn3", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=env | options.pop("env", {}), **pipes | options)
+    # A shell that starts the tests in the background makes its children deaf to Ctrl-C; a terminal does not.
+    hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, env=env | options.pop("env", {}), **pipes | hears | options)
 
 
 def trn3(notebooks: Path, *arguments: object, **options: object) -> subprocess.CompletedProcess:
