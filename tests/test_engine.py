@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import small
 
-from trn3.reporting import engine, parameters
+from trn3.reporting import engine
 
 # Everything that can reach a cell: prints, raw descriptors, subprocesses, displays, updates, warnings, tracebacks.
 CELLS = [
@@ -91,7 +91,6 @@ def test_the_comparison_would_see_a_difference(runs):
     assert "gone" not in texts[8] + texts[9] and "ZeroDivisionError" in texts[20] and "careful" in texts[4]
 
 
-@pytest.mark.skipif(not parameters.notebooks(), reason="no notebooks yet")
 def test_every_notebook_gives_its_stored_outputs():
     """What is stored came from a kernel (and nbval checks that it still does): so the engines agree on all of them."""
     code = """

@@ -194,7 +194,6 @@ def test_whatever_is_given_ends_in_good_values_or_a_clean_error(path, given):
     assert tomllib.loads(f"n = {values['n']}")["n"] in range(1, 11) and 0 <= values["share"] <= 1
 
 
-@pytest.mark.skipif(not parameters.notebooks(), reason="no notebooks yet")
 def test_500_generated_sets_over_all_notebooks_give_parameters_or_a_clean_line():
     from benchmarks import fuzz
 
