@@ -160,7 +160,7 @@ def test_conflicts_are_kept_and_one_of_them_is_in_use():
         ("trainium2", "peak_flops_per_s", "fp8", 1299, 1e12),
         ("trainium1", "hbm_bytes_per_s", "", 820, 2**30),
         ("h100", "peak_flops_per_s", "fp8", 1979, 1e12),
-        ("h200", "hbm_bytes", "", 141, 1e9),
+        ("h200", "hbm_bytes", "", 141, 2**30),  # EC2 prints 144,384 MiB
         ("gb300", "peak_flops_per_s", "nvfp4", 15000, 1e12),
         ("tpu_v7", "peak_flops_per_s", "fp8", 4614, 1e12),
         ("mi355x", "hbm_bytes_per_s", "", 8, 1e12),
@@ -494,7 +494,7 @@ BREAKS = [
     ("specs", cell("value", "inf", subject="h100", quantity="hbm_bytes"), "value: 'inf' is not a finite number"),
     ("specs", cell("value", "nan", subject="h100", quantity="hbm_bytes"), "value: 'nan' is not a finite number"),
     ("specs", cell("value", "-80", subject="h100", quantity="hbm_bytes"), "column value: -80 is below 0"),
-    ("specs", cell("value", "", subject="h100", quantity="hbm_bytes"), "column value: nan does not go with published"),
+    ("specs", cell("value", "", subject="h100", quantity="hbm_bytes"), "column value: nan does not go with measured"),
     ("specs", cell("unit", "GiBs", subject="h100", quantity="hbm_bytes"), "unit: 'GiBs' is not in data/units.csv"),
     ("specs", cell("unit", "", subject="h100", quantity="hbm_bytes"), "column unit: is empty"),
     ("specs", cell("source_id", "a_friend", subject="h100"), "source_id: 'a_friend' is not in data/sources.csv"),
@@ -568,8 +568,8 @@ def test_missing_and_unreadable_files(folder):
 def test_another_folder_by_the_environment(tmp_path):
     target = tmp_path / "elsewhere"
     shutil.copytree(data.DATA, target)
-    edit(target, "specs", cell("value", "81", subject="h100", quantity="hbm_bytes"))
-    code = "from trn3 import data; print(data.fact('h100', 'hbm_bytes').value)"
+    edit(target, "specs", cell("value", "81", subject="h100", quantity="hbm_bytes_per_s"))
+    code = "from trn3 import data; print(data.fact('h100', 'hbm_bytes_per_s').value)"
     run = subprocess.run(
         [sys.executable, "-c", code],
         env={"TRN3_DATA": str(target), "PATH": ""},
@@ -577,7 +577,7 @@ def test_another_folder_by_the_environment(tmp_path):
         text=True,
         check=True,
     )
-    assert float(run.stdout) == 81e9
+    assert float(run.stdout) == 81e12
 
 
 def test_facts_need_no_pandas():

@@ -36,7 +36,7 @@ class Chip:
     peak_flops_per_s : dict of str to float
         Dense peak by number format [FLOP/s].
     hbm_bytes : float
-        Memory capacity [B].
+        Memory that the driver or runtime reports, not the maker's rounded figure [B].
     hbm_bytes_per_s : float
         Peak memory bandwidth [B/s].
     hbm_sustained_bytes_per_s : float
