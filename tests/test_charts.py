@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 
 import numpy as np
@@ -335,3 +336,30 @@ def test_an_axis_has_a_length_whatever_the_data(values):
     assert low < high
     low, high = Axis(log=True).ends([v for v in values if v > 0])
     assert 0 < low < high
+
+
+class TestLabelSides:
+    """Where the number of a row stands: 0 right of its dot, 1 left of it, 2 right of the claim, 3 above."""
+
+    def test_right_of_the_dot_where_nothing_is_in_the_way(self):
+        assert charts._side(500, 60, 100, 120, math.nan, math.nan) == 0
+
+    def test_left_at_the_right_edge(self):
+        assert charts._side(500, 60, 480, 495, math.nan, math.nan) == 1
+
+    def test_crosses_no_claim(self):
+        assert charts._side(500, 60, 200, 210, 240, math.nan) == 1
+        assert charts._side(500, 60, 30, 40, 60, math.nan) == 2  # left of the dot there is no room
+
+    def test_crosses_no_reference_line_where_there_is_a_choice(self):
+        assert charts._side(500, 60, 200, 210, math.nan, 240) == 1
+        assert charts._side(500, 60, 30, 40, math.nan, 60) == 0  # better crossed than above
+
+    def test_above_where_nothing_fits(self):
+        assert charts._side(100, 90, 40, 60, math.nan, 50) == 3
+
+    @pytest.mark.parametrize("low", range(0, 500, 50))
+    def test_never_leaves_the_plot(self, low):
+        side = charts._side(500, 80, low, low + 20, math.nan, 250)
+        start = {0: low + 30, 1: low - 90}.get(side, 0)
+        assert 0 <= start <= 500 + 20 - 80

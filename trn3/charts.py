@@ -109,16 +109,16 @@ def rows(
         if r.get("low") is not None
     ]
     gaps = [{k: r[k] for k in ("x", "claim", "y")} for r in dots if r.get("claim") is not None]
-    values = [_beside(row, unit) for row in dots]
-    end = x["scale"]["domain"][0]
+    ends = x["scale"]["domain"]
+    values = [_beside(row, unit, axis, ends, reference) for row in dots]
     labels = [
-        {"x": end, "y": r["y"], "t": r.get("text") or "not published", "c": C["ink2"], "dx": 4}
+        {"x": ends[0], "y": r["y"], "t": r.get("text") or "not published", "c": C["ink2"], "dx": 4}
         for r in data
         if r["x"] is None
     ]
     for bar in bars.values():
         labels.append(
-            {"x": bar["x"], "y": bar["y"] - 0.28, "t": f"claim {bar['x']:,.3g}{unit}", "c": C["ink2"], "a": "center"}
+            {"x": bar["x"], "y": bar["y"] - 0.42, "t": f"claim {bar['x']:,.3g}{unit}", "c": C["ink2"], "a": "center"}
         )
     extra = {k: k for k in ("low", "high", "claim") if k in frame}
     tips = _tips(s="what", x=axis.title or value, **extra)
@@ -132,13 +132,25 @@ def rows(
     return _draw(x, y, 31 * len(names) + 24, meta, tips, **tables, labels=labels)
 
 
-def _beside(row: Spec, unit: str) -> Spec:
-    """The number beside a dot or its range: right of it, or left where the claim or the edge is near (in the page)."""
+def _beside(row: Spec, unit: str, axis: Axis, ends: Sequence[float], reference: float | None) -> Spec:
+    """The number beside a dot or its range, and its side on a wide plot (p) and on a narrow one (q)."""
     low, high = (float(row["x"] if row.get(k) is None else row[k]) for k in ("low", "high"))
     span = f" ({sig(low, 2)}–{sig(high, 2)})" if high > low else ""
     text = row.get("text") or sig(row["x"], 2 if span else 3) + unit + span
-    ends = {"x": clean(high), "l": clean(low), "m": row.get("claim")}
-    return {**ends, "y": row["y"], "t": text, "n": round(7.4 * len(text)) + 14}
+    label = {"x": clean(high), "l": clean(low), "m": row.get("claim"), "y": row["y"], "t": text}
+    long = round(7.4 * len(text)) + 4
+    spots = [axis.place(v, ends) if v is not None else math.nan for v in (low, high, row.get("claim"), reference)]
+    wide, narrow = (_side(width, long, *(width * s for s in spots)) for width in (560, 320))
+    return label | {"n": long, "p": wide, "q": narrow}
+
+
+def _side(width: float, long: float, low: float, high: float, claim: float, reference: float) -> int:
+    """Where a label has room and crosses no bar: 0 right of its dot, 1 left of it, 2 right of the claim, 3 above."""
+    starts = [(high + 10, 0), (low - 10 - long, 1), *([(claim + 10, 2)] if claim > high else [])]
+    inside = [(start, side) for start, side in starts if 0 <= start <= width + 20 - long]
+    clear = [(start, side) for start, side in inside if not start - 4 < claim < start + long]
+    free = (side for start, side in clear if not start - 4 < reference < start + long)
+    return next(free, clear[0][1] if clear else 3)
 
 
 def lines(

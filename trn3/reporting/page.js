@@ -5,8 +5,20 @@
     tooltip: { disableDefaultStyle: true } };
   const spread = (_, v) => (v && v.k && v.r ? v.r.map((r) => Object.fromEntries(v.k.map((k, i) =>
     [k, r[i] !== null && v.t.includes(k) ? v.w[r[i]] : r[i]]))) : v);
+  const rowNames = (spec, room) => {  // on a phone they stand above their dots; beside the plot they would crush it
+    const [axis, ...rest] = (spec.layer || []).map((v) => v.encoding?.y?.axis).filter((v) => v?.labelExpr);
+    if (!axis || room > 450) return;
+    const heads = axis.labelFontWeight?.condition.test.match(/\d+/g) || [];
+    const values = [...axis.labelExpr.matchAll(/'((?:[^'\\]|\\.)*)'/g)].map((m, y) =>
+      ({ y, t: m[1].replace(/\\(.)/g, "$1"), w: heads.includes(String(y)) ? 600 : 400 }));
+    const mark = { type: "text", align: "left", limit: room, dy: { expr: "datum.w>400?-6:-14" }, fontWeight: { expr: "datum.w" } };
+    [axis, ...rest].forEach((v) => Object.assign(v, { labelPadding: 0, labelOpacity: 0 }));
+    spec.layer.push({ data: { values }, encoding: { x: { value: 0 }, y: { field: "y", type: "quantitative" }, text: { field: "t" } },
+      layer: [{ mark: { ...mark, style: "halo" } }, { mark }] });
+  };
   const draw = async (box) => {
     const spec = JSON.parse(box.nextElementSibling.textContent, spread);
+    rowNames(spec, box.clientWidth);
     const { view } = await vegaEmbed(box, spec, options), svg = box.querySelector("svg");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", spec.description);
