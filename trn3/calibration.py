@@ -467,6 +467,30 @@ def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, 
     return frame[COLUMNS].astype(str)
 
 
+def band_lines(owner: str, name: str, ends: np.ndarray, n_groups: int, fold: str) -> list[dict[str, Any]]:
+    """A band as rows of ``data/calibration.csv``: factors from a prediction to the ends of what is measured.
+
+    Parameters
+    ----------
+    owner, name : str
+        Whose band, and which [-].
+    ends : numpy.ndarray
+        Lower and upper log of predicted over measured [-].
+    n_groups : int
+        Groups of the owner's own runs behind it [-].
+    fold : str
+        What was left out [-].
+
+    Returns
+    -------
+    list of dict
+        For `constants_frame` [-].
+    """
+    sides = (("low", -ends[1]), ("high", -ends[0]))
+    values = [(owner, f"{name}_{s}", f"{np.exp(e):.4g}", "", n_groups, f"{fold} left out") for s, e in sides]
+    return [dict(zip(COLUMNS[1:7], v)) for v in values]
+
+
 @cache
 def _table(kind: str) -> dict[tuple[str, str], float]:
     frame = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False)

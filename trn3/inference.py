@@ -30,6 +30,8 @@ Values = Mapping[str, Any]
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
 DTYPE_BYTES |= {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
 """Bytes of a stored number, with the scale of its block."""
+LOW_LOAD = 8
+"""Requests in flight up to which a first token hardly queues; beyond it has a band of its own."""
 
 
 class NoLayoutMeets(data.TrnError):
@@ -879,7 +881,7 @@ def band(chip: Chip, metric: str) -> np.ndarray:
     chip : Chip
         Accelerator; one that was never fitted takes the band of generations left out [-].
     metric : str
-        ``tpot``, ``ttft`` or ``throughput`` [-].
+        ``tpot``, ``ttft``, ``ttft_load`` (more than `LOW_LOAD` requests in flight) or ``throughput`` [-].
 
     Returns
     -------
@@ -1085,7 +1087,8 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
     load, system = found.load, found.system
     d, at = device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
     work = traffic(load.model, d, at, _work(load, row["batch"] / row["dp"], context_tokens), constants(system.chip))
-    slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", "ttft", "throughput"))
+    first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
+    slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", first, "throughput"))
     n_chips, tp, dp, ep, batch = (int(row[n]) for n in ("n_chips", "tp", "dp", "ep", "batch"))
     per_chip, per_user = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
     flops, hbm, link = (float(v) for v in work.values())

@@ -20,12 +20,9 @@ from trn3.training_fit import numbers
 
 QUANTITIES = {
     "tpot_static": "tpot", "tpot_loop": "tpot", "ttft": "ttft", "job_static": "throughput", "max": "throughput",
-    "open": "assumed", "mlperf": "assumed",
+    "open": "throughput", "mlperf": "throughput",
 }  # fmt: skip
-"""Measured quantities and the band to which each adds; open layouts and MLPerf are kept apart."""
-
-BAND_BY = "metric"
-"""Rows that share a band."""
+"""Measured quantities and the metric of each; open layouts and MLPerf have bands of their own."""
 
 _UNKNOWN = re.compile(r"RTX|Arc|PCIe|NVL-|144GB")
 _CHIP = re.compile(r"Trainium\d|Inferentia2|TPU v\w+|MI3\d\dX|L40S|GH200|G?B[23]00|H[128]00|A100|V100", re.I)
@@ -319,6 +316,10 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
         publisher=[_PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source],
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
     )  # fmt: skip
+    apart = r["quantity"].isin(["open", "mlperf"])
+    r["band"] = np.where(
+        apart, r["quantity"], r["metric"] + np.where((r["metric"] == "ttft") & ~_low_load(r), "_load", "")
+    )
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
     return calibration.Problem(
         "serving", r, calibration.tree(calibration.priors("serving"), family), predictor(r, arrays(r)), skipped, 0.1
@@ -375,11 +376,10 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Lower and upper log of predicted over measured, shape (2, n); nan where a metric has no band [-].
+        Lower and upper log of predicted over measured, shape (2, n) [-].
     """
-    known = {m: [inference.band(hardware.chip(c), m) for c in rows["chip"]] for m in ("tpot", "ttft", "throughput")}
-    rows_ = [known[m][i] if m in known else np.full(3, np.nan) for i, m in enumerate(rows["metric"])]
-    return -np.log(np.array(rows_).reshape(-1, 3)[:, [2, 0]].T)
+    known = [inference.band(hardware.chip(c), name) for c, name in zip(rows["chip"], rows["band"])]
+    return -np.log(np.array(known).reshape(-1, 3)[:, [2, 0]].T)
 
 
 def independent() -> pd.DataFrame:
@@ -411,6 +411,12 @@ def independent() -> pd.DataFrame:
     return pd.DataFrame(out, columns=["row_id", "chip", "source_id", "what", "predicted", "low", "high", "measured"])
 
 
+def _low_load(rows: pd.DataFrame) -> pd.Series:
+    """Whether few requests are in flight, or the load is known exactly."""
+    few = numbers(rows["batch_or_concurrency"], np.inf) <= inference.LOW_LOAD
+    return few | rows["what"].isin(["prefill", "static"])
+
+
 def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """The classes of rows on which the bars bind, and those that are reported beside.
 
@@ -424,9 +430,9 @@ def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     dict
         Mask by name [-].
     """
-    q, neuron, load = rows["quantity"], rows["family"] == "trainium", numbers(rows["batch_or_concurrency"], np.inf)
+    q, neuron = rows["quantity"], rows["family"] == "trainium"
     moe = rows["shape"].map({s: workload.model(s).n_experts > 0 for s in rows["shape"].unique()}).astype(bool)
-    loop, low = q == "tpot_loop", (load <= 8) | rows["what"].isin(["prefill", "static"])
+    loop, low = q == "tpot_loop", _low_load(rows)
     table = {
         "time per token, static batch": q == "tpot_static", "time per token, closed loop": loop,
         "  dense, GPU and TPU": loop & ~neuron & ~moe, "  mixture of experts, GPU": loop & ~neuron & moe,
@@ -465,8 +471,10 @@ def reference(problem: calibration.Problem) -> np.ndarray:
 def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:
     """Bands as rows of `data/calibration.csv`: factors from a prediction to the 80 % band of what is measured.
 
-    Residuals with the source left out and with the model left out count alike. A chip without measurements takes the
-    residuals with the generation left out, widened in quadrature by the range of its memory bandwidth.
+    Families are regimes: time per token, first token at low load and under load, throughput, and apart from it open
+    layouts and MLPerf. Residuals with the source left out and with the model left out count alike. A chip without
+    measurements takes those with generations left out, nowhere narrower, widened in quadrature by the range of its
+    memory bandwidth.
 
     Parameters
     ----------
@@ -481,20 +489,15 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
         Rows for `calibration.constants_frame` [-].
     """
     r, out = problem.rows, []
-    left = {n: calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation")}
+    source, model, new_error = (calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation"))
+    twice = pd.concat([r, r], ignore_index=True), np.concatenate([source, model]), np.tile(new_error, 2)
+    seen = validation.residuals(twice[0], twice[1], "source", twice[2])
+    new = validation.residuals(r, new_error, "generation", new_error)
     unseen = [c for c in hardware.chips() if c.id not in set(r["chip"])]
-    for metric in ("tpot", "ttft", "throughput"):
-        mine = (r["metric"] == metric).to_numpy()
-        group = r["group"].to_numpy(str)[mine]
-        one = np.zeros(mine.sum())
-        both = np.concatenate([left["source"][mine], left["model"][mine]]), np.tile(group, 2), np.tile(one, 2)
-        new = validation.family_band(left["generation"][mine], group, one, "")
-        owners = {"global": validation.family_band(*both, "")}
-        wide = {c.id: np.log(c.hbm_bytes_per_s / c.hbm_sustained_bytes_per_s) for c in unseen}
-        owners |= {c: np.sign(new) * np.hypot(new, by) for c, by in wide.items()}
-        for owner, (low, high) in owners.items():
-            n = 0 if owner in wide else np.unique(group).size
-            row = {"owner": owner, "log_sd": "", "n_groups": n, "borrowed_from": "" if n else "generations left out"}
-            for side, value in (("low", np.exp(-high)), ("high", np.exp(-low))):
-                out.append(row | {"name": f"band_{metric}_{side}", "value": f"{value:.4g}"})
+    for (name, metric), rows in r.groupby(["band", "metric"]):
+        n, ends = rows["group"].nunique(), [x.band(name, metric) for x in (seen, new)]
+        out += calibration.band_lines("global", f"band_{name}", ends[0], n, "source or model")
+        for c in unseen:
+            by = float(np.log(c.hbm_bytes_per_s / c.hbm_sustained_bytes_per_s))
+            out += calibration.band_lines(c.id, f"band_{name}", validation.widest(ends, by), n, "generation")
     return out

@@ -17,10 +17,6 @@ from trn3.calibration import Values
 from trn3.units import GIGA
 from trn3.workload import ModelShape
 
-BAND_BY = "family"
-"""Column of the rows by which bands differ."""
-BAND_WIDEN = True
-"""Bands widen for families of few sources."""
 BASELINES = ("half of peak", "constant MFU per chip")
 """What anyone could predict without a model."""
 _MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
@@ -289,6 +285,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     rows["generation"] = [_generation(c) for c in chips]
     rows["group"] = rows["source_key"] + " | " + rows["model"] + " | " + rows["accelerator"]
     rows["family"] = np.where(rows["n_experts"] != "", "moe", rows["chip_family"])
+    rows["band"], rows["metric"] = rows["family"], "step_time_s"
     rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
     families = {c.id: c.family for c in hardware.chips()}
     skipped = {k: v for k, v in skipped.items() if v}
@@ -412,12 +409,13 @@ def _input_range(chip: hardware.Chip) -> float:
     return float(np.hypot(spread, np.log(chip.hbm_bytes_per_s / chip.hbm_sustained_bytes_per_s)))
 
 
-def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, object]]:
+def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:
     """Bands and trust figures as rows of ``data/calibration.csv``.
 
-    A band is a pair of factors from a prediction to the 80 % range of what is measured: by family from residuals with
-    the source left out; for a generation without rows from the 80 % quantile of residuals with the generation left
-    out, or its family's band where that is wider, widened in quadrature by the range of the chip's inputs.
+    A band is a pair of factors from a prediction to the 80 % range of what is measured (`validation.Residuals.band`):
+    by family with sources left out; for a generation without rows with generations left out, nowhere narrower than that
+    of a new family or its family's own, for routed models nowhere narrower than for dense ones, and widened in
+    quadrature by the range of the chip's inputs.
 
     Parameters
     ----------
@@ -431,43 +429,34 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     list of dict
         Rows for `calibration.constants_frame` [-].
     """
-    r = problem.rows
-    group, family = r["group"].to_numpy(str), r["family"].to_numpy(str)
+    r, step = problem.rows, "step_time_s"
+    group = r["group"].to_numpy(str)
     left = {fold: calibration.left_out(problem, r[fold], full) for fold in ("source", "generation")}
     median = {fold: validation.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()}
-    n = {"global": len(set(group)), **r.groupby("family")["group"].nunique().to_dict()}
-    known, fold = (left["source"], group, family), r["source"].to_numpy(str)
-    ends = {name: np.exp(-validation.family_band(*known, name, fold=fold)[::-1]) for name in n}
-    out: list[dict[str, object]] = []
+    seen, new = (validation.residuals(r, e, fold, left["generation"]) for fold, e in left.items())
+    n, fitted = (r.groupby(c)["group"].nunique().to_dict() for c in ("family", "generation"))
+    out: list[dict[str, Any]] = []
 
-    def add(owner: str, n_groups: int, borrowed: str, **values: float) -> None:
+    def add(owner: str, count: int, **values: float) -> None:
         for name, value in values.items():
-            out.append(dict(zip(calibration.COLUMNS[1:7], [owner, name, f"{value:.4g}", "", n_groups, borrowed])))
+            out.append(dict(zip(calibration.COLUMNS[1:7], [owner, name, f"{value:.4g}", "", count, ""])))
 
-    for name, (low, high) in ends.items():
-        moe = {"band_moe_low": ends["moe"][0], "band_moe_high": ends["moe"][1]} if name == "global" else {}
-        if name != "moe":
-            add(name, n[name], "", band_low=low, band_high=high, **moe)
+    def add_band(owner: str, family: str, fold: str, ends: np.ndarray) -> None:
+        name = "band_moe" if family == "moe" else "band"
+        out.extend(calibration.band_lines(owner, name, ends, n.get(family, 0), fold))
+
+    for name in ("global", *n):
+        add_band("global" if name == "moe" else name, name, "source", seen.band(name, step))
     for fold, error in median.items():
-        add("global", n["global"], "", **{f"{fold}_error": float(error), f"{fold}_n_groups": n["global"]})
-    weights = calibration.group_weights(group)
-    unseen = validation.weighted_quantile(np.abs(left["generation"]), validation.LEVEL, weights)
-    seen = r.groupby("generation")["group"].nunique().to_dict()
+        add("global", len(set(group)), **{f"{fold}_error": float(error), f"{fold}_n_groups": len(set(group))})
     for chip in hardware.chips():
-        count = seen.get(_generation(chip), 0)
-        add(chip.id, count, "", n_groups_fitted=count)
+        count = fitted.get(_generation(chip), 0)
+        add(chip.id, count, n_groups_fitted=count)
         if not count:
-            near, wide = ends.get(chip.family, np.ones(2)), _input_range(chip)
-            low, high = np.exp(
-                [-np.hypot(max(unseen, -np.log(near[0])), wide), np.hypot(max(unseen, np.log(near[1])), wide)]
+            dense, routed = (
+                [new.band("", step), *(x.band(f, step) for x in (seen, new))] for f in (chip.family, "moe")
             )
-            add(
-                chip.id,
-                n["global"],
-                "generations left out",
-                band_low=low,
-                band_high=high,
-                band_moe_low=low,
-                band_moe_high=high,
-            )
+            by = _input_range(chip)
+            add_band(chip.id, chip.family, "generation", validation.widest(dense, by))
+            add_band(chip.id, "moe", "generation", validation.widest(dense + routed, by))
     return out

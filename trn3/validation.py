@@ -4,7 +4,8 @@ Errors are logarithms of predicted over measured. Every score weights (source, m
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pandas as pd
 from trn3 import data
 
 LEVEL = 0.8
+UNSEEN = 4.0
+"""Folds for which errors on generations never fitted count in a band; docs/methodology.md compares others."""
 
 
 def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
@@ -102,88 +105,138 @@ def group_score(log_error: np.ndarray, group: np.ndarray) -> pd.DataFrame:
     ).reset_index()
 
 
-def _quantiles(error: np.ndarray, group: np.ndarray, level: float, fold: np.ndarray | None) -> np.ndarray:
-    from trn3 import calibration
-
-    if fold is not None:
-        level = min(level * (1 + 1 / len(np.unique(fold))), (1 + level) / 2)
-    w = calibration.group_weights(group) if len(error) else error
-    return np.array([weighted_quantile(error, q, w) for q in ((1 - level) / 2, (1 + level) / 2)])
+def _ends(error: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
+    return np.array([weighted_quantile(error, q, weights) for q in ((1 - level) / 2, (1 + level) / 2)])
 
 
-def family_band(
-    log_error: np.ndarray,
-    group: np.ndarray,
-    family: np.ndarray,
-    which: str,
-    level: float = LEVEL,
-    fold: np.ndarray | None = None,
-) -> np.ndarray:
-    """Band of a prediction for one family: mean of the family's and the pooled quantiles of left-out residuals.
+@dataclass(frozen=True)
+class Residuals:
+    """Left-out errors, and the bands that follow from them; one value per row of a problem.
+
+    Attributes
+    ----------
+    error, fold : numpy.ndarray
+        Log of predicted over measured with the row's fold left out of the fit, and that fold (its source) [-].
+    unseen, generation : numpy.ndarray
+        The same with the row's chip generation left out, and that generation [-].
+    group, family, metric : numpy.ndarray
+        Group of the row; rows of one family share a band; rows of another metric tell a family nothing [-].
+    """
+
+    error: np.ndarray
+    fold: np.ndarray
+    unseen: np.ndarray
+    generation: np.ndarray
+    group: np.ndarray
+    family: np.ndarray
+    metric: np.ndarray
+
+    def keep(self, mask: np.ndarray) -> "Residuals":
+        """Some of the rows.
+
+        Parameters
+        ----------
+        mask : numpy.ndarray
+            Which [-].
+
+        Returns
+        -------
+        Residuals
+            Their errors [-].
+        """
+        return Residuals(*(getattr(self, f.name)[mask] for f in fields(self)))
+
+    def band(self, family: str, metric: str, level: float = LEVEL) -> np.ndarray:
+        r"""Range of the log error of a run that nobody has seen.
+
+        .. math:: q = \frac{n\,q_{own} + k\,q_{new}}{n + k}, \qquad
+            \bar q \pm \frac{t_{n+k-1}}{z} \sqrt{1 + \frac{1}{n+k}}\; (q_\pm - \bar q)
+
+        Parameters
+        ----------
+        family : str
+            Family of the run, known or not [-].
+        metric : str
+            What is predicted [-].
+        level : float
+            Share that the band should hold [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Lower and upper log error, around 0; measured lies in predicted / exp(upper .. lower) [-].
+
+        Notes
+        -----
+        q_own are the two quantiles of the family's own errors, groups counting equally, from n folds; q_new those of
+        errors on chip generations that were left out, generations counting equally, with the weight of `UNSEEN` = k
+        folds. The lower and the upper end are apart, so a bias moves the band. The factor is that of a normal sample's
+        prediction interval: 1 for many folds, wide for few.
+
+        References
+        ----------
+        Hahn and Meeker 1991, Statistical intervals, section 4.7 (prediction interval from few values).
+        """
+        from scipy import special
+
+        from trn3 import calibration
+
+        mine, near = self.family == family, self.metric == metric
+        weights = calibration.group_weights(self.group[near])
+        share = pd.Series(weights).groupby(self.generation[near]).transform("sum").to_numpy()
+        ends, n = UNSEEN * _ends(self.unseen[near], weights / share, level), len(np.unique(self.fold[mine]))
+        if n:
+            ends = ends + n * _ends(self.error[mine], calibration.group_weights(self.group[mine]), level)
+        total, tail = n + UNSEEN, (1 + level) / 2
+        wide = special.stdtrit(total - 1, tail) / special.ndtri(tail) * np.sqrt(1 + 1 / total)
+        ends, middle = ends / total, ends.mean() / total
+        low, high = middle + wide * (ends - middle)
+        return np.array([min(low, 0.0), max(high, 0.0)])
+
+    def held_out(self, level: float = LEVEL) -> np.ndarray:
+        """Band of every row, from the other folds alone.
+
+        Parameters
+        ----------
+        level : float
+            Share that the bands should hold [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (2, n): lower and upper log error [-].
+        """
+        out = np.empty((2, len(self.error)))
+        for label in np.unique(self.fold):
+            known = self.keep(self.fold != label)
+            for family in np.unique(self.family[self.fold == label]):
+                mine = (self.fold == label) & (self.family == family)
+                out[:, mine] = known.band(family, self.metric[mine][0], level)[:, None]
+        return out
+
+
+def widest(ends: Sequence[np.ndarray], by: float) -> np.ndarray:
+    """Range that holds several ranges around 0, widened in quadrature by an input that is uncertain itself.
 
     Parameters
     ----------
-    log_error : numpy.ndarray
-        Left-out log of predicted over measured [-].
-    group, family : numpy.ndarray
-        Group and family of each row [-].
-    which : str
-        Family; one without rows gets the pooled band [-].
-    level : float
-        Share that the band should hold [-].
-    fold : numpy.ndarray, optional
-        Fold of each row: widens for few folds, as the next one is new: level (1 + 1 / folds), at most halfway to 1 [-].
+    ends : sequence of numpy.ndarray
+        Lower and upper log error of each [-].
+    by : float
+        Half the log range of the input [-].
 
     Returns
     -------
     numpy.ndarray
-        Lower and upper log error; measured lies in predicted / exp(upper .. lower) [-].
+        Lower and upper log error [-].
 
-    References
-    ----------
-    Vovk et al. 2005, Algorithmic learning in a random world: the (n + 1) / n of split conformal prediction.
+    Examples
+    --------
+    >>> widest([np.array([-0.3, 0.0]), np.array([-0.1, 0.3])], 0.4)
+    array([-0.5,  0.5])
     """
-    pooled = _quantiles(log_error, group, level, fold)
-    mine = family == which
-    if not mine.any():
-        return pooled
-    return (pooled + _quantiles(log_error[mine], group[mine], level, None if fold is None else fold[mine])) / 2
-
-
-def bands(
-    log_error: np.ndarray,
-    group: np.ndarray,
-    family: np.ndarray,
-    fold: np.ndarray,
-    level: float = LEVEL,
-    widen: bool = False,
-) -> np.ndarray:
-    """Band of every row, from the left-out residuals of the other folds alone.
-
-    Parameters
-    ----------
-    log_error : numpy.ndarray
-        Left-out log of predicted over measured [-].
-    group, family, fold : numpy.ndarray
-        Group, family and fold (such as the source) of each row [-].
-    level : float
-        Share that the band should hold [-].
-    widen : bool
-        Widen for few folds, see `family_band` [-].
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (2, n): lower and upper log error [-].
-    """
-    out = np.empty((2, len(log_error)))
-    for label in np.unique(fold):
-        rest = fold != label
-        known = (log_error[rest], group[rest], family[rest])
-        for name in np.unique(family[~rest]):
-            band = family_band(*known, name, level, fold[rest] if widen else None)
-            out[:, ~rest & (family == name)] = band[:, None]
-    return out
+    low, high = np.array(ends).T
+    return np.hypot([low.min(), high.max()], by) * [-1, 1]
 
 
 def coverage(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> float:
@@ -297,16 +350,6 @@ def _family(chip: str) -> str:
     return hardware.chip(chip).family
 
 
-def _by_metric(rows: pd.DataFrame, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """What is made of the rows of each metric alone, put together; without that column all rows are one metric."""
-    metric = rows["metric"].to_numpy(str) if "metric" in rows else np.full(len(rows), "")
-    parts = {m: make(metric == m) for m in np.unique(metric)}
-    out = np.empty((*next(iter(parts.values())).shape[:-1], len(rows)))
-    for m, part in parts.items():
-        out[..., metric == m] = part
-    return out
-
-
 def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[str, Any]:
     """Summary of errors; shares from 0 to 1."""
     by, error = group_score(log_error, group), np.expm1(log_error)
@@ -319,16 +362,34 @@ def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[
     }  # fmt: skip
 
 
-def _bands(fitter: Any, problem: Any, lines: dict[str, np.ndarray], fold: np.ndarray) -> dict[str, np.ndarray]:
-    """Band of every line: from the other folds' residuals, or the committed ones where nothing is left out."""
-    rows, by = problem.rows, getattr(fitter, "BAND_BY", "quantity")
-    group, family = rows["group"].to_numpy(str), rows[by].to_numpy(str)
-    if len(np.unique(fold)) > 1:
-        widen = getattr(fitter, "BAND_WIDEN", False)
-        one = lambda e: _by_metric(rows, lambda k: bands(e[k], group[k], family[k], fold[k], widen=widen))  # noqa: E731
-        return {n: one(e) for n, e in lines.items()}
-    known = fitter.committed_bands(rows) if hasattr(fitter, "committed_bands") else np.full((2, len(rows)), np.nan)
-    return {n: known if n == "model" else np.full((2, len(rows)), np.nan) for n in lines}
+def _lines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
+    """Log errors of the model and of the baselines with each fold left out."""
+    from trn3 import calibration
+
+    return {"model": calibration.left_out(problem, fold), **_baselines(fitter, problem, fold)}
+
+
+def residuals(rows: pd.DataFrame, error: np.ndarray, fold: str, unseen: np.ndarray) -> Residuals:
+    """Left-out errors with the labels of their rows.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+    error : numpy.ndarray
+        Log of predicted over measured with each label of the column `fold` left out [-].
+    fold : str
+        Column of the rows [-].
+    unseen : numpy.ndarray
+        The same with each generation left out [-].
+
+    Returns
+    -------
+    Residuals
+        For `Residuals.band` [-].
+    """
+    fold_, *labels = (rows[c].to_numpy(str) for c in (fold, "generation", "group", "band", "metric"))
+    return Residuals(error, fold_, unseen, *labels)
 
 
 def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -338,7 +399,9 @@ def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndar
     key = fitter.baseline_key(rows) if hasattr(fitter, "baseline_key") else rows["chip"] + rows["quantity"]
     plain, tuned = getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
     x, keys, group = measured / reference, np.asarray(key, str), rows["group"].to_numpy(str)
-    constant = _by_metric(rows, lambda k: baseline_errors(x[k], keys[k], group[k], fold[k]))
+    constant, metric = np.empty(len(x)), rows["metric"].to_numpy(str)
+    for k in (metric == m for m in np.unique(metric)):
+        constant[k] = baseline_errors(x[k], keys[k], group[k], fold[k])
     return {plain: np.log(reference / measured), tuned: constant}
 
 
@@ -388,8 +451,6 @@ def validate(
     trn3.data.TrnError
         Unknown kind or folds, a file that cannot be read, or no row that can be scored.
     """
-    from trn3 import calibration
-
     choices = ("none", "source", "publisher", "generation", "model")
     if folds not in choices:
         raise data.TrnError(f"folds = {folds!r}: must be one of {', '.join(choices)}")
@@ -399,11 +460,14 @@ def validate(
     if not len(rows):
         why = "; ".join(sorted(set(problem.skipped.values())))
         raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
-    fold = (rows["row_id"] if folds == "none" else rows[folds]).to_numpy(str)
-    error = _committed(problem) if folds == "none" else calibration.left_out(problem, fold)
     group, slices = rows["group"].to_numpy(str), fitter.slices(rows)
-    lines = {"model": error, **_baselines(fitter, problem, fold)}
-    band = _bands(fitter, problem, lines, fold if folds != "none" else np.full(len(rows), ""))
+    if folds == "none":
+        lines = {"model": _committed(problem), **_baselines(fitter, problem, rows["row_id"].to_numpy(str))}
+        band = dict.fromkeys(lines, np.full((2, len(rows)), np.nan)) | {"model": fitter.committed_bands(rows)}
+    else:
+        lines, unseen = (_lines(fitter, problem, rows[f].to_numpy(str)) for f in (folds, "generation"))
+        band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in lines.items()}
+    error = lines["model"]
 
     def table(which: np.ndarray, line: str = "model") -> dict[str, Any]:
         return _scores(lines[line][which], band[line][:, which], group[which])
