@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import cost, data, explore, hardware, inference
+from trn3 import cost, data, explore, footprint, hardware, inference
 from trn3.reporting import parameters
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "11_explore.ipynb"
@@ -73,6 +73,28 @@ def test_without_a_public_rent_the_assumed_one_says_so():
     assert explore.rent(hardware.system("trn3_gen2")).status == "assumed"
     given_rent = explore.rent(hardware.system("trn3_gen2"), 9.0)
     assert (given_rent.value, given_rent.low, given_rent.source_id) == (9.0, 9.0, "")
+
+
+def test_the_rent_is_that_of_the_term_and_region_or_says_that_it_is_not():
+    listed = data.price("b200", "capacity_block", "us_east_2")
+    found = explore.rent(hardware.system("hgx_b200"), 0.0, "capacity_block", "us_east_2")
+    assert (found.value, found.source_id) == (listed.value, listed.source_id)
+    elsewhere = explore.rent(hardware.system("hgx_b200"), 0.0, "on_demand", "us_east_2")
+    assert elsewhere.value == data.price("b200", "on_demand").value != found.value
+    unsold = explore.rent(hardware.system("tpu_v7_pod"), 0.0, "capacity_block", "us_east_2")
+    assert unsold.value == data.price("tpu_v7", "typical").value
+    assert unsold.note.startswith("no price by capacity block in us east 2")
+
+
+def test_energy_is_compared_draw_by_draw_as_on_the_other_pages(found):
+    prints, _ = footprint.compare(STATE.load, [STATE.system, STATE.rival], STATE.region, STATE.utilisation)
+    ours, theirs = (each.total_j for each in prints.values())
+    row = by(found).loc["J per output token"]
+    assert np.allclose(row[["low", "ratio", "high"]].astype(float), np.percentile(theirs / ours, [10, 50, 90]))
+
+
+def test_a_system_against_itself_says_so():
+    assert "nothing to compare" in explore.chart(explore.evaluate(replace(STATE, rival=STATE.system))).meta["title"]
 
 
 def test_what_cannot_run_is_named_and_the_rest_is_answered():

@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import charts, cost, data, footprint, hardware, inference, runs, story, training, workload
+from trn3 import charts, cost, customers, data, footprint, hardware, inference, runs, story, training, workload
 from trn3.uncertainty import percentiles
 from trn3.units import KWH_J, MEGA
 
-MORE = 4
+MORE = 2
 """The scale question: what so many times the replicas of a training run do, split as before."""
-REGION = "us_east_2"
-"""Where it runs: its cooling enters the energy."""
 MEASURES = (
     "Output tokens/s per chip", "Tokens/s per user", "J per output token", "USD per million output tokens",
     "Output tokens/s of all chips", "Days of the run", "MWh of the run", "Million USD of the run",
@@ -40,6 +38,8 @@ class State:
     ----------
     model, system, rival : str
         Ids of the model, of the system in question and of the one that it is held against.
+    term, region : str
+        How chips are rented, and where: prices and cooling are those of the region.
     n_chips : int
         Chips of either system [-].
     dtype : str
@@ -51,7 +51,7 @@ class State:
     utilisation : float
         Share of the paid time in which the serving chips work [-].
     price, rival_price : float
-        Rent of a chip; 0 takes the typical, or where there is none the assumed one [USD/h].
+        Rent of a chip; 0 takes that of the term, see `rent` [USD/h].
     tokens : float
         Tokens of a training run [token].
     seq_len, global_batch : int
@@ -61,7 +61,9 @@ class State:
     model: str = "llama3_3_70b"
     system: str = "trn3_gen2"
     rival: str = "hgx_b200"
-    n_chips: int = 512
+    term: str = "capacity_block"
+    region: str = "us_east_2"
+    n_chips: int = 1024
     dtype: str = "fp8"
     input_tokens: int = 2048
     output_tokens: int = 512
@@ -72,7 +74,7 @@ class State:
     rival_price: float = 0.0
     tokens: float = 1e12
     seq_len: int = 8192
-    global_batch: int = 2048
+    global_batch: int = 1024
 
     @property
     def load(self) -> workload.ServingLoad:
@@ -122,15 +124,21 @@ class Answer:
 
 
 @lru_cache
-def _rent(chip: str) -> data.Fact:
+def _rent(system: str, term: str, region: str) -> data.Fact:
+    base, chip = {"term": term, "region": region}, hardware.system(system).chip.id
     try:
-        return data.price(chip, "typical")
+        return data.to_fact(customers.price_row(base, "now", system))
+    except data.UnknownId:
+        pass
+    try:
+        note = f"no price by {term} in {region}: typical of all terms and sellers".replace("_", " ")
+        return replace(data.price(chip, "typical"), note=note)
     except data.UnknownId:
         return data.price(chip, "assumed")
 
 
-def rent(system: hardware.System, given: float = 0.0) -> data.Fact:
-    """Rent of a chip: as given, or typical, or assumed where nobody published one.
+def rent(system: hardware.System, given: float = 0.0, term: str = State.term, region: str = State.region) -> data.Fact:
+    """Rent of a chip: as given, or by the term and region, or typical of all terms, or assumed where none is public.
 
     Parameters
     ----------
@@ -138,13 +146,17 @@ def rent(system: hardware.System, given: float = 0.0) -> data.Fact:
         What is rented [-].
     given : float
         Your own rent; 0 for none [USD/h].
+    term : str
+        How it is rented.
+    region : str
+        Where.
 
     Returns
     -------
     Fact
         With its range [USD/h].
     """
-    found = _rent(system.chip.id)
+    found = _rent(system.id, term, region)
     return replace(found, value=given, low=given, high=given, note="as you gave it", source_id="") if given else found
 
 
@@ -156,7 +168,7 @@ def _run(system: str, n_chips: int, model: str, *job: Any) -> training.TrainingE
 def _serving(state: State, system: hardware.System, usd: float) -> Answers:
     point = inference.best(state.load, system)
     rate, copies = point.output_tokens_per_s_per_chip, state.n_chips // point.n_chips
-    joules = np.array(percentiles(footprint.serving(point, state.dtype, REGION, state.utilisation).total_j))
+    joules = footprint.serving(point, state.dtype, state.region, state.utilisation).total_j
     bill = cost.usd_per_unit(usd, rate[::-1], state.utilisation) * MEGA
     whole = copies * point.n_chips * rate * state.utilisation
     return [
@@ -171,7 +183,7 @@ def _serving(state: State, system: hardware.System, usd: float) -> Answers:
 def _training(state: State, system: hardware.System, usd: float) -> Answers:
     job = (state.model, state.tokens, state.seq_len, state.global_batch, state.dtype)
     run = _run(system.id, state.n_chips, *job)
-    joules = np.array(percentiles(footprint.training_run(run, REGION).total_j)) * state.tokens
+    joules = footprint.training_run(run, state.region).total_j * state.tokens
     bill = cost.run_usd(run.cluster.n_chips, run.days * 86400.0, usd)
     try:
         wider = replace(run.layout, dp=MORE * run.layout.dp)
@@ -187,12 +199,21 @@ def _training(state: State, system: hardware.System, usd: float) -> Answers:
 
 
 def _better(sign: float, ours: np.ndarray, theirs: np.ndarray) -> list[float]:
-    """How many times better, with both ranges taken as independent and combined in logarithms."""
+    """How many times better: of draws the percentiles; ranges are taken as independent and combined in logarithms."""
+    if len(ours) > 3 and len(ours) == len(theirs):
+        low, mid, high = percentiles((ours / theirs) ** sign)
+        return [mid, low, high]
+    ours, theirs = _ends(ours), _ends(theirs)
     with np.errstate(invalid="ignore", divide="ignore"):
         a, b = (np.log(x) for x in ((ours, theirs) if sign > 0 else (theirs, ours)))
     mid = a[1] - b[1]
     down, up = np.hypot(a[1] - a[0], b[2] - b[1]), np.hypot(a[2] - a[1], b[1] - b[0])
     return [float(v) for v in np.exp([mid, mid - down, mid + up])]
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    """Low, middle and high, also of draws."""
+    return values if len(values) == 3 else np.array(percentiles(values))
 
 
 def evaluate(state: State) -> Answer:
@@ -222,7 +243,7 @@ def evaluate(state: State) -> Answer:
     sides = [hardware.system(s) for s in (state.system, state.rival)]
     names = [s.chip.name if sides[0].chip.id != sides[1].chip.id else s.name for s in sides]
     names[1] += ", rival" * (names[0] == names[1])
-    rents = [rent(s, usd).value for s, usd in zip(sides, (state.price, state.rival_price))]
+    rents = [rent(s, usd, state.term, state.region).value for s, usd in zip(sides, (state.price, state.rival_price))]
     rows: list[list[Any]] = []
     missing: dict[str, str] = {}
     for use, ask in (("Serving", _serving), ("Training", _training)):
@@ -235,7 +256,7 @@ def evaluate(state: State) -> Answer:
                 found.append([])
         blank = [(*row[:4], np.full(3, np.nan)) for row in found[0] or found[1]]
         for ours, theirs in zip(found[0] or blank, found[1] or blank):
-            rows.append([use, *ours[:3], *ours[4], *theirs[4], *_better(ours[3], ours[4], theirs[4])])
+            rows.append([use, *ours[:3], *_ends(ours[4]), *_ends(theirs[4]), *_better(ours[3], ours[4], theirs[4])])
     if not rows:
         raise data.TrnError("; ".join(missing.values()))
     ends = [f"{side}{end}" for side in ("system", "rival") for end in ("_low", "", "_high")]
@@ -264,6 +285,33 @@ def verdict(row: Any) -> str:
     return "about the same" if alike else "probably ahead" if row.ratio > 1 else "probably behind"
 
 
+def lead(name: str, rival: str, ahead: int, behind: int, of: int) -> str:
+    """Sentence on who leads in how many measures.
+
+    Parameters
+    ----------
+    name, rival : str
+        The two that are compared.
+    ahead, behind, of : int
+        Measures in which the first leads, those in which it trails, and all [-].
+
+    Returns
+    -------
+    str
+        For the title of a chart.
+
+    Examples
+    --------
+    >>> lead("A", "B", 1, 3, 5), lead("A", "B", 0, 0, 4)
+    ('A trails B in 3 of 5 measures and leads in 1; 1 is open', 'No measure separates A and B')
+    """
+    (first, most), (second, least) = sorted({"leads": ahead, "trails": behind}.items(), key=lambda side: -side[1])
+    open_ = of - ahead - behind
+    rest = f" and {second} in {least}" * (least > 0) + f"; {open_} {'is' if open_ == 1 else 'are'} open" * (open_ > 0)
+    none = f"No measure separates {name} and {rival}"
+    return f"{name} {first} {rival} in {most} of {of} measures{rest}" if most else none
+
+
 def shown(found: Answer) -> pd.DataFrame:
     """The answers as a reader sees them, one row a measure.
 
@@ -282,7 +330,7 @@ def shown(found: Answer) -> pd.DataFrame:
         ends = zip(f[f"{side}_low"], f[side], f[f"{side}_high"])
         text[name] = [_range(*each) if np.isfinite(each[1]) else "—" for each in ends]
     better = [f"{story.ratio(r.ratio, digits=2)}, {verdict(r)}" if r.ratio > 0 else "—" for r in f.itertuples()]
-    first = {"": f["use"] + ": " + f["question"].str.lower(), "Measure": f["measure"]}
+    first = {"Question": f["use"] + ": " + f["question"].str.lower(), "Measure": f["measure"]}
     return pd.DataFrame(first | text | {"Times better": better})
 
 
@@ -306,10 +354,9 @@ def chart(found: Answer) -> charts.Chart:
     both, (name, rival), s = found.frame.assign(group=found.frame["use"]), found.names, found.state
     both = both[np.isfinite(both["ratio"])].assign(text=lambda f: [story.ratio(v, digits=2) for v in f["ratio"]])
     words = [verdict(r) for r in both.itertuples()]
-    ahead, behind = words.count("ahead"), words.count("behind")
-    side = "leads" if ahead > behind else "trails" if behind > ahead else "is level with"
-    title = f"{name} {side} {rival}: better in {ahead}, worse in {behind} of {len(words)} measures"
-    terms = f"{workload.model(s.model).name}, {s.dtype}, {s.n_chips:,} chips"
+    title = lead(name, rival, words.count("ahead"), words.count("behind"), len(words))
+    title = f"{name} stands on both sides: nothing to compare" if s.system == s.rival else title
+    terms = f"{workload.model(s.model).name}, {s.dtype.upper()}, {s.n_chips:,} chips"
     axis = charts.Axis(f"{name} over {rival} (log)", log=True)
     made = charts.rows(both, "ratio", "measure", axis=axis, unit="×", reference=1)
     if both.empty:
@@ -339,7 +386,10 @@ def _controls(state: State) -> dict[str, Any]:
 
     systems = [(r.name, r.id) for r in hardware.systems()]
     lists = {"model": [(r.name, k) for k, r in workload.models().items()], "system": systems, "rival": systems}
-    lists |= {"dtype": [(d, d) for d in ("bf16", "fp8")]}
+    lists |= {"dtype": [(d.upper(), d) for d in ("bf16", "fp8")]}
+    terms = sorted(set(data.table("prices").query("quantity == 'price_usd_per_chip_h'")["term"]))
+    lists |= {"term": [(t.replace("_", " "), t) for t in terms]}
+    lists |= {"region": [(r.replace("_", "-"), r) for r in data.ids("region")]}
     kinds = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
     out = {}
     for name, value in asdict(state).items():
@@ -369,7 +419,7 @@ def panel(state: State) -> Any:
         Shows itself at the end of a cell.
     """
     if not live():
-        return story.table(shown(evaluate(state)), "In JupyterLab this table follows live controls")
+        return story.table(shown(evaluate(state)), "The answers with their 80% ranges")
     import ipywidgets
 
     controls, table, picture = _controls(state), ipywidgets.HTML(), ipywidgets.Output()

@@ -311,8 +311,9 @@ def _neat(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Escaped text in which only ``**bold**`` and `` `code` `` are marked."""
+    """Escaped text in which only ``**bold**``, `` `code` `` and links to a notebook of the collection are marked."""
     bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(_neat(text), quote=False))
+    bold = re.sub(r"\[([^][]+)\]\((\w+\.ipynb)\)", r'<a href="\2">\1</a>', bold)
     return re.sub(r"`(.+?)`", r"<code>\1</code>", bold)
 
 
