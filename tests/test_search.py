@@ -211,8 +211,8 @@ BAD = [
     ({"n_chips": []}, "n_chips"),
     ({"n_chips": "many"}, "n_chips"),
     ({"n_chips": float("nan")}, "n_chips = nan chips"),
-    ({"n_chips": 7}, "nearest: 6 or 8"),
-    ({"n_chips": 10**10}, "nearest: 37,748,736"),
+    ({"n_chips": 7}, "nearest that fit: "),
+    ({"n_chips": 10**10}, "nearest that fit: 37,748,736"),
     ({"seq_len": 0}, "seq_len = 0 tokens"),
     ({"top": 0}, "top = 0"),
     ({"usable_share": 0}, "usable_share = 0"),
@@ -229,6 +229,16 @@ def test_bad_input_is_one_clear_line(changed, says):
         search.search(**asked)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("model", "n_chips"), [("gpt3_175b", 7), ("gpt3_175b", 101), ("llama3_1_8b", 7)])
+def test_the_chips_that_a_message_suggests_work(model, n_chips):
+    with pytest.raises(layouts.LayoutError) as error:
+        search.search(model, "hgx_a100", n_chips, 1536)
+    near = [int(n.replace(",", "")) for n in str(error.value).rsplit(": ", 1)[1].split(" or ")]
+    assert near and n_chips not in near
+    for n in near:
+        assert search.search(model, "hgx_a100", n, 1536, top=1).feasible > 0
 
 
 def test_what_cannot_fit_says_what_would():

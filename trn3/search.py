@@ -304,13 +304,16 @@ def _splits(job: TrainingJob, system: hardware.System, counts: list[int], settin
     every = layouts.splits(job.model, job.seq_len, job.global_batch, max_tp, settings.coarse)
     keep = np.isin(every.n_chips, counts)
     if not keep.any():
-        known = np.unique(every.n_chips)
+        hbm_bytes = system.chip.hbm_bytes * settings.usable_share
+        known = np.unique(np.asarray(every.n_chips)[memory._leanest(job, every).total <= hbm_bytes])
+        if not len(known):
+            raise memory.misfit(job, system, every, hbm_bytes)
         at = int(np.searchsorted(known, counts[0]))
         near = " or ".join(f"{n:,}" for n in known[max(at - 1, 0) : at + 1])
         asked = f"n_chips = {counts[0]:,} chips" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
         batch = f"global_batch = {job.global_batch}"
         raise layouts.LayoutError(
-            f"{asked}: no layout of {job.model.id} with {batch} uses just so many; nearest: {near}"
+            f"{asked}: no layout of {job.model.id} with {batch} uses just so many; nearest that fit: {near}"
         )
     return Layouts(*(getattr(every, name)[keep] for name in _SPLIT))
 
