@@ -97,9 +97,9 @@ def test_every_notebook_gives_its_stored_outputs():
     import sys
     from pathlib import Path
     import nbformat
-    from trn3.reporting import batch, engine, parameters
+    from trn3.reporting import batch, engine, parameters, warm
     cases = [batch.case(path.stem, {}) for path in parameters.notebooks()]
-    batch.warm(cases)
+    warm.parent(cases)
     for one in cases:
         made, stored = engine.run(one.notebook, {}), nbformat.read(one.notebook, 4)
         for a, b in zip(made.cells, stored.cells, strict=True):

@@ -8,6 +8,7 @@ probability of saving at any price, has a closed form (:func:`break_even_price`)
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -332,6 +333,11 @@ class Move:
     rate: Array
     horizon_months: int
 
+    @cached_property
+    def sums(self) -> tuple[np.ndarray, ...]:
+        """Sums of :func:`monthly_weights` over the months [-]."""
+        return tuple(w.sum(axis=-1) for w in monthly_weights(self))
+
 
 def monthly_weights(move: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     r"""Weight of each month: all of it, the part still paid for the present system, the part paid for the new one.
@@ -440,7 +446,7 @@ def balance(move: Move) -> tuple[Array, Array]:
     >>> float(spared), float(hours)
     (450.0, 150.0)
     """
-    factor, now, new = (w.sum(axis=-1) for w in monthly_weights(move))
+    factor, now, new = move.sums
     spared = move.now_chip_h * move.now_usd_per_chip_h * (factor - now) - move.labour_usd
     return spared, move.new_chip_h * new + move.extra_chip_h
 

@@ -201,6 +201,17 @@ def _frame(folder: Path, name: str) -> pd.DataFrame:
     return pd.DataFrame(list(_rows(folder, name))).drop(columns="_line", errors="ignore")
 
 
+def names() -> list[str]:
+    """The tables of ``data/``.
+
+    Returns
+    -------
+    list of str
+        File names without their ending, as `table` takes them.
+    """
+    return [resource["name"] for resource in _package(DATA)["resources"]]
+
+
 def table(name: str) -> pd.DataFrame:
     """One table of ``data/``, typed and checked, in published units.
 
@@ -224,7 +235,7 @@ def table(name: str) -> pd.DataFrame:
     >>> int(table("subjects").query("id == 'trainium3'").shape[0])
     1
     """
-    return _frame(DATA, name).copy()
+    return _frame(DATA, name).copy(deep=False)  # pandas copies what is written to
 
 
 @lru_cache(maxsize=8)
@@ -441,6 +452,14 @@ def _plain(text: str) -> str:
     return "".join(c for c in text.lower() if c.isalnum())
 
 
+@lru_cache(maxsize=64)
+def _known(folder: Path, kind: str) -> dict[str, str]:
+    """Ids of a kind by everything that a person may type for them."""
+    rows = (r for r in _rows(folder, _IDS.get(kind, ("subjects",))[0]) if r.get("kind", kind) == kind)
+    aliases = {_plain(a): r["id"] for r in rows for a in r.get("aliases", "").split()}
+    return aliases | {_plain(i): i for i in ids(kind)}
+
+
 def resolve(kind: str, text: str) -> str:
     """The id that a person means: any case, hyphens, dots and spaces for underscores, and the common aliases.
 
@@ -466,9 +485,7 @@ def resolve(kind: str, text: str) -> str:
     >>> resolve("chip", "Trainium-3"), resolve("chip", "trn3"), resolve("region", "us-east-2")
     ('trainium3', 'trainium3', 'us_east_2')
     """
-    rows = (r for r in _rows(DATA, _IDS.get(kind, ("subjects",))[0]) if r.get("kind", kind) == kind)
-    aliases = {_plain(a): r["id"] for r in rows for a in r.get("aliases", "").split()}
-    known = aliases | {_plain(i): i for i in ids(kind)}
+    known = _known(DATA, kind)
     if _plain(text) not in known:
         near = [known[n] for n in get_close_matches(_plain(text), known, 3, 0.5)] or sorted(known.values())
         raise UnknownId(f"{kind} {text!r} is unknown; did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?")

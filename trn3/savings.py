@@ -6,9 +6,11 @@ results are break-even rents, and savings "if it rents for Y".
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,9 +56,8 @@ def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
     dtype, label = rack.chip.native(dtype), f"speed of {rack.chip.name}"
     if work.kind == "stream":
         share, peak = getattr(work, f"mfu_{which}"), rack.chip.peak(dtype)
-        return Side(
-            rack, Input(share.low * peak, share.mid * peak, share.high * peak, "limits", "FLOP/s", label, "assumed")
-        )
+        low, mid, high = (end * peak for end in (share.low, share.mid, share.high))
+        return Side(rack, Input(low, mid, high, "limits", "FLOP/s", label, "assumed"))
     shape = customers.shape(json.loads(shapes), work.model)
     if work.kind == "train":
         n_chips = getattr(work, f"n_chips_{which}")
@@ -170,7 +171,7 @@ class Result:
         return cost.balance(self.drawn)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A customer against one baseline: the workloads that can run on the new system, and why the others cannot.
 
@@ -213,7 +214,7 @@ class Case:
     def stay_usd(self) -> np.ndarray:
         """Cost of staying over the horizon, per draw [USD]."""
         moves = [r.drawn for r in self.results]
-        return np.asarray(sum(m.now_chip_h * m.now_usd_per_chip_h * cost.monthly_weights(m)[0].sum(-1) for m in moves))
+        return np.asarray(sum(m.now_chip_h * m.now_usd_per_chip_h * m.sums[0] for m in moves))
 
     def saving(self, price_usd_per_chip_h: float) -> np.ndarray:
         """Saving over the horizon if the new chip rents for this, per draw [USD]."""
@@ -230,21 +231,23 @@ class Case:
 
     def total(self, v: Draws) -> np.ndarray:
         """Saving for any values of the inputs, among them ``rent`` [USD]."""
-        return np.asarray(
-            sum(cost.saving_usd(r.move({k: v[j] for k, j in r.keys.items()}), v["rent"]) for r in self.results)
-        )
+        moves = (r.move({k: v[j] for k, j in r.keys.items()}) for r in self.results)
+        return np.asarray(sum(cost.saving_usd(move, v["rent"]) for move in moves))
 
+    def _total_at(self, price_usd_per_chip_h: float) -> Callable[[Draws], np.ndarray]:
+        at = np.broadcast_to(price_usd_per_chip_h, ())
+        return lambda v: self.total(v | {"rent": at})
+
+    @lru_cache(maxsize=8)  # noqa: B019 - a page asks for the same one several times
     def tornado(self, price_usd_per_chip_h: float) -> pd.DataFrame:
         """What moves the saving at this rent, widest first; see `trn3.uncertainty.tornado` [USD]."""
-        at = np.broadcast_to(price_usd_per_chip_h, ())
-        return uncertainty.tornado(
-            lambda v: self.total(v | {"rent": at}), self.inputs, self.samples, self.saving(float(at))
-        )
+        saving = self.saving(price_usd_per_chip_h)
+        return uncertainty.tornado(self._total_at(price_usd_per_chip_h), self.inputs, self.samples, saving)
 
     def thresholds(self, price_usd_per_chip_h: float, n: int = 3) -> pd.DataFrame:
         """The inputs that matter most, each with the value at which the saving changes sign, the others at mid."""
-        top, at = self.tornado(price_usd_per_chip_h), np.broadcast_to(price_usd_per_chip_h, ())
-        saves = partial(uncertainty.threshold, lambda v: self.total(v | {"rent": at}), self.inputs)
+        top = self.tornado(price_usd_per_chip_h).copy()
+        saves = partial(uncertainty.threshold, self._total_at(price_usd_per_chip_h), self.inputs)
         top["flips_at"] = [saves(name) if i < 3 * n else np.nan for i, name in enumerate(top["input"])]
         top["saves"] = np.where(top["at_high"] > top["at_low"], "above", "below")
         can_be = top["flips_at"].notna() & ~((top["unit"] == "share") & (top["flips_at"] > 1.0))
@@ -268,27 +271,21 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     DataFrame
         gate, finding, status (works, port, no)
     """
-    known = data.table("support").query("family == @work.family and use == @work.kind").to_dict("records")
-    soft = (
-        known[0]
-        if known
-        else {"status": "no", "note": f"{work.family} is not known for {work.kind}", "sdk": "", "read": ""}
-    )
-    rack = hardware.system(work.new)
-    offers = data.table("prices").query("quantity == 'offered' and subject in [@rack.id, @rack.chip.id]")
-    sold = offers.query("value > 0 and term != 'contract'")
-    places = ", ".join(f"{t.replace('_', ' ')} in {r.replace('_', '-')}" for t, r in zip(sold["term"], sold["region"]))
-    contract = "by contract only; no region sells it" if len(offers.query("value > 0")) else "no public offer"
+    known = (r for r in data._rows(data.DATA, "support") if (r["family"], r["use"]) == (work.family, work.kind))
+    missing = {"status": "no", "note": f"{work.family} is not known for {work.kind}", "sdk": "", "read": ""}
+    soft, rack = next(known, missing), hardware.system(work.new)
+    prices, mine = data._rows(data.DATA, "prices"), (rack.id, rack.chip.id)
+    offers = [r for r in prices if r["quantity"] == "offered" and r["subject"] in mine]
+    sold = [r for r in offers if r["value"] > 0 and r["term"] != "contract"]
+    places = ", ".join(f"{r['term'].replace('_', ' ')} in {r['region'].replace('_', '-')}" for r in sold)
+    read = max((r["price_date"] for r in offers), default="never")
+    contract = "by contract only; no region sells it" if any(r["value"] > 0 for r in offers) else "no public offer"
     share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
     room = f", {share:.0%} of the memory of {side.n_chips} chips" if side and np.isfinite(share) else ""
     rows = [
         ("Format and memory", problem or f"{rack.chip.native(work.dtype_new)}{room}", "no" if problem else "works"),
         ("Software", f"{soft['note']} (Neuron {soft['sdk']}, read {soft['read']})", soft["status"]),
-        (
-            "Offer",
-            f"{places or contract} (read {max(offers['price_date'], default='never')})",
-            "works" if places else "no offer",
-        ),
+        ("Offer", f"{places or contract} (read {read})", "works" if places else "no offer"),
     ]
     return pd.DataFrame(rows, columns=["gate", "finding", "status"])
 
@@ -326,7 +323,20 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     keys = [b.key for b in customer.baselines]
     if baseline and baseline not in keys:
         raise data.UnknownId(f"baseline = {baseline!r}: allowed: {', '.join(keys)}")
-    base = customer.baselines[keys.index(baseline) if baseline else 0]
+    return _evaluated(_Asked(customer.model_dump_json(), customer), keys.index(baseline or keys[0]), n, seed)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A customer that may be a key: equal where all that its file says is equal."""
+
+    text: str
+    customer: Any = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
+    customer, base = asked.customer, asked.customer.baselines[baseline]
     names = data.table("customer_fields").drop_duplicates("field").set_index("field")["label"]
     joint: dict[str, Input] = {}
     found: list[tuple[Any, ...]] = []
@@ -334,25 +344,20 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     for i, work in enumerate(customer.workloads):
         systems = {"now": base.now or work.now, "new": base.new or work.new, "own": work.now}
         dtypes = {s: getattr(base, f"dtype_{s}") or getattr(work, f"dtype_{s}") for s in ("now", "new")}
+        asks = {s: (y, "new" if s == "new" else "now", dtypes.get(s, work.dtype_now)) for s, y in systems.items()}
         rents = {s: customers.price(base.model_dump(exclude_none=True), s, systems[s]) for s in ("now", "new")}
         try:
-            sides = {}
-            for s, y in systems.items():
-                which = "new" if s == "new" else "now"
-                asked = getattr(work, f"dtype_{which}") if s == "own" else dtypes[which]
-                sides[s] = _side(work, json.dumps(customer.models), y, which, asked)
+            sides = {s: _side(work, json.dumps(customer.models), *ask) for s, ask in asks.items()}
         except data.TrnError as error:
             stopped[work.name] = str(error)
             continue
         given = {f"speed_{s}": x.speed for s, x in sides.items() if s != "own" or systems["own"] != systems["now"]}
-        given |= {
-            k: customers.as_input(q, names[k]) for k, q in work if isinstance(q, customers.Quantity) and "mfu" not in k
-        }
-        shared = {
-            k: customers.as_input(getattr(customer, k), names[k]) for k in ("discount_rate", "usd_per_engineer_week")
-        }
+        numbers = {k: q for k, q in work if isinstance(q, customers.Quantity) and "mfu" not in k}
+        given |= {k: customers.as_input(q, names[k]) for k, q in numbers.items()}
+        own = ("discount_rate", "usd_per_engineer_week")
+        shared = {k: customers.as_input(getattr(customer, k), names[k]) for k in own}
         shared[f"rent {systems['now']}"] = rents["now"]
-        where = {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in list(shared)[:2]}
+        where = {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in own}
         where["now_price"] = f"rent {systems['now']}"
         alone = len([w for w in customer.workloads if w.kind == work.kind]) == 1
         suffix = f" ({work.kind if alone else work.name})" if len(customer.workloads) > 1 else ""
@@ -466,9 +471,8 @@ def energy(case: Case) -> pd.DataFrame:
         for r in case.results:
             rack = getattr(r, side).system
             busy = r.inputs[r.keys["busy"]].mid * (r.inputs[r.keys["busy_ratio"]].mid if side == "new" else 1.0)
-            watts = (
-                rack.chip.power_w * footprint.nameplate_factor(rack) * draw * (floor + (1.0 - floor) * min(busy, 1.0))
-            )
+            active = floor + (1.0 - floor) * min(busy, 1.0)
+            watts = rack.chip.power_w * footprint.nameplate_factor(rack) * draw * active
             mwh = mwh + watts / MEGA * float(getattr(r.mid, f"{side}_chip_h"))
         grids = [data.maybe(region, f"grid{kind}_g_per_kwh") for kind in ("", "_marginal")]
         rows.append((side, mwh[1], mwh[0], mwh[2], *(mwh[1] * g.value / KILO if g else np.nan for g in grids)))
@@ -532,6 +536,23 @@ def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([*out, ("all at mid", saves({}), saves({}))], columns=["input", "low", "high"])
 
 
+def prepare(customer: str, n: int) -> None:
+    """Compute once what the reports about a customer share, whatever the rent: a batch does it before it forks.
+
+    Parameters
+    ----------
+    customer : str
+        As in `trn3.customers.load`
+    n : int
+        Draws [-]
+    """
+    who = customers.load(customer)
+    for base in who.baselines:
+        with suppress(data.TrnError):
+            _ = evaluate(who, base.key, n).break_even
+    checks([customer.lower()])
+
+
 CLAIMED = ("splashmusic", "karakuri", "anthropic", "decart")
 
 
@@ -549,22 +570,26 @@ def checks(names: Sequence[str] = CLAIMED) -> pd.DataFrame:
         check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
         reproduces its input, and only the first two count
     """
-    rows = []
-    for name in (n for n in CLAIMED if n in names):
-        customer = customers.load(name)
-        for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
-            case = evaluate(customer, base.key)
-            only = [r for r in case.results if r.work.kind == "train"] or list(case.results)
-            units = [unit_usd(r, case.rent.mid)[1:] for r in only]
-            now, then = np.sum(units, axis=0)
-            cheaper, said = 1.0 - then / now, customer.claim.saving.mid
-            low, mid, high = uncertainty.percentiles(cheaper)
-            place = 100 * np.mean(cheaper < said)
-            note = f"unit cost without porting; the claim is at percentile {place:.0f} of it; {base.label}"
-            kind, label = ("independent", customer.claim.source_id), f"{customer.name}: {customer.claim.wording}"
-            rows.append((label, "share", said, mid, low, high, mid / said, *kind, note))
     money = ownership.checks()
+    rows = [row for name in CLAIMED if name in names for row in _claimed(data.DATA, name)]
     return pd.concat([money, pd.DataFrame(rows, columns=money.columns)], ignore_index=True)
+
+
+@lru_cache
+def _claimed(folder: Path, name: str) -> list[tuple[Any, ...]]:
+    """Rows of :func:`checks` for a customer; they depend on no report's parameters."""
+    customer, rows = customers.load(name), []
+    for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
+        case = evaluate(customer, base.key)
+        only = [r for r in case.results if r.work.kind == "train"] or list(case.results)
+        now, then = np.sum([unit_usd(r, case.rent.mid)[1:] for r in only], axis=0)
+        cheaper, said = 1.0 - then / now, customer.claim.saving.mid
+        low, mid, high = uncertainty.percentiles(cheaper)
+        place = 100 * np.mean(cheaper < said)
+        note = f"unit cost without porting; the claim is at percentile {place:.0f} of it; {base.label}"
+        kind, label = ("independent", customer.claim.source_id), f"{customer.name}: {customer.claim.wording}"
+        rows.append((label, "share", said, mid, low, high, mid / said, *kind, note))
+    return rows
 
 
 def token_bars(speed: Input, rent: Input) -> pd.DataFrame:

@@ -27,7 +27,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 from trn3 import hardware  # noqa: E402
-from trn3.reporting import batch, engine, parameters  # noqa: E402
+from trn3.reporting import batch, engine, parameters, warm  # noqa: E402
 
 
 def cpu_s() -> float:
@@ -106,7 +106,7 @@ def compute(one: batch.Case) -> float:
 def single(name: str) -> dict[str, float]:
     """A warm report against its own computation."""
     one, limits, out = batch.case(name, {}), (600.0, engine.MEMORY_BYTES), Path(tempfile.mkdtemp())
-    batch.warm([one])
+    warm.parent([one])
     own = min(engine.Child(lambda: compute(one), *limits).wait() for _ in range(3))
     walls = []
     for _ in range(3):
@@ -137,7 +137,7 @@ def thousand() -> dict[str, float]:
 
 
 def iter_rows(todo: list[batch.Case], out: Path) -> Any:
-    batch.warm(todo)
+    warm.parent(todo)
     for row, files in batch.forked(todo, batch.Options(shared_js=True)):
         batch.write(out, files)
         batch.note(out, row)

@@ -6,7 +6,6 @@ finished report, says by hashes from which notebook, parameters, data, code and 
 """
 
 import functools
-import gc
 import hashlib
 import itertools
 import json
@@ -27,12 +26,11 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Annotated, Any
 
-import nbformat
 import pandas as pd
 import pydantic
 
-from trn3 import charts, data, hardware, ownership, workload
-from trn3.reporting import engine, html, parameters
+from trn3 import data
+from trn3.reporting import engine, html, parameters, warm
 
 RESULTS = "application/vnd.trn3.results+json"
 MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
@@ -292,7 +290,7 @@ def serve() -> None:
     engine.die_with(os.getppid())
     some, options = pickle.load(sys.stdin.buffer)
     if options.kind == "fork" and engine.fork_is_safe():
-        warm(some)
+        warm.parent(some)
         made = list(forked(some, replace(options, jobs=1)))
     else:
         engine.bound(options.memory_bytes)
@@ -323,7 +321,7 @@ def made(todo: list[Case], options: Options) -> Iterator[Made]:
             chunk = min(CHUNK, len(todo) // (2 * len(client.nthreads())) + 1)
             yield from elsewhere(todo, options, client.get_executor(retries=2), chunk)
     elif options.kind == "fork" and engine.fork_is_safe():
-        warm(todo)
+        warm.parent(todo)
         yield from forked(todo, options)
     else:
         with futures.ThreadPoolExecutor(options.jobs) as threads:
@@ -347,23 +345,6 @@ def cluster(address: str) -> Any:
     if theirs != {fingerprint()}:
         raise BatchError(f"scheduler {address}: {'a worker has other data or code' if theirs else 'no worker'}")
     return client
-
-
-def warm(todo: list[Case]) -> None:
-    """Do once, before any fork, what every report needs: imports, tables, the shell, the notebook format's rules."""
-    engine.shell()
-    hardware.systems(), hardware.chips(), workload.models()
-    books = {one.notebook: nbformat.read(one.notebook, 4) for one in todo}.values()
-    source = "\n".join(cell.source for book in books for cell in book.cells if cell.cell_type == "code")
-    for name in set(re.findall(r"^(?:import|from) ([\w.]+)", source, re.M)):
-        with suppress(Exception):
-            __import__(name)
-    if "ownership" in source or "savings" in source:
-        ownership.checks()  # the same for all
-    if "charts.enable(" in source:
-        charts.enable()
-    gc.collect()
-    gc.freeze()  # so that children do not copy the parent's memory just by counting references
 
 
 # ------------------------------------------------------------------------------------------------- the folder
