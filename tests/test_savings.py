@@ -343,7 +343,7 @@ def test_the_claims_are_placed_in_the_distribution():
     rows = savings.checks()
     splash = rows[rows["check"].str.startswith("Splash")]
     assert len(splash) == 2 and (splash["published"] == 0.54).all()
-    assert splash["note"].str.contains("percentile").all()
+    assert splash["note"].str.contains("reach the claim").all()
     assert len(rows[rows["check"].str.contains("up to 50%")]) == 2
 
 

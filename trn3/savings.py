@@ -281,9 +281,9 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     read = max((r["price_date"] for r in offers), default="never")
     contract = "by contract only; no region sells it" if any(r["value"] > 0 for r in offers) else "no public offer"
     share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
-    room = f", {share:.0%} of the memory of {side.n_chips} chips" if side and np.isfinite(share) else ""
+    room = f", {share:.0%} of the memory of {side.n_chips} chip{'s' * (side.n_chips > 1)}" if side and np.isfinite(share) else ""
     rows = [
-        ("Format and memory", problem or f"{rack.chip.native(work.dtype_new)}{room}", "no" if problem else "works"),
+        ("Format and memory", problem or f"{rack.chip.native(work.dtype_new).upper()}{room}", "no" if problem else "works"),
         ("Software", f"{soft['note']} (Neuron {soft['sdk']}, read {soft['read']})", soft["status"]),
         ("Offer", f"{places or contract} (read {read})", "works" if places else "no offer"),
     ]
@@ -585,8 +585,8 @@ def _claimed(folder: Path, name: str) -> list[tuple[Any, ...]]:
         now, then = np.sum([unit_usd(r, case.rent.mid)[1:] for r in only], axis=0)
         cheaper, said = 1.0 - then / now, customer.claim.saving.mid
         low, mid, high = uncertainty.percentiles(cheaper)
-        place = 100 * np.mean(cheaper < said)
-        note = f"unit cost without porting; the claim is at percentile {place:.0f} of it; {base.label}"
+        reach = np.mean(cheaper >= said)
+        note = f"unit cost without porting; {reach:.0%} of the drawn cases reach the claim; compared with {base.label}"
         kind, label = ("independent", customer.claim.source_id), f"{customer.name}: {customer.claim.wording}"
         rows.append((label, "share", said, mid, low, high, mid / said, *kind, note))
     return rows
