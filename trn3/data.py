@@ -492,6 +492,33 @@ def resolve(kind: str, text: str) -> str:
     return known[_plain(text)]
 
 
+@lru_cache(maxsize=8)
+def _names(folder: Path) -> dict[str, str]:
+    tables = (("models", "id", "name"), ("subjects", "id", "name"), ("labels", "name", "label"))
+    return {r[key]: r[words] for t, key, words in tables for r in _frame(folder, t).to_dict("records")}
+
+
+def named(code: str) -> str:
+    """What a person calls an id or a code of the tables.
+
+    Parameters
+    ----------
+    code : str
+        For example ``trn3_gen2``; anything unknown is given back.
+
+    Returns
+    -------
+    str
+        Its name.
+
+    Examples
+    --------
+    >>> named("trn3_gen2"), named("capacity_block"), named("mine")
+    ('Trn3 Gen2 UltraServer', 'Capacity Block', 'mine')
+    """
+    return _names(DATA).get(code, code)
+
+
 def data_date() -> date:
     """The day on which the tables were last surveyed; pages reckon ages from it, never from the clock.
 

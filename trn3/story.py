@@ -30,6 +30,10 @@ BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ("none", "dash"))
 """Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts with."""
 
 
+UNITS = {"-": "", "count": "", "x": "", "us": "µs", "gCO2e/kWh": "g CO₂e/kWh", "kgCO2e": "kg CO₂e"}
+"""Units that the tables write otherwise than a page does."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """Something that shows itself at the end of a cell.
@@ -306,8 +310,47 @@ def day(text: str) -> str:
 
 
 def _neat(text: str) -> str:
-    """The house's typography in texts from tables: "40%" and "12–18 months"."""
-    return re.sub(r"(?<=\d) %", "%", re.sub(r"(?<![\d-])(\d+)-(\d+)(?=%| %| months| times)", r"\1–\2", text))
+    """The house's typography in texts from tables: "40%", "12–18 months" and "2.7–3.3", but 2026-07 stays a date."""
+    ends = r"(?<![\w.,-])(?!20\d\d-[01]\d\b)(\d[\d.,]*)-(\d[\d.,]*)(?![\w-])"
+    return re.sub(r"(?<=\d) %", "%", re.sub(ends, r"\1–\2", text))
+
+
+def derivation(note: str, subject: str = "") -> str:
+    """The arithmetic of a derived number in words.
+
+    Parameters
+    ----------
+    note : str
+        As in the tables: ``= subject.quantity[dtype, basis] / 2``; anything else is given back.
+    subject : str
+        Whose number it is; only others are named.
+
+    Returns
+    -------
+    str
+        For a reader.
+
+    Examples
+    --------
+    >>> derivation("= trainium3.n_dma_engines * trainium3.dma_engine_bytes_per_s", "trainium3")
+    '= DMA engines × DMA rate of one engine'
+    """
+
+    def words(found: re.Match[str]) -> str:
+        owner, quantity, rest = found.groups("")
+        details = [data.named(r) for r in rest.split(", ") if r not in ("", "_")]
+        return "".join(
+            [
+                data.named(quantity),
+                f" ({', '.join(details)})" * bool(details),
+                f" of {data.named(owner)}" * (owner != subject),
+            ]
+        )
+
+    if not note.startswith("="):
+        return note
+    sum_, mark, rest = note.partition(";")
+    return re.sub(r"\b([a-z]\w*)\.([a-z]\w*)(?:\[([^]]*)\])?", words, sum_).replace(" * ", " × ") + mark + rest
 
 
 def _inline(text: str) -> str:
@@ -474,11 +517,12 @@ def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
     for entry in facts:
         label, fact = entry if isinstance(entry, tuple) else (_label(entry), entry)
         value, low, high = (v / fact.scale for v in (fact.value, fact.low, fact.high))
-        near = 1e-3 <= abs(value) < 1e5
-        number = f"{value:,.5g}".replace("-", "−") if near or value == 0 else "—" if value != value else sig(value, 4)
-        span = rng(low, high, digits=3) if math.isfinite(low) and low != high else "—"
-        unit = "" if fact.shown_unit in ("-", "count", "x") else fact.shown_unit
-        origin = f"{_inline(fact.note)} {cite(fact.source_id)}".strip()
+        ranged = math.isfinite(low) and low != high
+        digits = 3 if ranged and fact.status in ("derived", "modelled") else 6  # what was computed is not exact
+        number, *ends = (_exact(v, digits) for v in (value, low, high))
+        span = (" to " if low < 0 else "–").join(ends) if ranged else "—"
+        unit = UNITS.get(fact.shown_unit, fact.shown_unit)
+        origin = f"{_inline(derivation(fact.note, fact.subject))} {cite(fact.source_id)}".strip()
         rows.append([_inline(label), number, span, html.escape(unit), badge(fact.status), origin])
         plain.append(f"{label}: {number} {unit} ({span}) {fact.status} {fact.source_id}")
     heads = ["Input", "Value", "Range", "Unit", "Status", "From"]
@@ -486,8 +530,16 @@ def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
 
 
 def _label(fact: data.Fact) -> str:
-    words = f"{fact.subject} {fact.quantity} {fact.dtype}".replace("_", " ").strip()
+    words = " ".join(data.named(w) for w in (fact.subject, fact.quantity, fact.dtype) if w).replace("_", " ")
     return words[:1].upper() + words[1:]
+
+
+def _exact(value: float, digits: int) -> str:
+    """A number as it was given: whole ones in full, others to four digits, no exponent."""
+    if not math.isfinite(value):
+        return "—"
+    short = float(f"{value:.{digits if value == round(value) else min(digits, 4)}g}")
+    return (f"{short:,.10f}".rstrip("0").rstrip(".") if abs(short) < 1e15 else sig(value, digits)).replace("-", "−")
 
 
 def flips(items: Iterable[str]) -> Shown:
