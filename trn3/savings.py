@@ -281,9 +281,11 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     read = max((r["price_date"] for r in offers), default="never")
     contract = "by contract only; no region sells it" if any(r["value"] > 0 for r in offers) else "no public offer"
     share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
-    room = f", {share:.0%} of the memory of {side.n_chips} chip{'s' * (side.n_chips > 1)}" if side and np.isfinite(share) else ""
+    chips = f"{side.n_chips} chip{'s' * (side.n_chips > 1)}" if side else ""
+    room = f", {share:.0%} of the memory of {chips}" if np.isfinite(share) else ""
+    fit = problem or f"{rack.chip.native(work.dtype_new).upper()}{room}"
     rows = [
-        ("Format and memory", problem or f"{rack.chip.native(work.dtype_new).upper()}{room}", "no" if problem else "works"),
+        ("Format and memory", fit, "no" if problem else "works"),
         ("Software", f"{soft['note']} (Neuron {soft['sdk']}, read {soft['read']})", soft["status"]),
         ("Offer", f"{places or contract} (read {read})", "works" if places else "no offer"),
     ]
