@@ -486,6 +486,6 @@ def tokens_per_megawatt(load: workload.ServingLoad, region: str, utilisation: fl
         except data.TrnError:
             continue
         ends = uncertainty.percentiles(old.total_j / new.total_j)
-        label = f"{load.model.name}, {load.weights_dtype} against {dtype}"
+        label = f"{load.model.name}, {load.weights_dtype.upper()} against {dtype.upper()}"
         rows.append((claim["wording"], label, "fleet", float(claim["claimed"]), *ends, np.nan))
     return _claims(rows)

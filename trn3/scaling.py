@@ -19,7 +19,7 @@ N_DRAWS, STATE_BYTES = 512, memory.WEIGHT_BYTES + memory.OPTIMIZER_BYTES
 RECOVERY = ("restart", "memory", "replica", "island")
 """What a failure stops: the whole job until it has loaded from storage; the whole job, mostly from copies in memory;
 one replica, which copies its state from another; one pod that trains apart and exchanges weights now and then."""
-LOSSES = {"layout": "Layout: bubbles, network", "batch": "Batch: above the critical one", "straggler": "Slow chips"}
+LOSSES = {"layout": "Network and pipeline waits", "batch": "Batch above the critical one", "straggler": "Slow chips"}
 LOSSES |= {"checkpoint": "Checkpoints", "failure": "Failures: lost work, restarts"}
 """Losses in the order in which they are taken off."""
 UNCERTAIN: tuple[str, ...] = ("failures_per_chip_h", "restart_s", "checkpoint_blocking_s", "checkpoint_bandwidth")
