@@ -62,6 +62,11 @@
     const order = (a, c) => (isNaN(key(a) - key(c)) ? key(a).localeCompare(key(c), "en", { numeric: true }) : key(a) - key(c));
     body.append(...[...body.rows].sort((a, c) => (up ? 1 : -1) * order(a, c)));
   }));
+  all(".grid").forEach((table) => {  // on a phone a table of texts becomes cards, one of numbers scrolls
+    const heads = all("thead th", table).map((e) => e.textContent), rows = [...table.tBodies[0].rows];
+    if (rows.length && all("td:not(.n)", rows[0]).length > 1) table.classList.add("stack");
+    rows.forEach((row) => [...row.cells].slice(1).forEach((e, i) => { e.dataset.h = heads[i + 1]; }));
+  });
   const boxes = all(".vl"), size = (width) => views.forEach((v, i) => v.width(width || boxes[i].clientWidth).run());
   addEventListener("beforeprint", () => size(680));
   addEventListener("afterprint", () => size(0));
