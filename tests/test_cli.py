@@ -1,5 +1,6 @@
 """The command: help at once, one line for every mistake, and each command does what it says."""
 
+import datetime
 import json
 import os
 import re
@@ -50,7 +51,7 @@ def test_help_names_every_command(capsys):
     ("arguments", "words"),
     [
         (["repor"], "did you mean report?"),
-        (["report", "--enginge", "fork"], "--enginge"),
+        (["report", "--enginge", "fork"], "report takes no --enginge"),
         (["report", "02", "--engine", "forkk"], "did you mean fork?"),
         (["report", "02", "--jobs", "many"], "invalid int value"),
         (["report", "02", "--jobs", "0"], "--jobs must be more than 0"),
@@ -175,6 +176,24 @@ def test_compare_puts_chips_systems_and_results_side_by_side(tmp_path, capsys):
     assert code == 0 and re.search(r"x\s+s\s+2\s+5\s+2.5", out)
 
 
+def test_compare_says_what_a_number_is_worth_and_what_there_is_not(capsys):
+    code, out, _ = run(capsys, "compare", "h100", "h100")
+    assert code == 0 and all(line.split()[-1] == "1" for line in out.splitlines()[1:])
+    code, out, _ = run(capsys, "compare", "trainium3", "h100")
+    lines = {line[:37].strip(): line for line in out.splitlines()}
+    watts = data.fact("trainium3", "power_w")  # AWS publishes none, so the assumed one is in use
+    assert watts.status == "assumed" and f"{watts.value:.4g} (assumed)" in lines["power_w"]
+    assert lines["peak_flops_per_s mxfp8"].rstrip().endswith(" -")  # no ratio where one has no such number
+    blank = [not line[-6:].strip() for line in out.splitlines()[1:]]
+    assert blank == sorted(blank) and 5 < sum(blank) < len(blank)  # what both have comes first
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = f"{sys.executable} -m trn3 compare trainium3 h100 | head -n 1"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+    assert not done.stderr
+
+
 def test_search_prints_layouts_and_json(capsys):
     arguments = (
         "search",
@@ -202,7 +221,23 @@ def test_doctor_says_what_there_is(notebooks, capsys):
     assert code == 0 and "1 in" in out and "surveyed" in out and "browser" in out
 
 
+def test_doctor_reckons_the_age_of_the_data_from_today(notebooks, capsys, monkeypatch):
+    class Later(data.date):
+        @classmethod
+        def today(cls):
+            return data.data_date() + datetime.timedelta(days=400)
+
+    monkeypatch.setattr(data, "date", Later)
+    _, out, _ = run(capsys, "doctor")
+    assert re.search(r"note +data +surveyed .*, 400 days ago", out)
+
+
 def test_lab_opens_the_first_notebook_without_news(notebooks):
+    assert cli.parser().parse_known_args(["lab", "--no-browser", "--port", "8890"])[1] == [
+        "--no-browser",
+        "--port",
+        "8890",
+    ]
     command = cli.lab_command(notebooks.parent, python="py", extra=["--no-browser"])
     assert command[:3] == ["py", "-m", "jupyterlab"] and command[-1] == "--no-browser"
     assert "--LabApp.default_url=/lab/tree/notebooks/02_small.ipynb" in command

@@ -162,13 +162,13 @@ def test_schema_is_json_schema_with_units(path):
     assert schema["properties"]["rivals"]["items"]["type"] == "string"
 
 
-@pytest.mark.parametrize("name", ["02", "02_small", "small", "02-SMALL"])
+@pytest.mark.parametrize("name", ["02", "2", "02_small", "small", "02-SMALL"])
 def test_a_report_is_found_by_name_or_number(path, monkeypatch, name):
     monkeypatch.setattr(parameters, "NOTEBOOKS", path.parent)
     assert parameters.find(name) == path
 
 
-@pytest.mark.parametrize("name", ["2", "", "*", "..", "../02_small", "/etc/passwd", "02_small.ipynb", "\0", "02_smal"])
+@pytest.mark.parametrize("name", ["22", "", "*", "..", "../02_small", "/etc/passwd", "02_small.ipynb", "\0", "02_smal"])
 def test_a_report_name_is_a_name_and_no_path(path, monkeypatch, name):
     monkeypatch.setattr(parameters, "NOTEBOOKS", path.parent)
     with pytest.raises(ParameterError, match="no report named"):

@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 from trn3 import __version__
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = "examples: trn3 report 02 -p model=llama3_3_70b; trn3 params 02; trn3 batch grid.toml --resume"
+EXAMPLE = "examples: ./run report 02 -p model=llama3_3_70b; ./run params 02; ./run batch grid.toml --resume"
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "memory": {"type": float, "default": 4.0, "help": "most memory of one report [GiB]"},
     }
     several = ("names", {"nargs": "*", "metavar": "NAME", "help": "report or its number; all where none is named"})
-    out = {"type": Path, "default": Path("reports"), "help": "folder to write into (default: reports)"}
+    out = {"type": Path, "help": "folder to write into (default: reports; of a batch, reports/GRID)"}
     customer = {"metavar": "FILE", "help": "a customer file, for reports that take one"}
     report = add("report", "make offline HTML reports", several, customer=customer, out=out, **making)
     report.add_argument("-p", dest="given", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
@@ -76,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     two = [(name, {"metavar": name.upper(), "help": "a chip, a system or a results file"}) for name in ("a", "b")]
     add("compare", "two chips, systems or results files side by side", *two)
     add("doctor", "check environment, data and browser")
-    add("lab", "open the notebooks in JupyterLab", ("rest", {"nargs": argparse.REMAINDER, "help": "for jupyter lab"}))
+    add("lab", "open the notebooks in JupyterLab; its options, such as --no-browser or --port 8890, may follow")
     return root
 
 
@@ -95,18 +96,22 @@ def report(args: argparse.Namespace) -> int:
     takes = {name: {p.name for p in parameters.read(parameters.find(name))} for name in names}
     elsewhere = set().union(*takes.values()) if len(names) > 1 else set()  # of several reports, each takes its own
     todo = [batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere}) for n in names]
-    rows = batch.run(todo, args.out, options(args, keep=False))
+    out = args.out or Path("reports")
+    rows = batch.run(todo, out, options(args, keep=False))
     if len(rows) > 1:
-        site.write(rows, args.out)
-    return finish(rows, args.out)
+        site.write(rows, out)
+    return finish(rows, out)
 
 
 def batch(args: argparse.Namespace) -> int:
     """`trn3 batch`."""
     from trn3.reporting import batch
 
-    chosen = options(args, resume=args.resume, scheduler=args.scheduler)
-    return finish(batch.run(batch.cases(args.grid), args.out, chosen), args.out)
+    chosen, out = (
+        options(args, resume=args.resume, scheduler=args.scheduler),
+        args.out or Path("reports", args.grid.stem),
+    )
+    return finish(batch.run(batch.cases(args.grid), out, chosen), out)
 
 
 def options(args: argparse.Namespace, **more: Any) -> Any:
@@ -141,8 +146,11 @@ def params(args: argparse.Namespace) -> int:
     path = parameters.find(args.name)
     if args.json:
         print(json.dumps(parameters.schema(path), indent=1))
-    for p in [] if args.json else parameters.read(path):
-        print(f"{p.name} = {','.join(map(str, p.default)) if p.many else p.default}\n    {p.meaning}: {p.wants}")
+        return 0
+    declared = parameters.read(path)
+    print(*(f"{p.name} = {p.shown}\n    {p.meaning}: {p.wants}" for p in declared), sep="\n")
+    for kind in sorted({p.allowed for p in declared} & parameters.KINDS):
+        print(textwrap.fill(f"{kind} ids: {', '.join(parameters.ids(kind))}", 120, subsequent_indent="    "))
     return 0
 
 
@@ -194,7 +202,8 @@ def search(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found.json(), indent=1, default=float))
         return 0
-    print(found.frame().to_string(index=False, float_format="{:.4g}".format))
+    frame = found.frame().replace({"recompute": dict(enumerate(("none", "selective", "full")))})
+    print(frame.to_string(index=False, float_format="{:.4g}".format))
     print(f"{found.distinct:,} layouts, {found.feasible:,} fit the memory; {found.seconds:.2f} s")
     return 0
 
@@ -244,34 +253,46 @@ def working(what: str) -> Iterator[None]:
 
 def compare(args: argparse.Namespace) -> int:
     """`trn3 compare`."""
+    import math
+
     import pandas as pd
 
     from trn3 import data
 
-    def column(text: str) -> "pd.Series[Any]":
-        if text.endswith(".json"):
-            try:
-                rows = json.loads(Path(text).read_text(encoding="utf-8"))["headline"]
-                return pd.Series({(row["name"], row["unit"] or ""): row["value"] for row in rows})
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                why = (error.strerror if isinstance(error, OSError) else "") or "these are no results of a report"
-                raise data.DataError(f"{text}: cannot be read ({why})") from None
-        facts = [f for kind in ("chip", "system") for f in data.facts(resolved(kind, text)) if f.use]
-        return pd.Series({(" ".join(filter(None, (f.quantity, f.dtype, f.basis))), f.unit): f.value for f in facts})
+    def results(path: str) -> dict[str, tuple[Any, ...]]:
+        try:
+            rows = json.loads(Path(path).read_text(encoding="utf-8"))["headline"]
+            return {r["name"]: (r["value"], r["unit"] or "", 1.0, r.get("status") or "") for r in rows}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = (error.strerror if isinstance(error, OSError) else "") or "these are no results of a report"
+            raise data.DataError(f"{path}: cannot be read ({why})") from None
+
+    def facts(text: str) -> dict[str, tuple[Any, ...]]:
+        found = data.facts(resolved("chip", text)) + data.facts(resolved("system", text))
+        found = found or data.facts(data.resolve("chip", text))
+        found = sorted((f for f in found if f.use or math.isnan(f.value)), key=lambda f: f.use)
+        name = "{0.quantity} {0.dtype} {0.basis}".format
+        return {" ".join(name(f).split()): (f.value, f.shown_unit, f.scale, f.status) for f in found}
 
     def resolved(kind: str, text: str) -> str:
-        try:
+        with contextlib.suppress(data.UnknownId):
             return data.resolve(kind, text)
-        except data.UnknownId:
-            return ""
+        return ""
 
-    a, b = column(args.a), column(args.b)
-    for text, numbers in ((args.a, a), (args.b, b)):
-        if numbers.empty:
-            data.resolve("chip", text)
-    table = pd.concat([a, b], axis=1, keys=[args.a, args.b])
-    table["ratio"] = table[args.b] / table[args.a]
-    print(table.to_string(float_format="{:.4g}".format, na_rep="not published"))
+    def shown(value: float, status: str) -> str:
+        if math.isnan(value):
+            return {"undisclosed": "not published", "unsupported": "not supported"}.get(status, "-")
+        return f"{value:.4g}" + f" ({status})" * (status in ("assumed", "derived", "reported"))
+
+    a, b = (results(text) if text.endswith(".json") else facts(text) for text in (args.a, args.b))
+    lines, width = [], max(map(len, a | b))
+    for name in [*(n for n in a if n in b), *(n for n in a if n not in b), *(n for n in b if n not in a)]:
+        unit, scale = (a.get(name) or b[name])[1:3]
+        rows = [of.get(name, (math.nan, "", 1.0, "")) for of in (a, b)]
+        one, two = (row[0] / scale if isinstance(row[0], int | float) else math.nan for row in rows)
+        ratio = f"{two / one:.4g}" if one and not math.isnan(two / one) else ""
+        lines.append((name.ljust(width), unit, shown(one, rows[0][3]), shown(two, rows[1][3]), ratio))
+    print(pd.DataFrame(lines, columns=["", "unit", args.a, args.b, "ratio"]).to_string(index=False))
     return 0
 
 
@@ -285,8 +306,9 @@ def doctor(args: argparse.Namespace) -> int:
     from trn3 import data
     from trn3.reporting import engine, parameters
 
+    today = data.date.today()
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-    age = data.age_days(str(data.data_date()))
+    day = str(data.data_date())
     fork, books = engine.fork_is_safe(), parameters.notebooks()
     versions = [(True, name, metadata.version(name)) for name in ("numpy", "pandas", "altair", "papermill")]
     lines = [
@@ -294,7 +316,7 @@ def doctor(args: argparse.Namespace) -> int:
         *versions,
         (fork, "fast engine", "forked children" if fork else "no safe fork here: ordinary kernels are used"),
         (bool(books), "notebooks", f"{len(books)} in {parameters.NOTEBOOKS}"),
-        (not data.stale(str(data.data_date())), "data", f"surveyed {data.data_date()}, {age} days ago"),
+        (not data.stale(day, today), "data", f"surveyed {day}, {data.age_days(day, today)} days ago"),
         (bool(browser), "browser", browser or "no Chromium: reports are made, browser tests are skipped"),
     ]
     for good, what, text in lines:
@@ -319,23 +341,31 @@ def lab(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         print("trn3: JupyterLab is not installed here; use ./run lab, or: pip install 'trn3[lab]'", file=sys.stderr)
         return 2
-    return subprocess.call(lab_command(ROOT, extra=args.rest))
+    return subprocess.call(lab_command(ROOT, extra=args.more))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 done, 1 a report failed, 2 wrong input, 130 interrupted."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # before NumPy loads: threads would make forks unsafe
-    args = parser().parse_args(argv)
+    command = parser()
+    args, more = command.parse_known_args(argv)
+    args.more = more
+    if more and args.command != "lab":
+        command.error(f"{args.command} takes no {' '.join(more)} (see trn3 {args.command} --help)")
     try:
         return int(globals()[args.command](args))
     except KeyboardInterrupt:
         print("trn3: interrupted; a batch goes on where it was with --resume", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except (OSError, ValueError) as error:
         from trn3.data import TrnError
 
         if not isinstance(error, TrnError | OSError):
             raise
-        print(f"trn3: {error}", file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        print(f"trn3: {told}", file=sys.stderr)
         return 2

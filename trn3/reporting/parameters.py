@@ -78,7 +78,14 @@ class Parameter:
             words = f"{WORDS[self.item]} from {self.allowed.replace('..', ' to ')}"
         if self.allowed in KINDS:
             words = f"a {self.allowed} id" + " or file" * (self.allowed in ("model", "customer"))
-        return f"{words}{f' [{self.unit}]' if self.unit else ''}{' (several: with commas)' if self.many else ''}"
+        pure = self.unit == "-" and self.item in ("str", "bool")  # an id has no unit
+        return f"{words}{f' [{self.unit}]' * bool(self.unit and not pure)}{' (several: with commas)' * self.many}"
+
+    @property
+    def shown(self) -> str:
+        """The default as one would type it."""
+        several = self.default if self.many else [self.default]
+        return ",".join(f"{v:.12g}".replace("e+", "e") if isinstance(v, float) else str(v) for v in several)
 
     def field(self) -> tuple[Any, Any]:
         """The pydantic field that accepts this parameter."""
@@ -135,7 +142,7 @@ def find(name: str) -> Path:
     """The notebook of a report, named in full or by its number alone."""
     known = {path.stem: path for path in notebooks()}
     for stem, path in known.items():
-        if name.lower().replace("-", "_") in (stem, stem[:2], stem[3:]):
+        if name.lower().replace("-", "_") in (stem, stem[:2], stem[3:], stem[:2].lstrip("0") or "0"):
             return path
     there = ", ".join(known) or "none"
     raise ParameterError(f"no report named {shown(name)}{nearest(name, known)} (there are: {there})")
@@ -224,6 +231,8 @@ def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         fault = error.errors()[0]
         p, value = declared[str(fault["loc"][0])], fault["input"]
         near = nearest(value, p.allowed.split("|")) if "|" in p.allowed else ""
+        if p.item in ("int", "float") and isinstance(value, str) and any(c.isdigit() for c in value):
+            near = f"; write the number alone, such as {p.shown.partition(',')[0]}"
         raise ParameterError(f"{p.name}: {shown(value)} is not {p.wants}{near}") from None
     return {name: _resolved(declared[name], value) for name, value in values.items()}
 
@@ -248,6 +257,11 @@ def _resolved(p: Parameter, value: Any) -> Any:
         return str(Path(value).resolve())
     except (data.TrnError, OSError, RecursionError) as error:
         raise ParameterError(f"{p.name}: {error}") from None
+
+
+def ids(kind: str) -> list[str]:
+    """What may be typed for a kind of `KINDS`, besides the path of a file."""
+    return customers.customers() if kind == "customer" else data.ids(kind)
 
 
 @functools.lru_cache(4096)
