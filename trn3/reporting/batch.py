@@ -30,7 +30,7 @@ import pandas as pd
 import pydantic
 
 from trn3 import data
-from trn3.reporting import engine, html, parameters, warm
+from trn3.reporting import engine, html, parameters, site, warm
 
 RESULTS = "application/vnd.trn3.results+json"
 MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
@@ -204,7 +204,7 @@ def build(one: Case, options: Options) -> Made:
         notebook = engine.run(one.notebook, one.given, options.kind, **limits)
     except Exception as error:
         engine.bound()
-        return failed(one, error)
+        return failed(one, error, options)
     row, files = results(notebook, one)
     about = one.about | {"command": one.command, "defaults": parameters.validate(one.notebook, {})}
     files |= page(one.stem, html.export, notebook, shared_js=options.shared_js, **about)
@@ -240,11 +240,11 @@ def describe(error: Exception) -> Row:
     return where | {"message": message, "traceback": trace}
 
 
-def failed(one: Case, error: Exception) -> Made:
+def failed(one: Case, error: Exception, options: Options) -> Made:
     """The manifest line and the error page of a report that failed or whose process was lost."""
     about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command} | describe(error)
     row = one.row | {"status": "failed", "reason": about["message"].partition("\n")[0], "headline": []}
-    files = page(one.stem, html.error_page, **about)
+    files = page(one.stem, html.error_page, shared_js=options.shared_js, **about)
     return row | {"files": {name: digest(content) for name, content in files.items()}}, files
 
 
@@ -265,7 +265,7 @@ def forked(todo: list[Case], options: Options) -> Iterator[Made]:
                 try:
                     yield child.end()
                 except RuntimeError as error:
-                    yield failed(one, error)
+                    yield failed(one, error, options)
     finally:
         for child, _ in running.values():
             with suppress(RuntimeError):
@@ -308,7 +308,7 @@ def elsewhere(todo: list[Case], options: Options, executor: Any, chunk: int) -> 
             try:
                 yield from future.result()
             except Exception as error:
-                yield from (failed(one, error) for one in running[future])
+                yield from (failed(one, error, options) for one in running[future])
     finally:
         for future in running:
             future.cancel()
@@ -450,5 +450,5 @@ def index(rows: list[Row]) -> dict[str, bytes]:
         about = {"report": row["report"], "state": row["status"]} | row["parameters"]
         lines += [about | number for number in row["headline"] or [{}]]
     table = pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()
-    files = page("index", functools.partial(html.index, rows), data_date=str(data.data_date()))
+    files = page("index", functools.partial(site.index, rows), data_date=str(data.data_date()))
     return files | {"index.csv": table, "vega.js": html.shared().encode()}

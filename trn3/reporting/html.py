@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import vl_convert
 
 import trn3
 from trn3 import charts, story, theme
+from trn3.reporting import panel
 from trn3.reporting.markup import clean, markdown
 
 HERE, VEGA_LITE = Path(__file__).parent, "6.4"
@@ -31,8 +32,6 @@ MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaV
 VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(theme.TOKENS.items())}
 HEADINGS = {"assumptions": "What we assumed", "flips": "What would change the answer", "checks": "Checked against"}
 HEADINGS |= {"sources": "Sources"}
-GROUPS = {"Start": "00", "Performance": "02 03 04", "Energy": "05", "Scaling": "06", "Savings": "07 08 09"}
-GROUPS |= {"Trust": "01 10 11"}
 
 
 def write(path: Path, text: str) -> None:
@@ -155,7 +154,7 @@ def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: 
     sources = " ".join(map(_hash, own)) or "file: 'self'"
     policy = f"default-src 'none'; style-src {_hash(_assets()['css'])}; script-src {sources}; "
     policy += "base-uri 'none'; form-action 'none'"
-    words = {"name": name.replace(" ·", ""), "kicker": name, **_assets(), **words}
+    words = {"name": name.replace(" ·", ""), "kicker": name, "collection": shared_js, **_assets(), **words}
     write(path, _template().render(part=part, policy=policy, charted=charted, scripts=own, **words))
 
 
@@ -292,7 +291,7 @@ def _arranged(blocks: list[tuple[str, str]]) -> str:
     partner = {"half": "half", "flips": "checks", "checks": "flips"}
     while blocks:
         (kind, markup), *blocks = blocks
-        if blocks and blocks[0][0] == partner.get(kind):
+        if blocks and blocks[0][0] == partner.get(kind) and (markup + blocks[0][1]).count("<li>") < 12:
             word = "" if kind == "half" else ' class="prose"'
             both = "".join(f"<div{word}>{m}</div>" for m in (markup, blocks.pop(0)[1]))
             kind, markup = "half", f'<div class="pair">{both}</div>'
@@ -337,8 +336,9 @@ def export(
     from trn3.reporting import parameters as declared
 
     head, blocks, charted = _blocks(notebook)
-    about = {"parameters": parameters, "defaults": defaults, "command": command, "data_date": data_date, **head}
-    about |= {"units": {p.name: p.unit for p in declared.read(notebook)}, "blocks": _arranged(blocks)}
+    changed = [n for n, v in parameters.items() if n in defaults and defaults[n] != v]
+    about = {"entries": panel.entries(parameters, declared.read(notebook)), "changed": changed, **head}
+    about |= {"command": command, "data_date": data_date, "blocks": _arranged(blocks)}
     cells = [c for c in notebook["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")]
     about |= {"sources": ["".join(c["source"]) for c in cells]}
     _page(path, "report", report, charted, shared_js, results=f"{path.stem}.json", **about)
@@ -354,6 +354,7 @@ def error_page(
     cell: int | None = None,
     source: str = "",
     traceback: str = "",
+    shared_js: bool = False,
 ) -> None:
     """Write the page that stands where a report could not be made.
 
@@ -375,6 +376,8 @@ def error_page(
         Its code.
     traceback : str
         The full message, folded.
+    shared_js : bool
+        Whether it stands in a collection, to whose index it leads.
     """
     first = message.partition("\n")[0] or "The report stopped without a message"
     reason = re.sub(r"^\w*Error: ", "", first).rstrip(".") + "."
@@ -389,85 +392,8 @@ def error_page(
         "lead": reason,
         "bad": bad,
         "facts": facts,
-        "parameters": parameters,
+        "entries": panel.entries(parameters),
     }
     about |= {"rest": "Change the parameter that it names, or run the command below to see the message again."}
-    _page(path, "error", report, command=command, full=[t for t in (source, traceback or message) if t], **about)
-
-
-def _headline(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What card and table show of a report: number, range, strip and badge."""
-    number: Mapping[str, Any] = next(iter(row.get("headline") or []), {})
-    value, low, high, unit = (number.get(k) for k in ("value", "low", "high", "unit"))
-    share, real = unit in ("-", "1", "share"), isinstance(value, int | float)
-    word = {"x": "×", "1/s": "/s", "day": " days", "month": " months", None: ""}.get(
-        unit, unit if unit in ("×", "%") else f" {unit}"
-    )
-
-    def shown(v: float) -> str:
-        return story.pct(v, 2) if share and abs(v) <= 1 else story.big(v) if abs(v) >= 1000 else story.sig(v, 3)
-
-    text = shown(value) + ("" if share else word) if isinstance(value, int | float) else str(value or "—")
-    ranged = None not in (low, high) and low != high
-    ends = [v for v in (low, high, value, number.get("baseline")) if isinstance(v, int | float)]
-    width = max(ends, default=0.0) - min(ends, default=0.0)
-    strip = [round(20 + 260 * (v - min(ends)) / (width or 1.0), 1) for v in ends] if ranged and len(ends) == 4 else []
-    done = row["status"] == "done"
-    stem = str(row["notebook"])
-    badge = str(number.get("status") or "") if done else "Failed"
-    about = {"report": row["report"], "number": stem[:2], "done": done, "reason": row.get("reason", ""), "text": text}
-    span = "–".join(map(shown, (low, high))) if ranged else ""  # type: ignore[arg-type]
-    about |= {
-        "span": span if "−" not in span else span.replace("–", " to "),
-        "value": value if real else "",
-        "strip": strip,
-    }
-    about |= {"group": next((g for g, n in GROUPS.items() if stem[:2] in n.split()), "Others")}
-    about |= {"question": row.get("question") or stem[3:].replace("_", " ").capitalize()}
-    about |= {"conditions": number.get("conditions") or number.get("name") or ""}
-    return about | {"badge": story.badge(badge) if badge else ""}
-
-
-def index(
-    rows: Sequence[Mapping[str, Any]], path: Path, *, data_date: str, title: str = "", lead: str = "", rest: str = ""
-) -> None:
-    """Write the page that leads to several reports, by question, and compares their headline numbers.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        One per report: ``report`` (file name without suffix), ``notebook``, ``status`` ("done" or else),
-        ``parameters``, ``headline`` (as in the results file), ``reason`` when failed, ``question`` (the title), and
-        ``answer`` (that of the start page leads the collection).
-    path : pathlib.Path
-        The page.
-    data_date : str
-        Day of the newest number in the data.
-    title : str
-        The collection's question.
-    lead, rest : str
-        Its answer; how many reports were made without it.
-    """
-    shown = [_headline(r) for r in rows]
-    failed = sum(not s["done"] for s in shown)
-    own = next((str(r["answer"]) for r in rows if r.get("answer") and str(r["notebook"]).startswith("00")), "")
-    if not lead:
-        made = f"{len(rows) - failed} of {len(rows)} reports were made" + (f"; {failed} failed." if failed else ".")
-        lead, _, rest = (own or made).partition(". ")
-    stems = [r["notebook"] for r in rows]
-    again = [r["parameters"] for r in rows if stems.count(r["notebook"]) > 1]  # a collection has nothing to compare
-    varied = [
-        n for n in dict.fromkeys(n for p in again for n in p) if len({str(p.get(n)) for p in again if n in p}) > 1
-    ]
-    runs = [s | {"varied": [r["parameters"].get(n, "—") for n in varied]} for s, r in zip(shown, rows, strict=True)]
-    cards = [s for s, stem in zip(shown, stems, strict=True) if stems.count(stem) == 1]
-    cards.sort(key=lambda s: [*GROUPS, "Others"].index(s["group"]))
-    heads = ["Report", *(v.replace("_", " ").capitalize() for v in varied), "Headline", "80% range", "Verdict"]
-    about: dict[str, Any] = {
-        "title": title or "Is Trainium3 faster, leaner and cheaper for your model?",
-        "lead": lead,
-        "rest": rest,
-        "runs": runs,
-    }
-    about |= {"cards": cards, "heads": heads, "strips": any(c["strip"] for c in cards), "results": "index.csv"}
-    _page(path, "index", "Reports", data_date=data_date, kicker="Report collection", **about)
+    about |= {"command": command, "full": [t for t in (source, traceback or message) if t]}
+    _page(path, "error", report, shared_js=shared_js, **about)

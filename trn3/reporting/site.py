@@ -1,29 +1,90 @@
-"""The reference pages beside the reports: every chip, every source, the glossary, and a search over all numbers.
+"""The pages around the reports: the index by question, every chip and source, the glossary, a search over all numbers.
 
-Chips and sources share one page each, with an anchor per entry, so that the browser's own search finds them. The words
-of the tables stay text: the template escapes them, and the search writes its rows as text nodes.
+Each chip and each source has a page of its own; ``chips.html`` and ``sources.html`` lead to them. They share a style
+sheet and a script beside the reports. Codes and ids become words by ``data/labels.csv``; the template escapes all text,
+and the search writes its rows as text nodes.
 """
 
+import functools
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from trn3 import claims, data, story
+from trn3 import claims, data, hardware, story
 from trn3.reporting import html
 from trn3.reporting.markup import markdown
 
 Row = Mapping[str, Any]
 HERE = Path(__file__).parent
 GLOSSARY = HERE.parents[1] / "docs" / "glossary.md"
-PAGES = {"search": "Search every number", "chips": "Chips and systems", "sources": "Sources", "glossary": "Glossary"}
+PAGES = {k: k.capitalize() for k in ("search", "chips", "sources", "glossary")}
 KINDS = {"specs": "Spec", "systems": "Spec", "prices": "Price", "assumptions": "Assumption", "sites": "Site"}
 KINDS |= {"failures": "Fleet"}
-HARDWARE = {"chip": "Chips", "system": "Systems", "cluster": "Clusters"}
+GROUPS = {"Start": "00", "Trust": "01 10", "Performance": "02 03 04", "Savings": "07 08 09", "Energy": "05"}
+GROUPS |= {"Scaling": "06", "Explore": "11", "Others": ""}
+UNITS = {"-": "", "count": "", "x": "×", "1": "", "share": "", "d": "days", "day": "days", "month": "months"}
+UNITS |= {"USD/h": "USD per chip-hour", "USD/chip-h": "USD per chip-hour", "1/s": "/s", "None": ""}
+PEAKS, HARDWARE = ("bf16", "fp8", "fp4"), {"chip": "Chips", "system": "Systems", "cluster": "Clusters"}
+TITLES = {"search": "Search every number", "chips": "Chips and systems", "sources": "Sources", "glossary": "Glossary"}
 RUNS = {"training_runs": "source_key", "inference_runs": "source_id"}
+POLICY = "default-src 'none'; style-src file: 'self'; script-src file: 'self'; base-uri 'none'; form-action 'none'"
+CODES = r"""\d{4}-\d\d-\d\d|(\d+)/(\d+)\ tokens|\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.,-])(?!20[123]\d\b)\d{4,}(?![\w.,-])
+|busy\ 0\.\d+|\d+\.\d(?=\ USD)|USD/(?:chip-)?h\b|(?<=\d)\ x\ (?=\d)|\b[a-z][a-z0-9]*(?:_[a-z0-9]+|\d)\w*"""
+WHOLE = r"""<(style|script|header|details|a|button|math|code|pre|svg|label|h[1-3]|title|dl|footer)\b.*?</\1>
+|<span\ class="badge.*?</span>|<[^>]*>|[^<]+"""
+
+
+# ------------------------------------------------------------------------------------------------- words and numbers
+@functools.lru_cache
+def _names() -> dict[str, str]:
+    """What pages print for an id or a code."""
+    tables = (("models", "id", "name"), ("subjects", "id", "name"), ("labels", "name", "label"))
+    rows = ((r, key, words) for t, key, words in tables for r in data.table(t).to_dict("records"))
+    return {r[key]: r[words] for r, key, words in rows if r.get("kind") != "parameter"}
+
+
+def worded(text: str) -> str:
+    """Conditions of a report as words: ids become names, and numbers follow the rules of the house.
+
+    Parameters
+    ----------
+    text : str
+        Parts divided by commas.
+
+    Returns
+    -------
+    str
+        The same for a reader.
+
+    Examples
+    --------
+    >>> worded("2e+12 tokens, 2048 chips, bf16, batch 1024 x 8192, busy 0.6")
+    '2.0 trillion tokens, 2,048 chips, BF16, batch 1,024 × 8,192, busy 60%'
+    >>> worded("2048/512 tokens, us_east_2, 2026-07-22")
+    '2,048 tokens in, 512 out, us-east-2 (Ohio), 22 Jul 2026'
+    """
+
+    def word(found: re.Match[str]) -> str:
+        code = found[0]
+        if found[1]:
+            return f"{int(found[1]):,} tokens in, {int(found[2]):,} out"
+        if re.fullmatch(r"[\d.]+e[-+]?\d+", code):
+            return story.big(float(code)) if float(code) >= 1 else f"{float(code):.12f}".rstrip("0")
+        if code.startswith("busy"):
+            return f"busy {story.pct(float(code[5:]))}"
+        if code.replace(".", "").isdigit():
+            return f"{float(code):.2f}" if "." in code else f"{int(code):,}"
+        return {" x ": " × "}.get(code) or UNITS.get(code) or _names().get(code) or story.day(code)
+
+    parts = (_names().get(part, part) for part in text.split(", "))
+    return re.sub(CODES, word, ", ".join(parts), flags=re.X)
 
 
 def _number(value: Any) -> str:
@@ -33,120 +94,312 @@ def _number(value: Any) -> str:
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    """Value, range and unit as the page shows them."""
+    """Value, range and unit as a table shows them."""
     low, high = row.get("low"), row.get("high")
     ends = ["" if v == row["value"] == low == high else _number(v) for v in (low, high)]
-    words = {"undisclosed": "not published", "unsupported": "not supported"}
-    unit = {"-": "", "count": "", "x": "×"}.get(str(row["unit"] or ""), str(row["unit"] or ""))
+    words, unit = {"undisclosed": "not published", "unsupported": "not supported"}, str(row["unit"] or "")
     value = words.get(str(row["status"]), _number(row["value"]) or "—")
-    return {"value": value, "span": (" to " if "−" in ends[0] else "–").join(ends) if all(ends) else "", "unit": unit}
+    span = (" to " if "−" in ends[0] else "–").join(ends) if all(ends) else ""
+    return {"value": value, "span": span, "unit": {"-": "", "count": "", "x": "×"}.get(unit, unit)}
 
 
+def _amount(low: float, high: float, unit: str, digits: int) -> str:
+    """A number, or a range where its ends differ, with its unit in words."""
+    top, share = max(abs(low), abs(high)), unit in ("-", "1", "share")
+    percent = share and top <= 1
+    sizes = {1e12: " trillion", 1e9: " billion", 1e6: " million", 0.0: ""}
+    size = next(s for s in sizes if top >= s)
+    low, high = (v * 100 if percent else v / (size or 1.0) for v in (low, high))
+    text = story.rng(low, high, digits=digits)
+    if low == high and digits == 3 and low == round(low):
+        text = story.big(low)
+    elif low == high and unit.startswith("USD") and top < 100:
+        text = story.money(low).partition(" ")[0]
+    word = "%" if percent else UNITS.get(unit, unit)
+    return f"{text}{sizes[size]}{'' if word in ('', '×', '%', '/s') else ' '}{word}"
+
+
+# ------------------------------------------------------------------------------------------------- the index
+def _headline(row: Row) -> dict[str, Any]:
+    """What card and table show of a report: number, range, strip and badge."""
+    number: Row = next(iter(row.get("headline") or []), {})
+    value, low, high = (number.get(k) for k in ("value", "low", "high"))
+    unit, name, done = str(number.get("unit")), str(number.get("name") or ""), row["status"] == "done"
+    unit = "tokens/s" if unit == "1/s" and "tokens/s" in name else unit
+    digits, conditions = 3 if low is high is None else 2, str(number.get("conditions") or "")
+    real = isinstance(value, int | float)
+    about = dict(row) | {"number": row["notebook"][:2], "done": done, "value": value if real else "", "strip": []}
+    about |= {"text": _amount(value, value, unit, digits) if real else str(value or "—"), "span": ""}  # type: ignore[arg-type]
+    if None not in (low, high) and low != high:
+        about["span"] = _amount(low, high, unit if unit in ("-", "1", "share") else "", 2)  # type: ignore[arg-type]
+        ends = [v for v in (low, high, value, number.get("baseline")) if isinstance(v, int | float)]
+        width = (max(ends) - min(ends)) or 1.0
+        about["strip"] = [round(20 + 260 * (v - min(ends)) / width, 1) for v in ends] if len(ends) == 4 else []
+    elif high is not None and low is None:
+        conditions = conditions.replace("high:", f"{_amount(high, high, unit, 2)} at the")
+    about["group"] = next(g for g, numbers in GROUPS.items() if about["number"] in numbers.split() or not numbers)
+    about["question"] = row.get("question") or row["notebook"][3:].replace("_", " ").capitalize()
+    about |= {"conditions": worded(conditions), "name": worded(name[:1].upper() + name[1:])}
+    badge = str(number.get("status") or "") if done else "Failed"
+    return about | {"badge": story.badge(badge) if badge else ""}
+
+
+def index(rows: Sequence[Row], path: Path, *, data_date: str, title: str = "", lead: str = "", rest: str = "") -> None:
+    """Write the page that leads to several reports, by question, and compares their headline numbers.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One per report: ``report`` (file name without suffix), ``notebook``, ``status`` ("done" or else),
+        ``parameters``, ``headline`` (as in the results file), ``reason`` when failed, ``question`` (the title), and
+        ``answer`` (that of the start page leads the collection).
+    path : pathlib.Path
+        The page.
+    data_date : str
+        Day of the newest number in the data.
+    title : str
+        The collection's question.
+    lead, rest : str
+        Its answer; how many reports were made without it.
+    """
+    shown = [_headline(r) for r in rows]
+    failed = sum(not s["done"] for s in shown)
+    own = next((str(r["answer"]) for r in rows if r.get("answer") and str(r["notebook"]).startswith("00")), "")
+    if not lead:
+        made = f"{len(rows) - failed} of {len(rows)} reports were made" + (f"; {failed} failed." if failed else ".")
+        lead, _, rest = (own or made).partition(". ")
+    stems = [r["notebook"] for r in rows]
+    again = [r["parameters"] for r in rows if stems.count(r["notebook"]) > 1]  # a collection has nothing to compare
+    names = dict.fromkeys(n for p in again for n in p)
+    varied = [n for n in names if len({str(p.get(n)) for p in again if n in p}) > 1]
+    for s in shown:
+        s["varied"] = [s["parameters"].get(n, "—") for n in varied]
+    cards = {g: [s for s in shown if s["group"] == g and stems.count(s["notebook"]) == 1] for g in GROUPS}
+    heads = ["Report", *(v.replace("_", " ").capitalize() for v in varied), "Headline", "80% range", "Status"]
+    about: dict[str, Any] = {
+        "title": title or "Is Trainium3 faster, leaner and cheaper for your model?",
+        "lead": lead,
+        "rest": rest,
+    }
+    about |= {"runs": shown, "cards": cards, "heads": heads, "strips": any(s["strip"] for s in shown)}
+    html._page(path, "index", "Reports", data_date=data_date, kicker="Report collection", results="index.csv", **about)
+
+
+# ------------------------------------------------------------------------------------------------- the reference
 def _numbers() -> list[dict[str, Any]]:
-    """Every row of the long tables, and every claim, in published units."""
-    names, found = dict(data.table("subjects")[["id", "name"]].itertuples(index=False)), []
+    """Every row of the long tables, and every claim, in published units and in reading order."""
+    names, found = _names(), list[dict[str, Any]]()
+    labels = {r["name"]: r | {"rank": i} for i, r in enumerate(data.table("labels").to_dict("records"))}
     for table, kind in KINDS.items():
         for row in data.table(table).to_dict("records"):
-            more = [str(row.get(k) or "") for k in ("dtype", "basis", "region", "term", "price_date")]
-            more += [f"per {row['per']}"] if row["per"] else []
-            row |= _shown(row) | {"spare": row["use"] != "yes" and not math.isnan(row["value"]), "kind": kind}
-            found.append(
-                row | {"name": names.get(row["subject"], row["subject"]), "more": ", ".join(filter(None, more))}
+            label = labels.get(row["quantity"], {"label": row["quantity"].replace("_", " "), "group": "Other"})
+            more = [names.get(str(row.get(k)), str(row.get(k) or "").replace("_", "-")) for k in ("dtype", "basis")]
+            term, region = (str(row.get(k) or "") for k in ("term", "region"))
+            row |= (
+                {"raw": row["value"]}
+                | _shown(row)
+                | {"kind": kind, "name": names.get(row["subject"], row["subject"]), "region": region}
             )
-    for row in (
-        data.table("claims").drop(columns="verdict").merge(claims.verdicts()[["id", "verdict"]]).to_dict("records")
-    ):
-        row |= {"value": row["claimed"], "status": row["verdict"], "kind": "Claim", "name": f"“{row['wording']}”"}
-        found.append(
-            row | _shown(row) | {"quantity": "", "more": row["claimant"], "note": row["reason"], "spare": False}
-        )
-    return found
+            row |= {"label": label["label"], "group": label["group"], "more": ", ".join(filter(None, more))}
+            row |= {"offer": labels.get(term, {}).get("group", ""), "term": names.get(term, term)}
+            row |= {"place": names.get(region, region.replace("_", "-"))}
+            codes = (row["quantity"], row["dtype"], row["basis"], term)
+            row["rank"] = [int(labels.get(str(code), {}).get("rank", -1)) for code in codes]
+            found.append(row)
+    used = {data._group(n): n for n in found if n["use"] == "yes"}
+    for n in found:
+        n["taken"] = used.get(data._group(n), n)
+        n["spare"] = n["taken"] is not n
+    words = claims.verdicts().set_index("id")["verdict"]
+    for row in data.table("claims").to_dict("records"):
+        row |= {"value": row["claimed"], "status": words[row["id"]], "kind": "Claim", "name": f"“{row['wording']}”"}
+        row |= {"quantity": "", "label": "", "more": row["claimant"], "note": row["reason"], "rank": [-1]}
+        found.append(row | _shown(row) | {"spare": False})
+    newest = sorted(found, key=lambda n: str(n.get("price_date")), reverse=True)
+    return sorted(newest, key=lambda n: n["rank"])
 
 
-def glossary() -> tuple[str, dict[str, str]]:
+def glossary() -> tuple[str, list[dict[str, Any]]]:
     """Read the glossary.
 
     Returns
     -------
-    tuple of str and dict
-        Its HTML, with an anchor per name, and the meaning of each name.
+    tuple of str and list of dict
+        Its HTML, with an anchor per term and per name in code; its entries: ``term``, ``anchor``, ``names``,
+        ``meaning``.
     """
-    text = GLOSSARY.read_text(encoding="utf-8").partition("\n")[2]
-    meanings: dict[str, str] = {}
-    for line in (line.split(" | ") for line in text.splitlines() if line.startswith("| ")):
-        meanings |= dict.fromkeys(re.findall(r"`([\w.]+)`", line[0]), line[1].replace("`", ""))
+    text, entries = GLOSSARY.read_text(encoding="utf-8").partition("\n")[2], list[dict[str, Any]]()
     page = markdown(text)
-    for name in meanings:
-        page = page.replace(f"<code>{name}</code>", f'<code id="{name}">{name}</code>', 1)
-    return page, meanings
+    for term, names, meaning, *_ in (line[2:].split(" | ") for line in re.findall(r"^\| .*", text, re.M)[1:]):
+        codes, anchor = re.findall(r"`([\w.]+)`", names), re.sub(r"\W+", "_", term.lower())
+        entries.append({"term": term, "anchor": anchor, "names": codes, "meaning": meaning.replace("`", "")})
+        page = page.replace(f"<td>{term}</td>", f'<th scope="row" id="{anchor}">{term}</th>', 1)
+        for name in set(codes) - {anchor}:
+            page = page.replace(f"<code>{name}</code>", f'<code id="{name}">{name}</code>', 1)
+    return page, entries
 
 
-def _found(reports: Sequence[Row], numbers: list[dict[str, Any]], meanings: Mapping[str, str], ids: list[str]) -> Row:
+def _found(reports: Sequence[Row], numbers: list[dict[str, Any]], about: Row) -> Row:
     """What the search looks through: rows, class of each badge, and meanings to be found by."""
     rows = []
     for one, number in ((r, {"unit": "", "status": "", "value": ""} | n) for r in reports for n in r["headline"]):
-        name, note = (
-            f"{number.get('name', '')} · {one.get('question') or one['report']}",
-            number.get("conditions") or "",
-        )
-        tail = [number["status"] or "", f"{one['report']}.html", "", note, ""]
+        name = f"{worded(number.get('name') or '')} · {one.get('question') or one['report']}"
+        tail = [number["status"] or "", f"{one['report']}.html", "", worded(number.get("conditions") or ""), ""]
         rows.append(["Result", name, *_shown(number).values(), *tail])
     for n in numbers:
-        name, shown = (
-            " · ".join(filter(None, (n["name"], n["quantity"], n["more"]))),
-            [n["value"], n["span"], n["unit"]],
-        )
-        link = f"chips.html#{n['subject']}" if n["subject"] in ids else f"sources.html#{n['source_id']}"
+        name = " · ".join(filter(None, (n["name"], n["label"], n["more"], n.get("term"), n.get("place"))))
+        link = f"chips/{n['subject']}.html" if n["subject"] in about["subjects"] else f"sources/{n['source_id']}.html"
         note = f"{n['note']} (not in use)".strip() if n["spare"] else n["note"]
-        rows.append([n["kind"], name, *shown, n["status"], link, n["source_id"], note, n["quantity"]])
-    rows += [["Term", name, "", "", "", "", f"glossary.html#{name}", "", text, ""] for name, text in meanings.items()]
-    return {"rows": rows, "badges": {r[5]: story.badge(r[5]).split('"')[1] for r in rows if r[5]}, "meanings": meanings}
+        shown = [n["value"], n["span"], n["unit"], n["status"]]
+        rows.append([n["kind"], name, *shown, link, n["source_id"], note, n["quantity"]])
+    for e in about["entries"]:
+        rows.append(
+            ["Term", e["term"], "", "", "", "", f"glossary.html#{e['anchor']}", "", e["meaning"], e["names"][:1]]
+        )
+    badges = {r[5]: story.badge(r[5]).split('"')[1] for r in rows if r[5]}
+    publishers = {name: s["publisher"] for name, s in about["sources"].items()}
+    return {"rows": rows, "badges": badges, "meanings": about["meanings"], "publishers": publishers}
 
 
-def _cited(reports: Sequence[Row], out: Path) -> dict[str, list[str]]:
+def _cells(chip: str, numbers: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """What the table of chips shows of one: peaks, memory, power and the lowest rent."""
+
+    def cell(label: str, unit: str, scale: float, *name: str) -> dict[str, str]:
+        fact = data.maybe(chip, *name)
+        low, middle, high = fact.range / scale if fact else (math.nan,) * 3
+        text, span = _number(float(f"{middle:.4g}")), story.rng(low, high, digits=3) if low < high else ""
+        word = fact.status if fact and fact.status != "published" else ""
+        return {"label": label, "unit": unit, "text": text or "—", "span": span, "word": word}
+
+    formats = dict.fromkeys(PEAKS, "none")
+    for width in PEAKS:
+        with suppress(hardware.UnsupportedDtype):
+            formats[width] = hardware.chip(chip).native(width)
+    cells = [cell(f"{w.upper()} peak", "TFLOP/s", 1e12, "peak_flops_per_s", f) for w, f in formats.items()]
+    cells += [cell("HBM", "GiB", 2.0**30, "hbm_bytes"), cell("Bandwidth", "TB/s", 1e12, "hbm_bytes_per_s")]
+    cells += [cell("Power", "W", 1.0, "power_w"), cell("Lowest rent", "USD per chip-hour", 1.0, "none")]
+    rents = [
+        n for n in numbers if (n.get("offer"), n["quantity"], n["spare"]) == ("rent", "price_usd_per_chip_h", False)
+    ]
+    for n in sorted((n for n in rents if n["raw"] > 0), key=lambda n: n["raw"])[:1]:
+        cells[-1] |= {"text": f"{n['raw']:.2f}", "word": f"{n['term']}, {_month(n['price_date'])}"}
+    return cells
+
+
+# ------------------------------------------------------------------------------------------------- joining the pages
+def _explained(page: str, about: Row) -> str:
+    """A report whose terms, chips and sources lead to their pages, terms where they are met first."""
+    left = {e["term"].lower(): e for e in about["entries"]}
+    terms = re.compile(rf"\b({'|'.join(map(re.escape, sorted(left, key=len, reverse=True)))})s?\b", re.I)
+
+    def term(found: re.Match[str]) -> str:
+        e = left.pop(found[1].lower(), None)
+        link = f'<a class="term" href="glossary.html#{e["anchor"]}" title="{escape(e["meaning"])}">' if e else ""
+        return f"{link}{found[0]}</a>" if e else found[0]
+
+    def chip(found: re.Match[str]) -> str:
+        known = about["subjects"].get(found[0])
+        return f'<a href="chips/{found[0]}.html" title="{escape(known["name"])}">{found[0]}</a>' if known else found[0]
+
+    def source(found: re.Match[str]) -> str:
+        return f'{found[1]} <a href="sources/{found[2]}.html">Its numbers</a></li>'
+
+    page = re.sub(WHOLE, lambda m: m[0] if m[0][0] == "<" else terms.sub(term, m[0]), page, flags=re.S | re.X)
+    page = re.sub(r"(?<=<dd>)[^<]*", lambda m: re.sub(r"\w+", chip, m[0]), page)
+    return re.sub(r'(<li id="source-([^"]+)">(?:(?!</li>).)*)</li>', source, page)
+
+
+def _uses(reports: Sequence[Row], texts: Mapping[str, str]) -> dict[str, list[Row]]:
     """Reports that were made with a chip or system, or that list a source, by its id."""
-    cited: dict[str, list[str]] = {}
+    uses = defaultdict[str, list[Row]](list)
     chips = dict(data.table("subjects").query("chip != ''")[["id", "chip"]].itertuples(index=False))
     for one in reports:
-        text = (out / f"{one['report']}.html").read_text(encoding="utf-8")
         used = [str(v) for p in one["parameters"].values() for v in (p if isinstance(p, list) else [p])]
-        used += [chips[v] for v in used if v in chips] + re.findall(r'<li id="source-([^"]+)"', text)
+        used += [chips[v] for v in used if v in chips] + re.findall(r'<li id="source-([^"]+)"', texts[one["report"]])
         for name in dict.fromkeys(used):
-            cited.setdefault(name, []).append(str(one["report"]))
-    return cited
+            uses[name].append(one)
+    return uses
+
+
+def _month(text: str) -> str:
+    """A day, or a month where no day is known, for prose."""
+    return story.day(f"{text}-01").partition(" ")[2] if len(text) == 7 else story.day(text)
 
 
 def write(reports: Sequence[Row], out: Path) -> None:
-    """Write the reference pages beside reports, and lead to them from the index.
+    """Write the reference pages beside reports, and join all pages with each other.
 
     Parameters
     ----------
     reports : sequence of mapping
-        Manifest line of each report: ``report``, ``question``, ``parameters``, ``headline``.
+        Manifest line of each report: ``report``, ``notebook``, ``question``, ``parameters``, ``headline``.
     out : pathlib.Path
         Folder with their pages and ``index.html``.
     """
-    table, numbers, (glossed, meanings) = data.table("subjects"), _numbers(), glossary()
+    numbers, (glossed, entries), table = _numbers(), glossary(), data.table("subjects")
     table = table[table["kind"].isin(HARDWARE)].sort_values("since", ascending=False, kind="stable")
-    subjects = sorted(table.to_dict("records"), key=lambda s: (s["vendor"] != "AWS", s["vendor"]))
-    ids = [s["id"] for s in subjects]
-    env = jinja2.Environment(autoescape=True, trim_blocks=True)
-    env.filters |= {"badge": story.badge, "day": story.day}
-    template = env.from_string((HERE / "site.html").read_text(encoding="utf-8"))
-    about = {"pages": PAGES, "hardware": HARDWARE, "subjects": subjects, "ids": ids, "numbers": numbers}
+    ordered = sorted(table.to_dict("records"), key=lambda s: (s["vendor"] != "AWS", s["vendor"]))
+    subjects = {s["id"]: s for s in ordered}
+    owned, cited = ({k: list[dict[str, Any]]() for k in data.table(t)["id"]} for t in ("subjects", "sources"))
+    for n in numbers:
+        owned.setdefault(n["subject"], []).append(n)
+        cited.setdefault(n["source_id"], []).append(n)
+    for name, s in subjects.items():
+        s["cells"] = _cells(name, owned[name]) if s["kind"] == "chip" else []
+        s["n_chips"] = next((n["value"] for n in owned[name] if n["quantity"] == "n_chips" and not n["spare"]), "")
+    texts = {str(r["report"]): (out / f"{r['report']}.html").read_text(encoding="utf-8") for r in reports}
+    checked = data.table("validation").drop_duplicates("row_id").groupby(["chip", "kind"]).size()
+    about: dict[str, Any] = {
+        "pages": PAGES,
+        "hardware": HARDWARE,
+        "subjects": subjects,
+        "cited": cited,
+        "entries": entries,
+    }
     about |= {"runs": {t: data.table(t)[column].value_counts().to_dict() for t, column in RUNS.items()}}
-    about |= {"sources": data.table("sources").to_dict("records"), "meanings": meanings, "glossary": glossed}
-    about |= {"cited": _cited(reports, out), "found": html._data(_found(reports, numbers, meanings, ids))}
-    own, search = ((HERE / name).read_text(encoding="utf-8") for name in ("site.css", "search.js"))
-    css, js = html._assets()["css"] + own, html._assets()["js"]
-    for part, title in PAGES.items():
-        scripts = [js, search] if part == "search" else [js]
-        policy = f"default-src 'none'; style-src {html._hash(css)}; script-src {' '.join(map(html._hash, scripts))}; "
-        policy += "base-uri 'none'; form-action 'none'"
-        lead, _, rest = template.render(part=part, lead=True, **about).strip().partition(". ")
-        words = html._assets() | {"title": title, "name": title, "kicker": "Reference", "lead": lead, "rest": rest}
-        words |= {"part": "site", "policy": policy, "css": css, "data_date": str(data.data_date())}
-        body = template.render(part=part, lead=False, **about)
-        html.write(out / f"{part}.html", html._template().render(words, scripts=scripts, body=body))
-    index, links = out / "index.html", template.render(part="links", **about)
-    html.write(index, index.read_text(encoding="utf-8").replace("</section>", f"</section>\n{links}", 1))
+    about |= {"sources": {s["id"]: s for s in data.table("sources").to_dict("records")}, "glossary": glossed}
+    about |= {"meanings": {name: e["meaning"] for e in entries for name in e["names"]}, "uses": _uses(reports, texts)}
+    about |= {"measured": {c: checked[c].to_dict() for c in checked.index.unique(0)}}
+    about |= {"found": html._data(_found(reports, numbers, about))}
+    env = jinja2.Environment(autoescape=True, trim_blocks=True)
+    env.filters |= {"badge": story.badge, "day": story.day, "month": _month, "neat": story._neat}
+    env.filters["sentence"] = lambda t: t[:1].upper() + t[1:]
+    template = env.from_string((HERE / "site.html").read_text(encoding="utf-8"), about)
+
+    def joined(text: str, **words: Any) -> str:
+        turn = template.render(part="turn", **words) + "</main>"
+        nav = template.render(part="nav", **{"root": "", "here": ""} | words) + '<button type="button" id="theme">'
+        return text.replace('<button type="button" id="theme">', nav, 1).replace("</main>", turn, 1)
+
+    def put(name: str, part: str, title: str, kicker: str, **words: Any) -> None:
+        root = "../" if "/" in name else ""
+        text = template.render(part=part, root=root, here=part, **words)
+        intro, body = re.split(r"(?=<section|<table|\Z)", text, maxsplit=1)
+        words = {"title": title, "name": "Reference", "kicker": kicker, "intro": intro, "body": body, "root": root}
+        words |= {
+            "part": "site",
+            "policy": POLICY,
+            "data_date": str(data.data_date()),
+            "version": html.trn3.__version__,
+        }
+        words["files"] = ["site.js", "search.js"][: 1 + (part == "search")]
+        html.write(out / f"{name}.html", joined(html._template().render(words), root=root, here=part))
+
+    for folder in ("chips", "sources"):
+        (out / folder).mkdir(exist_ok=True)
+    html.write(out / "site.css", html._assets()["css"] + (HERE / "site.css").read_text(encoding="utf-8"))
+    html.write(out / "site.js", html._assets()["js"])
+    html.write(out / "search.js", (HERE / "search.js").read_text(encoding="utf-8"))
+    for part, title in TITLES.items():
+        put(part, part, title, "Reference")
+    for name, s in subjects.items():
+        own = {
+            k: [n for n in owned[name] if (n["kind"] == "Claim") == v] for k, v in (("own", False), ("claims", True))
+        }
+        put(f"chips/{name}", "chip", s["name"], "Chips and systems", id=name, **own)
+    for name, s in about["sources"].items():
+        put(f"sources/{name}", "source", s["title"], "Sources", id=name, own=cited[name])
+    for before, one, after in zip([None, *reports], reports, [*reports[1:], None], strict=False):
+        page = _explained(texts[one["report"]], about) if one["status"] == "done" else texts[one["report"]]
+        html.write(out / f"{one['report']}.html", joined(page, before=before, after=after))
+    html.write(out / "index.html", joined((out / "index.html").read_text(encoding="utf-8")))
