@@ -21,7 +21,7 @@ from trn3.drawing import (
     _tips,
     _zoomed,
 )
-from trn3.theme import PARTS, Axis, C, Spec, clean, style
+from trn3.theme import PARTS, Axis, C, Spec, clean, sig, style
 
 SHARES, SCALE = Axis(domain=(0, 1), format=".0%"), Axis("Chips (log)", log=True, base=2)
 MEASURED, COST = Axis("Measured (log)", log=True), Axis("Cumulative cost, million USD")
@@ -150,10 +150,7 @@ def stacks(
     )
     y = _by_row(names) | {"axis": None}
     labels = [{"x": 0, "y": i, "t": n, "w": 600, "dy": -19} for i, n in enumerate(names)]
-    labels += [
-        {"x": clean(v), "y": names.index(n), "t": f"{float(f'{v:.2g}'):,.12g}{unit}", "w": 600, "dx": 7}
-        for n, v in total.items()
-    ]
+    labels += [{"x": clean(v), "y": names.index(n), "t": sig(v) + unit, "w": 600, "dx": 7} for n, v in total.items()]
     key = [("bar", p, t) for p, t in zip(parts, PARTS, strict=False)] + [
         ("whisker", "80% range of the total", "ink")
     ] * bool(spans)

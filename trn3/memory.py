@@ -197,6 +197,7 @@ def misfit(job: TrainingJob, system: hardware.System, rows: Layouts, hbm_bytes: 
 
     enough, by_size = fitting(job.model), sorted(workload.models().values(), key=lambda m: -m.n_params)
     largest = next((m.id for m in by_size if np.any(fitting(m) <= most)), "none")
-    text = f"{job.model.id} does not fit on {most:,} x {system.chip.name}: its leanest layout {least.reason(hbm_bytes)}"
+    parts, chips = least.reason(hbm_bytes).replace(": ", " per chip ("), f"{system.chip.name} chip{'s' * (most > 1)}"
+    text = f"{job.model.name} does not fit on {most:,} {chips}: its leanest layout {parts})"
     text += f"; fewest chips that hold it: {enough.min() if len(enough) else 'none with this batch'}"
-    return DoesNotFit(f"{text}; largest model of data/models.csv on {most:,}: {largest}")
+    return DoesNotFit(f"{text}; largest listed model that fits on {most:,}: {largest}")

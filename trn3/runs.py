@@ -47,7 +47,8 @@ def compare(
         except data.TrnError as reason:
             missing[system.name] = str(reason)
     if not found:
-        raise data.TrnError("; ".join(missing.values()))
+        others = "; none of the other systems named can run it either" if len(missing) > 1 else ""
+        raise data.TrnError(next(iter(missing.values()), "systems: none is named") + others)
     return found, missing
 
 
