@@ -96,6 +96,7 @@ def test_unseen_generations_have_the_wider_band() -> None:
     )
     width = [np.log(e.step_time_s[2] / e.step_time_s[0]) for e in (new, known)]
     assert width[0] > width[1]
+    assert "80% range" in new.note and "generation left out" in new.note and "source left out" in known.note
 
 
 def test_memory_that_does_not_fit_is_said() -> None:

@@ -92,6 +92,13 @@ def test_the_sentence_says_whether_the_chip_was_fitted(kind):
     assert [calibration.borrowed(fitted, c.id) for c in chips] == [True, False]
     assert unseen.startswith(f"No public {chips[0].name} {fitted} run was fitted") and "never fitted" in unseen
     assert f"{trust.summary(kind, 'source')['n_groups']:.0f} groups" in seen and chips[1].name in seen
+    assert "generation left out and on generations never fitted." in unseen and "source" in seen.split("80% range")[1]
+
+
+def test_the_sentence_counts_the_groups_behind_a_range():
+    own = training_fit.problem().rows.query("family == 'trainium'")["group"].nunique()
+    assert f"{own} groups of Trainium runs" in trust.sentence("training", hardware.chip("trainium3"))
+    assert "misses on generations never fitted" in trust.sentence("training", hardware.chip("mi300x"))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Validation: scores of known residuals, the bars on published runs, and clear errors for foreign files."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trn3 import data, training_fit, validation
 
@@ -44,24 +47,81 @@ def test_groups_count_equally() -> None:
     assert score["median_abs_error"].median() == pytest.approx(0.2)
 
 
-def test_bands_hold_what_they_say() -> None:
-    rng = np.random.default_rng(1)
-    n = 4000
-    fold = rng.integers(0, 20, n).astype(str)
-    group = np.array([f"{f} {g}" for f, g in zip(fold, rng.integers(0, 10, n))])
-    family = np.where(rng.random(n) < 0.5, "x", "y")
-    error = rng.normal(size=n) * 0.1
-    band = validation.bands(error, group, family, fold)
-    assert validation.coverage(error, band, group) == pytest.approx(0.8, abs=0.03)
-    wide = validation.bands(error, group, family, fold, level=0.95)
-    assert (wide[0] < band[0]).all() and (wide[1] > band[1]).all()
+def residuals(n_folds: int, per_fold: int = 40, family: str = "x", spread: float = 0.1, seed: int = 1, between=0.0):
+    """Normal errors in folds of one family, each fold with an offset of its own; generations are as many as folds."""
+    rng = np.random.default_rng(seed)
+    fold = np.repeat([f"{family}{i}" for i in range(n_folds)], per_fold)
+    offset = np.repeat(between * rng.normal(size=n_folds), per_fold)
+    error = offset + spread * rng.normal(size=fold.size)
+    group = np.array([f"{f} {i % 4}" for i, f in enumerate(fold)])
+    same = np.full(fold.size, "t")
+    return validation.Residuals(error, fold, error, fold, group, np.full(fold.size, family), same)
+
+
+def together(*parts: validation.Residuals) -> validation.Residuals:
+    names = [f.name for f in dataclasses.fields(validation.Residuals)]
+    return validation.Residuals(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
+
+def test_a_family_of_many_folds_has_the_quantiles_of_its_own_errors() -> None:
+    both = together(residuals(400, 8), residuals(3, family="y", spread=3.0))
+    own = np.quantile(both.error[both.family == "x"], [0.1, 0.9])
+    assert both.band("x", "t") == pytest.approx(own, rel=0.06)
+
+
+def test_few_folds_are_wider_and_a_new_family_is_widest() -> None:
+    widths = [np.ptp(residuals(n, 4000 // n).band("x", "t")) for n in (2, 4, 8, 40)]
+    assert widths == sorted(widths, reverse=True) and widths[0] > 1.2 * widths[-1]
+    known = residuals(8)
+    assert np.ptp(known.band("unknown", "t")) > np.ptp(known.band("x", "t"))
+
+
+def test_the_factor_of_a_new_family_is_that_of_a_prediction_interval() -> None:
+    # Student's t at 0.9 with 3 degrees of freedom is 1.638, the normal's 1.2816 (any table); UNSEEN = 4 folds count
+    ends = np.quantile(residuals(50).error, [0.1, 0.9])
+    factor = 1.638 / 1.2816 * np.sqrt(1 + 1 / 4)
+    wide = ends.mean() + factor * (ends - ends.mean())
+    assert validation.UNSEEN == 4 and residuals(50).band("new", "t") == pytest.approx(wide, rel=0.02)
+
+
+def test_a_bias_moves_the_ends_apart_and_the_prediction_stays_inside() -> None:
+    slow = residuals(40, spread=0.05)
+    slow = dataclasses.replace(slow, error=slow.error - 0.04, unseen=slow.error - 0.04)
+    low, high = slow.band("x", "t")
+    assert -low > 2 * high > 0
+    far = dataclasses.replace(slow, error=slow.error - 1.0, unseen=slow.error - 1.0)
+    assert far.band("x", "t")[1] == 0.0
+
+
+def test_another_metric_tells_nothing() -> None:
+    other = dataclasses.replace(residuals(8, family="y", spread=5.0), metric=np.full(320, "u"))
+    np.testing.assert_array_equal(together(residuals(8), other).band("x", "t"), residuals(8).band("x", "t"))
+
+
+@given(st.integers(2, 12), st.sampled_from([0.0, 0.05, 0.15]), st.integers(0, 50))
+@settings(max_examples=25, deadline=None)
+def test_bands_hold_zero_and_grow_with_the_level(n_folds, between, seed) -> None:
+    known = residuals(n_folds, between=between, seed=seed)
+    bands = [known.band("x", "t", level) for level in (0.5, 0.8, 0.95)]
+    assert all(low <= 0 <= high for low, high in bands)
+    assert (np.diff(np.array(bands)[:, 0]) <= 0).all() and (np.diff(np.array(bands)[:, 1]) >= 0).all()
+
+
+@pytest.mark.parametrize(("n_folds", "between"), [(20, 0.0), (20, 0.1), (6, 0.1), (3, 0.1)])
+def test_bands_hold_what_they_say_of_a_fold_that_they_have_not_seen(n_folds, between) -> None:
+    held = []
+    for seed in range(30):
+        known = residuals(n_folds, seed=seed, between=between)
+        held.append(validation.coverage(known.error, known.held_out(), known.group))
+    assert 0.76 <= np.mean(held) <= 0.92
 
 
 def test_a_band_never_sees_its_own_fold() -> None:
-    error = np.array([0.0] * 20 + [5.0])
-    fold = np.array(["a", "b"] * 10 + ["c"])
-    band = validation.bands(error, fold, np.full(21, "x"), fold)
-    assert band[1][-1] == 0.0 < 5.0
+    known = residuals(5)
+    far = dataclasses.replace(known, error=np.where(known.fold == "x0", 50.0, known.error))
+    mine = known.fold == "x0"
+    np.testing.assert_array_equal(far.held_out()[:, mine], known.held_out()[:, mine])
+    assert (far.held_out()[1, ~mine] > known.held_out()[1, ~mine]).all()
 
 
 def test_constant_baseline_is_the_median_of_the_others() -> None:
@@ -95,10 +155,18 @@ def test_bars_of_published_tables(left) -> None:
     assert tables[NAR]["n"] == 6 and tables[NAR]["mape"] <= 0.040 and tables[NAR]["worst"] <= 0.07
 
 
+@pytest.mark.parametrize("folds", ["source", "publisher", "generation"])
+def test_bands_hold_in_every_family(left, folds) -> None:
+    tables = left[folds]["tables"]
+    for name in ("A100", "H100", "Blackwell", "TPU", "Trainium", "MoE"):
+        assert tables[name]["band_coverage"] >= 0.70, name
+        assert tables[name]["interval_score"] < 0.85, name
+
+
 def test_bias_band_and_baselines(left) -> None:
     result = left["source"]
     assert abs(result["bias"]) <= 0.03
-    assert 0.72 <= result["band_coverage"] <= 0.88
+    assert 0.72 <= result["band_coverage"] <= 0.88 and result["interval_score"] < 0.55
     for fold in left.values():
         for base in fold["baselines"].values():
             assert fold["interval_score"] < base["interval_score"]

@@ -526,6 +526,32 @@ def constant(kind: str, name: str, *owners: str) -> float:
     raise data.DataError(f"calibration.csv has no {kind} constant {name!r} for {owners}; run: trn3 calibrate {kind}")
 
 
+def band_origin(kind: str, name: str, runs_of: str, *owners: str) -> str:
+    """Whose misses a committed band was made of, in words.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    name : str
+        Band, such as ``band_moe`` [-].
+    runs_of : str
+        Name of the runs that share it, for the text [-].
+    *owners : str
+        Who may own it, nearest first (chip, family); ``global`` is tried last [-].
+
+    Returns
+    -------
+    str
+        A sentence without its stop [-].
+    """
+    rows = data.table("calibration")
+    rows = rows[(rows["kind"] == kind) & (rows["name"] == f"{name}_low")].set_index("owner")
+    row = rows.loc[next(o for o in (*owners, "global") if o in rows.index)]
+    own = f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']} and on "
+    return f"The 80% range is made of the misses on {own if row['n_groups'] else ''}generations never fitted"
+
+
 def borrowed(kind: str, owner: str) -> bool:
     """Whether no measured run of a chip stands behind its constants.
 

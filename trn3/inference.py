@@ -30,8 +30,7 @@ Values = Mapping[str, Any]
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
 DTYPE_BYTES |= {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
 """Bytes of a stored number, with the scale of its block."""
-LOW_LOAD = 8
-"""Requests in flight up to which a first token hardly queues; beyond it has a band of its own."""
+LOW_LOAD = 8  # requests in flight up to which a first token hardly queues; beyond it has a band of its own
 
 
 class NoLayoutMeets(data.TrnError):
@@ -1089,11 +1088,10 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
     work = traffic(load.model, d, at, _work(load, row["batch"] / row["dp"], context_tokens), constants(system.chip))
     first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
     slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", first, "throughput"))
-    n_chips, tp, dp, ep, batch = (int(row[n]) for n in ("n_chips", "tp", "dp", "ep", "batch"))
-    per_chip, per_user = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
-    flops, hbm, link = (float(v) for v in work.values())
+    n, tp, dp, ep, batch = (int(row[name]) for name in ("n_chips", "tp", "dp", "ep", "batch"))
+    rates = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
     tpot, ttft, memory = row["tpot_s"] * slow, row["ttft_s"] * wait, float(row["memory_bytes"])
-    return ServingPoint(system, n_chips, tp, dp, ep, batch, per_chip, per_user, tpot, ttft, memory, flops, hbm, link)
+    return ServingPoint(system, n, tp, dp, ep, batch, *rates, tpot, ttft, memory, *map(float, work.values()))
 
 
 def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> np.ndarray:

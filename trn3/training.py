@@ -433,6 +433,8 @@ class TrainingEstimate:
         error, n = (calibration.constant("training", f"{kind}_{what}") for what in ("error", "n_groups"))
         fitted = "no public {} run was fitted; on chip generations" if self.borrowed else "{}: on sources of runs"
         text = f"{fitted.format(chip.name)} never fitted the median error was {100 * error:.0f} % ({n:.0f} groups)"
+        band = ("band_moe", "routed") if self.job.model.n_experts else ("band", chip.family)
+        text += f". {calibration.band_origin('training', *band, chip.id, chip.family)}"
         fits = self.memory_bytes <= chip.hbm_bytes
         return text if fits else f"{text}; does not fit: {self.memory.reason(chip.hbm_bytes)}"
 

@@ -277,11 +277,8 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     who = data.table("sources").set_index("id")["publisher"].to_dict()
     rows["publisher"] = [who.get(s, s) for s in rows["source_key"]]
-    rows["source"], rows["chip"], rows["chip_family"] = (
-        rows["source_key"],
-        [c.id for c in chips],
-        [c.family for c in chips],
-    )
+    rows["source"], rows["chip"] = rows["source_key"], [c.id for c in chips]
+    rows["chip_family"] = [c.family for c in chips]
     rows["generation"] = [_generation(c) for c in chips]
     rows["group"] = rows["source_key"] + " | " + rows["model"] + " | " + rows["accelerator"]
     rows["family"] = np.where(rows["n_experts"] != "", "moe", rows["chip_family"])

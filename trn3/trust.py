@@ -145,9 +145,36 @@ def sentence(kind: str, chip: hardware.Chip) -> str:
     miss = f"on chip generations never fitted the median error was {100 * new['group_median_abs_error']:.0f}%"
     miss += f" ({new['n_groups']:.0f} groups of runs; a constant share of peak per chip: "
     miss += f"{100 * new['constant_group_median_abs_error']:.0f}%)"
-    if calibration.borrowed("serving" if kind == "inference" else kind, chip.id):
+    family = chip.family.capitalize().replace("Tpu", "TPU")
+    band = ("band_throughput", "throughput") if name == "serving" else ("band", family)
+    miss += f". {calibration.band_origin(name, *band, chip.id, chip.family)}"
+    if calibration.borrowed(name, chip.id):
         return f"No public {chip.name} {name} run was fitted; {miss}."
     seen = (
         f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn ({old['n_groups']:.0f} groups)"
     )
     return f"Published {chip.name} runs were fitted; the median error over all chips is {seen}, and {miss}."
+
+
+def verdict(check: Any) -> str:
+    """Word for a published number beside its prediction, the same on all pages.
+
+    Parameters
+    ----------
+    check : record
+        With ``published, low, high`` and ``ratio``, predicted over published [-].
+
+    Returns
+    -------
+    str
+        Within band (3% for rounding), Partly (outside, but by less than a third), or Outside band.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Row
+    >>> verdict(Row(published=433.0, low=320.0, high=360.0, ratio=0.76))
+    'Partly'
+    """
+    if check.low - 0.03 * abs(check.low) <= check.published <= check.high + 0.03 * abs(check.high):
+        return "Within band"
+    return "Partly" if 0.75 < check.ratio < 4 / 3 else "Outside band"
