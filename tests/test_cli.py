@@ -232,13 +232,13 @@ def test_doctor_reckons_the_age_of_the_data_from_today(notebooks, capsys, monkey
     assert re.search(r"note +data +surveyed .*, 400 days ago", out)
 
 
-def test_lab_opens_the_first_notebook_without_news(notebooks):
+def test_lab_opens_the_first_notebook_without_news(notebooks, tmp_path):
     assert cli.parser().parse_known_args(["lab", "--no-browser", "--port", "8890"])[1] == [
         "--no-browser",
         "--port",
         "8890",
     ]
-    command = cli.lab_command(notebooks.parent, python="py", extra=["--no-browser"])
+    command = cli.lab_command(notebooks.parent, tmp_path, python="py", extra=["--no-browser"])
     assert command[:3] == ["py", "-m", "jupyterlab"] and command[-1] == "--no-browser"
     assert "--LabApp.default_url=/lab/tree/notebooks/02_small.ipynb" in command
     assert "--LabApp.news_url=None" in command and f"--ServerApp.root_dir={notebooks.parent}" in command

@@ -35,7 +35,8 @@ def lab(tmp_path_factory):
 
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    command = cli.lab_command(home, python=str(LAB), extra=["--no-browser", "--LabApp.expose_app_in_browser=True"])
+    extra = ["--no-browser", "--LabApp.expose_app_in_browser=True"]
+    command = cli.lab_command(home, tmp_path_factory.mktemp("settings"), python=str(LAB), extra=extra)
     env = os.environ | {"JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_DATA_DIR": str(home / "data")}
     server = subprocess.Popen(
         command, cwd=home, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -69,6 +70,18 @@ def page(lab):
 def is_local(url: str) -> bool:
     parts = urlparse(url)
     return parts.scheme in {"data", "blob", "about"} or parts.hostname in {"127.0.0.1", "localhost"}
+
+
+@pytest.mark.timeout(120)
+def test_opens_on_the_first_page_in_reading_order_and_asks_nothing(lab, page):
+    page.goto(f"http://{lab.netloc}/?token={lab.query.split('token=')[1]}")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('.jp-DirListing-itemText').length", timeout=60_000)
+    page.wait_for_timeout(2_000)  # a prompt comes after the page
+    assert page.url.endswith(NOTEBOOKS[0])
+    assert page.locator(".jp-DirListing-itemText").all_inner_texts() == NOTEBOOKS
+    assert not page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts()
+    assert not page.outside, page.outside
 
 
 @pytest.mark.timeout(120)

@@ -324,24 +324,28 @@ def doctor(args: argparse.Namespace) -> int:
     return 0
 
 
-def lab_command(home: Path, python: str = sys.executable, extra: Sequence[str] = ()) -> list[str]:
-    """The command that opens JupyterLab on the first notebook, in reading order, without the prompt for news."""
+def lab_command(home: Path, settings: Path, python: str = sys.executable, extra: Sequence[str] = ()) -> list[str]:
+    """The command that opens JupyterLab on the first notebook, in reading order, with settings that ask nothing."""
+    silent = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    (settings / "overrides.json").write_text(json.dumps(silent), encoding="utf-8")
     first = min((path.name for path in (home / "notebooks").glob("*.ipynb")), default="")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     start = [f"--ServerApp.root_dir={home}", f"--LabApp.default_url=/lab/tree/notebooks/{first}"]
-    return [python, "-m", "jupyterlab", *start, *quiet, *root, *extra]
+    return [python, "-m", "jupyterlab", f"--LabApp.app_settings_dir={settings}", *start, *quiet, *root, *extra]
 
 
 def lab(args: argparse.Namespace) -> int:
     """`trn3 lab`."""
     import importlib.util
     import subprocess
+    import tempfile
 
     if importlib.util.find_spec("jupyterlab") is None:
         print("trn3: JupyterLab is not installed here; use ./run lab, or: pip install 'trn3[lab]'", file=sys.stderr)
         return 2
-    return subprocess.call(lab_command(ROOT, extra=args.more))
+    with tempfile.TemporaryDirectory() as settings:
+        return subprocess.call(lab_command(ROOT, Path(settings), extra=args.more))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
