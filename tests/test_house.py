@@ -30,7 +30,7 @@ TIERS = [
     {"theme", "drawing", "forms", "charts", "story", "explore"},
     {
         "reporting.parameters", "reporting.engine", "reporting.batch", "reporting.markup", "reporting.html",
-        "reporting.site", "reporting.warm", "reporting.cli", "__main__",
+        "reporting.packing", "reporting.panel", "reporting.site", "reporting.warm", "reporting.cli", "__main__",
     },
 ]  # fmt: skip
 

@@ -9,7 +9,6 @@ else, and text from notebooks passes an allow-list, whatever it may contain.
 import base64
 import functools
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -24,7 +23,7 @@ import vl_convert
 
 import trn3
 from trn3 import charts, story, theme
-from trn3.reporting import panel
+from trn3.reporting import packing, panel
 from trn3.reporting.markup import clean, markdown
 
 HERE, VEGA_LITE = Path(__file__).parent, "6.4"
@@ -100,8 +99,8 @@ def _assets() -> dict[str, str]:
     # dark only on screens: paper keeps the light of :root
     css = f":root{{color-scheme:light;{light}}}@media screen and (prefers-color-scheme:dark)"
     css += f"{{:root:not([data-theme=light]){{{dark}}}}}@media screen{{:root[data-theme=dark]{{{dark}}}}}{sheet}"
-    js = (HERE / "page.js").read_text(encoding="utf-8")
-    return {"css": css, "js": js, "config": _data(charts.CONFIG), "version": trn3.__version__}
+    js = (HERE / "page.js").read_text(encoding="utf-8").replace("CONFIG", _data(charts.CONFIG))
+    return {"css": css, "js": js, "version": trn3.__version__}
 
 
 @functools.lru_cache(maxsize=8)
@@ -111,24 +110,9 @@ def _hash(text: str) -> str:
 
 def _data(value: Any) -> str:
     """JSON for a script element, its colours as CSS variables."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = packing.text(value).replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return re.sub(r"#[0-9A-Fa-f]{6}\b", lambda m: VARIABLES.get(m[0].upper(), m[0]), text)
-
-
-def _packed(node: Any) -> Any:
-    """A spec whose tables name each column once and each text once; ``page.js`` spreads them again."""
-    if isinstance(node, list):
-        return [_packed(v) for v in node]
-    if not isinstance(node, dict):
-        return node
-    rows = node.get("values")
-    if not isinstance(rows, list) or len(rows) < 4 or len({tuple(r) if isinstance(r, dict) else r for r in rows}) > 1:
-        return {k: _packed(v) for k, v in node.items()}
-    words = sorted({v for r in rows for v in r.values() if isinstance(v, str)})
-    texts = [k for k in rows[0] if any(isinstance(r[k], str) for r in rows)]
-    cells = [[words.index(v) if isinstance(v, str) else v for v in r.values()] for r in rows]
-    return {"values": {"k": list(rows[0]), "t": texts, "w": words, "r": cells}}
 
 
 def _shown(value: Any) -> str:
@@ -202,9 +186,9 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
         "columns": columns,
     }
     about |= {
-        "spec": _data(_packed(plot)),
+        "spec": _data(packing.packed(plot)),
         "code": source,
-        "zoom": '"bind":"scales"' in json.dumps(plot, separators=(",", ":")),
+        "zoom": '"bind":"scales"' in packing.text(plot),
     }
     return _template().render(part="figure", f=about)
 

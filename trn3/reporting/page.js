@@ -1,10 +1,21 @@
 (() => {
   const all = (s, e = document) => [...e.querySelectorAll(s)], root = document.documentElement, views = [];
-  const config = JSON.parse(document.getElementById("config")?.textContent || "{}");
-  const options = { mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config,
-    tooltip: { disableDefaultStyle: true } };
-  const spread = (_, v) => (v && v.k && v.r ? v.r.map((r) => Object.fromEntries(v.k.map((k, i) =>
-    [k, r[i] !== null && v.t.includes(k) ? v.w[r[i]] : r[i]]))) : v);
+  const options = { mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false,
+    tooltip: { disableDefaultStyle: true }, config: CONFIG };
+  const column = (c, n) => c.w ? c.i.map((i) => c.w[i] ?? null) : c.v ? c.v.flatMap((v, i) => Array(c.n[i]).fill(v))
+    : c.length === 1 ? Array(n).fill(c[0]) : c;
+  const unpacked = ([spec, ...parts]) => {  // see packing.py
+    const put = (v) => {
+      if (v === null || typeof v !== "object") return v;
+      if (Array.isArray(v)) return v.map(put);
+      if ("$" in v) return put(parts[v.$ - 1]);
+      const all = Object.fromEntries(Object.entries(v).map(([k, x]) => [k, put(x)]));
+      if (!("#" in v)) return all;
+      const columns = Object.entries(all.c).map(([k, c]) => [k, column(c, v["#"])]);
+      return Array.from({ length: v["#"] }, (_, i) => Object.fromEntries(columns.map(([k, c]) => [k, c[i]])));
+    };
+    return put(spec);
+  };
   const rowNames = (spec, room) => {  // on a phone they stand above their dots; beside the plot they would crush it
     const [axis, ...rest] = (spec.layer || []).map((v) => v.encoding?.y?.axis).filter((v) => v?.labelExpr);
     if (!axis || room > 450) return;
@@ -17,7 +28,7 @@
       layer: [{ mark: { ...mark, style: "halo" } }, { mark }] });
   };
   const draw = async (box) => {
-    const spec = JSON.parse(box.nextElementSibling.textContent, spread);
+    const spec = unpacked(JSON.parse(box.nextElementSibling.textContent));
     rowNames(spec, box.clientWidth);
     const { view } = await vegaEmbed(box, spec, options), svg = box.querySelector("svg");
     svg.setAttribute("role", "img");

@@ -1,0 +1,110 @@
+"""A chart's spec in few bytes: tables by column, and what stands in it several times written once.
+
+``page.js`` unpacks it. A packed spec is a list: the spec, then the parts that it names as ``{"$": number}``. A table of
+four rows or more is ``{"#": rows, "c": {name: column}}``, and a column is one of: the values; one value for all rows;
+values ``v`` with their run lengths ``n``; words ``w`` with the place ``i`` of each row's.
+"""
+
+import itertools
+import json
+from collections import Counter
+from typing import Any
+
+LEAST_ROWS, LEAST_CHARACTERS, EXACT = 4, 24, 1e15
+
+
+def text(value: Any) -> str:
+    """JSON without spaces.
+
+    Parameters
+    ----------
+    value : object
+        Plain data.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def packed(spec: Any) -> list[Any]:
+    """Pack a spec.
+
+    Parameters
+    ----------
+    spec : dict
+        Plain data.
+
+    Returns
+    -------
+    list
+        The spec and its parts.
+
+    Examples
+    --------
+    >>> axis = {"type": "quantitative", "title": "Days"}
+    >>> packed({"x": axis, "y": axis})
+    [{'x': {'$': 1}, 'y': {'$': 1}}, {'type': 'quantitative', 'title': 'Days'}]
+    """
+    spec = _by_column(spec)
+    seen: Counter[str] = Counter()
+    _count(spec, seen)
+    parts: dict[str, Any] = {}
+    return [_named(spec, seen, parts), *parts.values()]
+
+
+def _by_column(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_by_column(v) for v in node]
+    if not isinstance(node, dict):
+        return int(node) if isinstance(node, float) and node.is_integer() and abs(node) < EXACT else node
+    rows = node.get("values")
+    rows = rows if isinstance(rows, list) and all(isinstance(r, dict) for r in rows) else []
+    if len(rows) < LEAST_ROWS or len({tuple(r) for r in rows}) > 1:
+        return {k: _by_column(v) for k, v in node.items()}
+    return {"values": {"#": len(rows), "c": {k: _column([_by_column(r[k]) for r in rows]) for k in rows[0]}}}
+
+
+def _column(cells: list[Any]) -> Any:
+    """The shortest of the ways to write a column."""
+    runs = [(json.loads(k), len(list(group))) for k, group in itertools.groupby(map(text, cells))]
+    if len(runs) == 1:
+        return cells[:1]
+    words = sorted({c for c in cells if isinstance(c, str)})
+    ways = [cells, {"v": [v for v, _ in runs], "n": [n for _, n in runs]}]
+    if words and all(c is None or isinstance(c, str) for c in cells):
+        ways.append({"w": words, "i": [-1 if c is None else words.index(c) for c in cells]})
+    return min(ways, key=lambda way: len(text(way)))
+
+
+def _children(node: Any) -> Any:
+    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+
+
+def _count(node: Any, seen: Counter[str]) -> None:
+    """Count what is worth a name; parts of what stands again are not counted again."""
+    key = text(node) if isinstance(node, dict | list) else ""
+    seen[key] += len(key) >= LEAST_CHARACTERS
+    if seen[key] <= 1:
+        for child in _children(node):
+            _count(child, seen)
+
+
+def _named(node: Any, seen: Counter[str], parts: dict[str, Any]) -> Any:
+    """The node with all that stands several times replaced by its number among the parts, which grow."""
+    key = text(node) if isinstance(node, dict | list) else ""
+    if key in parts:
+        return {"$": list(parts).index(key) + 1}
+    again = seen[key] > 1
+    if again:
+        parts[key] = None  # takes its place before its own parts
+    if isinstance(node, dict):
+        node = {k: _named(v, seen, parts) for k, v in node.items()}
+    elif isinstance(node, list):
+        node = [_named(v, seen, parts) for v in node]
+    if again:
+        parts[key] = node
+        return {"$": list(parts).index(key) + 1}
+    return node
