@@ -136,9 +136,10 @@ def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: 
     name = f"{number} · {rest.replace('_', ' ').capitalize()}" if number.isdigit() else report
     own = [] if charted and shared_js else [*([script()] if charted else []), _assets()["js"]]
     sources = " ".join(map(_hash, own)) or "file: 'self'"
-    policy = f"default-src 'none'; style-src {_hash(_assets()['css'])}; script-src {sources}; "
+    css = _assets()["css"] + words.pop("sheet", "")
+    policy = f"default-src 'none'; style-src {_hash(css)}; script-src {sources}; "
     policy += "base-uri 'none'; form-action 'none'"
-    words = {"name": name.replace(" ·", ""), "kicker": name, "collection": shared_js, **_assets(), **words}
+    words = {"name": name.replace(" ·", ""), "kicker": name, "collection": shared_js, **_assets(), "css": css, **words}
     write(path, _template().render(part=part, policy=policy, charted=charted, scripts=own, **words))
 
 

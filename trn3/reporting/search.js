@@ -1,6 +1,6 @@
 (() => {
   const get = (id) => document.getElementById(id), most = 100;
-  const { rows, badges, meanings } = JSON.parse(get("rows").textContent);
+  const { rows, badges, meanings, publishers } = JSON.parse(get("rows").textContent);
   const texts = rows.map((r) => [...r, meanings[r[9]] || ""].join(" ").toLowerCase());
   const field = get("find"), body = get("found").tBodies[0];
   const put = (into, tag, text, css = "") => {
@@ -21,7 +21,7 @@
     const state = put(row, "td", "");
     if (status) put(state, "span", status[0].toUpperCase() + status.slice(1), badges[status]);
     const from = put(row, "td", note && note + " ");
-    if (source) put(from, "a", source).href = "sources.html#" + source;
+    if (source) put(from, "a", publishers[source]).href = `sources/${source}.html`;
     return row;
   };
   const show = () => {

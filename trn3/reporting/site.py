@@ -36,7 +36,7 @@ TITLES = {"search": "Search every number", "chips": "Chips and systems", "source
 RUNS = {"training_runs": "source_key", "inference_runs": "source_id"}
 POLICY = "default-src 'none'; style-src file: 'self'; script-src file: 'self'; base-uri 'none'; form-action 'none'"
 CODES = r"""\d{4}-\d\d-\d\d|(\d+)/(\d+)\ tokens|\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.,-])(?!20[123]\d\b)\d{4,}(?![\w.,-])
-|busy\ 0\.\d+|\d+\.\d(?=\ USD)|USD/(?:chip-)?h\b|(?<=\d)\ x\ (?=\d)|\b[a-z][a-z0-9]*(?:_[a-z0-9]+|\d)\w*"""
+|busy\ 0\.\d+|\d+\.\d(?=\ USD)|USD/(?:chip-)?h\b|(?<=\d)\ x\ (?=\d)|(?<![\w.-])[a-z][a-z0-9]*(?:_[a-z0-9]+|\d)\w*"""
 WHOLE = r"""<(style|script|header|details|a|button|math|code|pre|svg|label|h[1-3]|title|dl|footer)\b.*?</\1>
 |<span\ class="badge.*?</span>|<[^>]*>|[^<]+"""
 
@@ -139,7 +139,10 @@ def _headline(row: Row) -> dict[str, Any]:
         conditions = conditions.replace("high:", f"{_amount(high, high, unit, 2)} at the")
     about["group"] = next(g for g, numbers in GROUPS.items() if about["number"] in numbers.split() or not numbers)
     about["question"] = row.get("question") or row["notebook"][3:].replace("_", " ").capitalize()
-    about |= {"conditions": worded(conditions), "name": worded(name[:1].upper() + name[1:])}
+    about |= {
+        "conditions": worded(conditions[:1].upper() + conditions[1:]),
+        "name": worded(name[:1].upper() + name[1:]),
+    }
     badge = str(number.get("status") or "") if done else "Failed"
     return about | {"badge": story.badge(badge) if badge else ""}
 
@@ -182,6 +185,7 @@ def index(rows: Sequence[Row], path: Path, *, data_date: str, title: str = "", l
         "rest": rest,
     }
     about |= {"runs": shown, "cards": cards, "heads": heads, "strips": any(s["strip"] for s in shown)}
+    about["sheet"] = (HERE / "index.css").read_text(encoding="utf-8")
     html._page(path, "index", "Reports", data_date=data_date, kicker="Report collection", results="index.csv", **about)
 
 
@@ -242,10 +246,11 @@ def glossary() -> tuple[str, list[dict[str, Any]]]:
 def _found(reports: Sequence[Row], numbers: list[dict[str, Any]], about: Row) -> Row:
     """What the search looks through: rows, class of each badge, and meanings to be found by."""
     rows = []
-    for one, number in ((r, {"unit": "", "status": "", "value": ""} | n) for r in reports for n in r["headline"]):
-        name = f"{worded(number.get('name') or '')} · {one.get('question') or one['report']}"
-        tail = [number["status"] or "", f"{one['report']}.html", "", worded(number.get("conditions") or ""), ""]
-        rows.append(["Result", name, *_shown(number).values(), *tail])
+    for one, number in ((r, n) for r in reports for n in r["headline"]):
+        told = _headline(dict(one) | {"headline": [number]})
+        value, _, unit = told["text"].partition(" ")
+        shown = [f"{told['name']} · {told['question']}", value, told["span"], unit, number["status"] or ""]
+        rows.append(["Result", *shown, f"{one['report']}.html", "", told["conditions"], ""])
     for n in numbers:
         name = " · ".join(filter(None, (n["name"], n["label"], n["more"], n.get("term"), n.get("place"))))
         link = f"chips/{n['subject']}.html" if n["subject"] in about["subjects"] else f"sources/{n['source_id']}.html"
@@ -290,6 +295,7 @@ def _cells(chip: str, numbers: list[dict[str, Any]]) -> list[dict[str, str]]:
 def _explained(page: str, about: Row) -> str:
     """A report whose terms, chips and sources lead to their pages, terms where they are met first."""
     left = {e["term"].lower(): e for e in about["entries"]}
+    chip = {escape(s["name"]): name for name, s in about["subjects"].items()}
     terms = re.compile(rf"\b({'|'.join(map(re.escape, sorted(left, key=len, reverse=True)))})s?\b", re.I)
 
     def term(found: re.Match[str]) -> str:
@@ -297,15 +303,15 @@ def _explained(page: str, about: Row) -> str:
         link = f'<a class="term" href="glossary.html#{e["anchor"]}" title="{escape(e["meaning"])}">' if e else ""
         return f"{link}{found[0]}</a>" if e else found[0]
 
-    def chip(found: re.Match[str]) -> str:
-        known = about["subjects"].get(found[0])
-        return f'<a href="chips/{found[0]}.html" title="{escape(known["name"])}">{found[0]}</a>' if known else found[0]
+    def chips(found: re.Match[str]) -> str:
+        parts = ((part, chip.get(part)) for part in found[0].split(", "))
+        return ", ".join(f'<a href="chips/{name}.html">{part}</a>' if name else part for part, name in parts)
 
     def source(found: re.Match[str]) -> str:
         return f'{found[1]} <a href="sources/{found[2]}.html">Its numbers</a></li>'
 
     page = re.sub(WHOLE, lambda m: m[0] if m[0][0] == "<" else terms.sub(term, m[0]), page, flags=re.S | re.X)
-    page = re.sub(r"(?<=<dd>)[^<]*", lambda m: re.sub(r"\w+", chip, m[0]), page)
+    page = re.sub(r"(?<=<dd>)[^<]*", chips, page)
     return re.sub(r'(<li id="source-([^"]+)">(?:(?!</li>).)*)</li>', source, page)
 
 
@@ -349,13 +355,8 @@ def write(reports: Sequence[Row], out: Path) -> None:
         s["n_chips"] = next((n["value"] for n in owned[name] if n["quantity"] == "n_chips" and not n["spare"]), "")
     texts = {str(r["report"]): (out / f"{r['report']}.html").read_text(encoding="utf-8") for r in reports}
     checked = data.table("validation").drop_duplicates("row_id").groupby(["chip", "kind"]).size()
-    about: dict[str, Any] = {
-        "pages": PAGES,
-        "hardware": HARDWARE,
-        "subjects": subjects,
-        "cited": cited,
-        "entries": entries,
-    }
+    about: dict[str, Any] = {"pages": PAGES, "hardware": HARDWARE, "subjects": subjects, "cited": cited}
+    about |= {"entries": entries, "made": reports, "date": str(data.data_date()), "version": html.trn3.__version__}
     about |= {"runs": {t: data.table(t)[column].value_counts().to_dict() for t, column in RUNS.items()}}
     about |= {"sources": {s["id"]: s for s in data.table("sources").to_dict("records")}, "glossary": glossed}
     about |= {"meanings": {name: e["meaning"] for e in entries for name in e["names"]}, "uses": _uses(reports, texts)}
@@ -372,18 +373,13 @@ def write(reports: Sequence[Row], out: Path) -> None:
         return text.replace('<button type="button" id="theme">', nav, 1).replace("</main>", turn, 1)
 
     def put(name: str, part: str, title: str, kicker: str, **words: Any) -> None:
-        root = "../" if "/" in name else ""
-        text = template.render(part=part, root=root, here=part, **words)
+        root, here = "../" if "/" in name else "", name.partition("/")[0]
+        text = template.render(part=part, root=root, here=here, **words)
         intro, body = re.split(r"(?=<section|<table|\Z)", text, maxsplit=1)
         words = {"title": title, "name": "Reference", "kicker": kicker, "intro": intro, "body": body, "root": root}
-        words |= {
-            "part": "site",
-            "policy": POLICY,
-            "data_date": str(data.data_date()),
-            "version": html.trn3.__version__,
-        }
+        words |= {"part": "site", "policy": POLICY, "data_date": about["date"], "version": about["version"]}
         words["files"] = ["site.js", "search.js"][: 1 + (part == "search")]
-        html.write(out / f"{name}.html", joined(html._template().render(words), root=root, here=part))
+        html.write(out / f"{name}.html", joined(html._template().render(words), root=root, here=here))
 
     for folder in ("chips", "sources"):
         (out / folder).mkdir(exist_ok=True)
@@ -393,10 +389,9 @@ def write(reports: Sequence[Row], out: Path) -> None:
     for part, title in TITLES.items():
         put(part, part, title, "Reference")
     for name, s in subjects.items():
-        own = {
-            k: [n for n in owned[name] if (n["kind"] == "Claim") == v] for k, v in (("own", False), ("claims", True))
-        }
-        put(f"chips/{name}", "chip", s["name"], "Chips and systems", id=name, **own)
+        said = [n for n in owned[name] if n["kind"] == "Claim"]
+        own = [n for n in owned[name] if n["kind"] != "Claim"]
+        put(f"chips/{name}", "chip", s["name"], "Chips and systems", id=name, own=own, claims=said)
     for name, s in about["sources"].items():
         put(f"sources/{name}", "source", s["title"], "Sources", id=name, own=cited[name])
     for before, one, after in zip([None, *reports], reports, [*reports[1:], None], strict=False):
