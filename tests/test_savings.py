@@ -5,6 +5,7 @@ import time
 import tomllib
 
 import numpy as np
+import pandas as pd
 import pytest
 import vl_convert
 from hypothesis import given, settings
@@ -358,3 +359,11 @@ def test_live_token_cost_agrees_with_the_formula():
         assert in_page(slow, **names) == pytest.approx(exact * 700.0 / 500.0, rel=1e-8)
         idle = bars[bars.index.str.startswith("busy")]["low"].iloc[0]
         assert in_page(idle, **names) == pytest.approx(exact * busy / 0.3, rel=1e-8)
+
+
+def test_a_baseline_with_its_own_new_chip_is_gated_on_that_chip():
+    case = savings.evaluate(customers.load("karakuri"), "meant", 256)  # asks about Trainium1, sold on demand
+    gates = pd.concat([savings.gate(r.work, r.new) for r in case.results])
+    assert {r.work.new for r in case.results} == {"trn1_32xl"}
+    assert gates[gates["gate"] == "Offer"]["finding"].str.contains("on demand in us-east-1").all()
+    assert gates[gates["gate"] == "Format and memory"]["finding"].str.startswith("BF16").all()

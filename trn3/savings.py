@@ -281,8 +281,7 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     read = max((r["price_date"] for r in offers), default="never")
     contract = "by contract only; no region sells it" if any(r["value"] > 0 for r in offers) else "no public offer"
     share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
-    chips = f"{side.n_chips} chip{'s' * (side.n_chips > 1)}" if side else ""
-    room = f", {share:.0%} of the memory of {chips}" if np.isfinite(share) else ""
+    room = f", {share:.0%} of the memory of {side.n_chips} chips" if side and np.isfinite(share) else ""
     fit = problem or f"{rack.chip.native(work.dtype_new).upper()}{room}"
     rows = [
         ("Format and memory", fit, "no" if problem else "works"),
@@ -364,14 +363,13 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
         alone = len([w for w in customer.workloads if w.kind == work.kind]) == 1
         suffix = f" ({work.kind if alone else work.name})" if len(customer.workloads) > 1 else ""
         joint |= {f"{i}.{k}": replace(x, label=x.label + suffix) for k, x in given.items()} | shared
+        work = work.model_copy(update={"new": systems["new"], "dtype_new": dtypes["new"]})
         found.append((work, sides, where, rents["new"]))
     if not found:
         raise data.TrnError(f"{customer.name}: no workload can run: " + "; ".join(stopped.values()))
     drawn = uncertainty.draws(joint, n, seed)
-    results = tuple(
-        Result(customer, work, base, **sides, inputs=joint, samples=drawn, keys=where, rent=rent)
-        for work, sides, where, rent in found
-    )
+    more: dict[str, Any] = {"inputs": joint, "samples": drawn}
+    results = tuple(Result(customer, w, base, **s, **more, keys=keys, rent=rent) for w, s, keys, rent in found)
     return Case(customer, base, results, stopped, joint, drawn, found[0][3])
 
 
