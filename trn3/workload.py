@@ -478,7 +478,9 @@ def _read(path: str) -> dict[str, Any]:
     """A config file, with errors that name it."""
     try:
         return dict(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except OSError as error:
+        raise data.TrnError(f"model config {path}: cannot be read ({error.strerror})") from None
+    except (ValueError, TypeError, RecursionError) as error:
         raise data.TrnError(f"model config {path}: cannot be read as a JSON object ({error})") from None
 
 
@@ -521,11 +523,19 @@ def _placed(config: dict[str, Any], id: str, name: str) -> tuple[ModelShape, lis
     """The shape, and what could not be placed."""
     outside = [k for k in config if "text_config" in config and re.search("(?<!^text)_config$", k)]
     config = config.get("text_config") or config
+    habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}
+    habit = habits.get(str(config.get("model_type", "")), "")
+    config = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)} | config
     got = {field: _first(config, names) for field, names in _fields().items() if field not in ("inferred", "no_effect")}
     for field in ("n_layers", "d_model", "n_heads", "vocab"):
         if not got[field]:
             raise data.TrnError(f"model config {name}: needs one of {', '.join(_fields()[field])}")
-    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got)
+    for big, small, odd in (("n_heads", "n_kv_heads", "%"), ("n_experts", "top_k", "<")):
+        many, few = got[big] or 0, got[small] or 1
+        if many and (many % few if odd == "%" else many < few):
+            rule = "must divide" if odd == "%" else "is at most"
+            raise data.TrnError(f"model config {name}: {small} = {few}: {rule} {big} = {many}")
+    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, habit)
     odd = {f"layer_types: {t}" for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
     unplaced = set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
     return ModelShape(id=id, name=name, source_id="user_config", **shape), sorted(unplaced)
@@ -548,21 +558,16 @@ def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
     return None
 
 
-def _inferred(config: dict[str, Any], got: dict[str, Any]) -> dict[str, Any]:
+def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[str, Any]:
     """What a config leaves to the model's class, by the class's defaults."""
-    kind, n, h, a = str(config.get("model_type", "")), got["n_layers"], got["d_model"], got["n_heads"]
-    habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}.get(kind, "")
+    n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
     d_ff = got["d_ff"] or (_first(config, ["expansion_ratio"]) or 4) * h
     out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff, "gated": int("plain" not in habits)}
     out["attention"] = "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
     out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
     out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
-    period = re.search(r"period_(\d)", habits)
-    types, step = (
-        config.get("layer_types"),
-        _first(config, ["sliding_window_pattern"]) or int(period[1] if period else n + 1),
-    )
+    types, step = config.get("layer_types"), _first(config, ["sliding_window_pattern"]) or n + 1
     near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
     out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
     if got["n_experts"]:

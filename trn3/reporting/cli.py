@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
 # --------------------------------------------------------------------------------------------------- reports
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
+    from trn3 import workload
     from trn3.reporting import batch, parameters, site
 
     names = args.names if args.names not in ([], ["all"]) else [path.stem for path in parameters.notebooks()]
@@ -96,6 +97,9 @@ def report(args: argparse.Namespace) -> int:
     takes = {name: {p.name for p in parameters.read(parameters.find(name))} for name in names}
     elsewhere = set().union(*takes.values()) if len(names) > 1 else set()  # of several reports, each takes its own
     todo = [batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere}) for n in names]
+    for path in dict.fromkeys(v for one in todo for k, v in one.values.items() if k == "model" and v.endswith(".json")):
+        if unplaced := workload.from_config(json.loads(Path(path).read_text(encoding="utf-8")))[1]:
+            print(f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}", file=sys.stderr)
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False))
     if len(rows) > 1:
