@@ -258,7 +258,9 @@ class TestPage:
         assert not any("input" in (p.get("bind") or {}) for s in specs(text) for p in s.get("params", []))
 
     def test_sizes(self, tmp_path):
-        assert len(html._assets()["css"]) <= 18_000 and len(html._assets()["js"]) <= 8_000  # two of them the charts' look
+        assert (
+            len(html._assets()["css"]) <= 18_000 and len(html._assets()["js"]) <= 8_000
+        )  # two of them the charts' look
         assert export(tmp_path, shared_js=False).stat().st_size <= 1_100_000  # ten charts; four are held to 1 MB below
 
     def test_a_broken_formula_costs_no_page(self):
@@ -576,3 +578,19 @@ def test_stored_reports_look_right_everywhere(visit, path, tmp_path):
         if width == 1280:
             top = page.evaluate("document.querySelector('figure h3')?.getBoundingClientRect().top ?? 0")
             assert top < 900, "the headline's title stands on the first screen"
+
+
+def test_a_link_between_notebooks_leads_to_the_page_where_there_is_one(tmp_path):
+    """In JupyterLab the link opens the notebook; among pages it opens the page; alone it is plain text."""
+    table = pd.DataFrame({"Page": ["[07 Cost](07_cost.ipynb)", "[04 Serving](04_serving.ipynb)"]})
+    shown = story.table(table)
+    assert '<a href="07_cost.ipynb">07 Cost</a>' in shown.bundle["text/html"]
+    notebook = nbformat.v4.new_notebook(cells=[code("table", shown=[shown])])
+    alone = export(tmp_path, notebook, shared_js=False).read_text(encoding="utf-8")
+    assert "07 Cost" in alone and ".ipynb" not in alone
+    beside = export(tmp_path, notebook).read_text(encoding="utf-8")
+    about = {"entries": [{"term": "nothing such", "anchor": "", "meaning": ""}], "subjects": {}}
+    about["made"] = [{"notebook": "07_cost", "report": "07_cost-1a2b3c4d"}]
+    joined = pages._explained(beside, about)
+    assert '<a href="07_cost-1a2b3c4d.html">07 Cost</a>' in joined and ">04 Serving<" in joined
+    assert ".ipynb" not in joined

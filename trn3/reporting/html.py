@@ -323,7 +323,9 @@ def export(
     head, blocks, charted = _blocks(notebook)
     changed = [n for n, v in parameters.items() if n in defaults and defaults[n] != v]
     about = {"entries": panel.entries(parameters, declared.read(notebook)), "changed": changed, **head}
-    about |= {"command": command, "data_date": data_date, "blocks": _arranged(blocks)}
+    body = _arranged(blocks)  # a page alone leads to no other
+    body = body if shared_js else re.sub(r'<a href="\w+\.ipynb">(.*?)</a>', r"\1", body)
+    about |= {"command": command, "data_date": data_date, "blocks": body}
     cells = [c for c in notebook["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")]
     about |= {"sources": ["".join(c["source"]) for c in cells]}
     _page(path, "report", report, charted, shared_js, results=f"{path.stem}.json", **about)

@@ -293,7 +293,8 @@ def _cells(chip: str, numbers: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 # ------------------------------------------------------------------------------------------------- joining the pages
 def _explained(page: str, about: Row) -> str:
-    """A report whose terms, chips and sources lead to their pages, terms where they are met first."""
+    """A report whose terms, chips, sources and notebooks lead to their pages, terms where they are met first."""
+    made = {str(one["notebook"]): one["report"] for one in reversed(about["made"])}
     left = {e["term"].lower(): e for e in about["entries"]}
     chip = {escape(s["name"]): name for name, s in about["subjects"].items()}
     terms = re.compile(rf"\b({'|'.join(map(re.escape, sorted(left, key=len, reverse=True)))})s?\b", re.I)
@@ -307,12 +308,21 @@ def _explained(page: str, about: Row) -> str:
         parts = ((part, chip.get(part)) for part in found[0].split(", "))
         return ", ".join(f'<a href="chips/{name}.html">{part}</a>' if name else part for part, name in parts)
 
-    def source(found: re.Match[str]) -> str:
-        return f'{found[1]} <a href="sources/{found[2]}.html">Its numbers</a></li>'
+    def cite(found: re.Match[str]) -> str:
+        known = f'id="source-{found[1]}"' in page or found[1] not in about["sources"]
+        return (
+            found[0] if known else f'href="sources/{found[1]}.html">{escape(about["sources"][found[1]]["publisher"])}'
+        )
 
+    def report(found: re.Match[str]) -> str:
+        return f'<a href="{made[found[1]]}.html">{found[2]}</a>' if found[1] in made else found[2]
+
+    page = re.sub(r'<a href="(\w+)\.ipynb">([^<]*)</a>', report, page)
     page = re.sub(WHOLE, lambda m: m[0] if m[0][0] == "<" else terms.sub(term, m[0]), page, flags=re.S | re.X)
     page = re.sub(r"(?<=<dd>)[^<]*", chips, page)
-    return re.sub(r'(<li id="source-([^"]+)">(?:(?!</li>).)*)</li>', source, page)
+    page = re.sub(r'href="#source-([^"]+)">[^<]*', cite, page)
+    numbers = r'\1 <a href="sources/\2.html">Its numbers</a></li>'
+    return re.sub(r'(<li id="source-([^"]+)">(?:(?!</li>).)*)</li>', numbers, page)
 
 
 def _uses(reports: Sequence[Row], texts: Mapping[str, str]) -> dict[str, list[Row]]:
