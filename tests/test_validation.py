@@ -39,6 +39,8 @@ def test_interval_score_by_hand() -> None:
     score = validation.interval_score(np.array([0.0, 1.5, -2.0]), band, group)
     assert score == pytest.approx((2.0 + (2.0 + 5.0) + (2.0 + 10.0)) / 3)
     assert validation.coverage(np.array([0.0, 1.5, -2.0]), band, group) == pytest.approx(1 / 3)
+    open_band = np.where([True, True, False], band, np.nan)
+    assert validation.coverage(np.array([0.0, 1.5, -2.0]), open_band, group) == pytest.approx(1 / 2)
 
 
 def test_groups_count_equally() -> None:

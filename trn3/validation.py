@@ -240,7 +240,7 @@ def widest(ends: Sequence[np.ndarray], by: float) -> np.ndarray:
 
 
 def coverage(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> float:
-    """Share of rows inside their band, groups weighted equally.
+    """Share of rows inside their band, groups weighted equally; rows without a band do not count.
 
     Parameters
     ----------
@@ -256,8 +256,8 @@ def coverage(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> floa
     float
         Share [-].
     """
-    inside = (band[0] <= log_error) & (log_error <= band[1])
-    return float(pd.Series(inside.astype(float)).groupby(np.asarray(group)).mean().mean())
+    inside = np.where(np.isnan(band).any(axis=0), np.nan, (band[0] <= log_error) & (log_error <= band[1]))
+    return float(pd.Series(inside).groupby(np.asarray(group)).mean().mean())
 
 
 def interval_score(log_error: np.ndarray, band: np.ndarray, group: np.ndarray, level: float = LEVEL) -> float:
