@@ -224,7 +224,7 @@ def results(notebook: Any, one: Case) -> Made:
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     handed: Row = next((o["data"][RESULTS] for o in outputs if RESULTS in o.get("data", {})), {})
     files, tables, headline = {}, {}, handed.get("headline", [])
-    for name, table in handed.get("tables", {}).items():
+    for name, table in (handed.get("tables", {}) | html.long_tables(outputs)).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
         files[tables[name]] = pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
     text = json.dumps(one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from trn3 import charts, story, theme
 from trn3.reporting import packing, panel
 from trn3.reporting.markup import clean, markdown
 
-HERE, VEGA_LITE = Path(__file__).parent, "6.4"
+HERE, VEGA_LITE, MOST_ROWS = Path(__file__).parent, "6.4", 60
 MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace'
 VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(theme.TOKENS.items())}
 HEADINGS = {"assumptions": "What we assumed", "flips": "What would change the answer", "checks": "Checked against"}
@@ -143,7 +143,7 @@ def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: 
     write(path, _template().render(part=part, policy=policy, charted=charted, scripts=own, **words))
 
 
-def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "") -> str:
+def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "", stem: str = "") -> str:
     """Lay out one chart: title, subtitle, key, sliders, plot, source line, numbers and code.
 
     Parameters
@@ -156,6 +156,8 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
         Names of the sliders that the page already shows; extended.
     source : str
         Code of the cell, shown folded.
+    stem : str
+        File name of the page without its ending; a table of all numbers stands beside it where they are many.
 
     Returns
     -------
@@ -177,9 +179,11 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
     columns = [{"name": c.replace("_", " "), "right": r} for c, r in zip(numbers["columns"], right, strict=True)]
     rows = [
         ["—" if v is None else _shown(v).replace("-", "−") if r else _shown(v) for v, r in zip(row, right)]
-        for row in numbers["rows"]
+        for row in numbers["rows"][:MOST_ROWS]
     ]
     about = meta | {
+        "file": f"{stem}-figure_{number + 1}.csv",
+        "n_rows": len(numbers["rows"]),
         "number": number,
         "sliders": fresh,
         "follows": bound and not fresh,
@@ -194,22 +198,37 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
     return _template().render(part="figure", f=about)
 
 
-def _output(output: Mapping[str, Any], seen: set[str], count: list[int], source: str) -> tuple[str, str]:
+def long_tables(outputs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Tables under charts that are too long for a page, which shows their beginning.
+
+    Parameters
+    ----------
+    outputs : iterable of mapping
+        Outputs of all cells.
+
+    Returns
+    -------
+    dict
+        Columns and data by name.
+    """
+    specs = [o["data"][charts.MIME] for o in outputs if charts.MIME in o.get("data", {})]
+    numbers = [s.get("usermeta", {}).get("trn3", {}).get("numbers") or {"rows": []} for s in specs]
+    long = {f"figure_{i}": n for i, n in enumerate(numbers, 1) if len(n["rows"]) > MOST_ROWS}
+    return {name: {"columns": n["columns"], "data": n["rows"]} for name, n in long.items()}
+
+
+def _output(output: Mapping[str, Any], seen: set[str], count: list[int], source: str, stem: str) -> tuple[str, str]:
     """One output of a code cell as (kind, HTML)."""
     data = output.get("data", {})
     if charts.MIME in data:
         count[0] += 1
-        return "figure", figure(data[charts.MIME], count[0] - 1, seen, source)
+        return "figure", figure(data[charts.MIME], count[0] - 1, seen, source, stem)
     if story.RESULTS in data:
         return "none", ""
     if "text/html" in data:
-        wide = '<div class="wide" tabindex="0" role="region" aria-label="Table">'
-        return "prose", re.sub(
-            r"<table(?! class=\"stats\").*?</table>",
-            rf"{wide}\g<0></div>",
-            clean("".join(data["text/html"])),
-            flags=re.S,
-        )
+        wide = '<div class="wide" tabindex="0" role="region" aria-label="Table">{}</div>'
+        found, text = r"<table(?! class=\"stats\").*?</table>", clean("".join(data["text/html"]))
+        return "prose", re.sub(found, lambda m: wide.format(packing.table(m[0])), text, flags=re.S)
     if "text/markdown" in data:
         return "prose", markdown("".join(data["text/markdown"]))
     text = (
@@ -218,7 +237,7 @@ def _output(output: Mapping[str, Any], seen: set[str], count: list[int], source:
     return "prose", f"<pre>{escape(text)}</pre>"
 
 
-def _blocks(notebook: Any) -> tuple[dict[str, str], list[tuple[str, str]], bool]:
+def _blocks(notebook: Any, stem: str) -> tuple[dict[str, str], list[tuple[str, str]], bool]:
     """Title, introduction and answer; then the other blocks as (region, HTML) in reading order."""
     head, blocks, seen, count = dict.fromkeys(("title", "intro", "answer", "headline"), ""), [], set(), [0]  # type: ignore[var-annotated]
     for cell in notebook["cells"]:
@@ -230,7 +249,7 @@ def _blocks(notebook: Any) -> tuple[dict[str, str], list[tuple[str, str]], bool]
                 head["title"], _, rest = source[2:].partition("\n")
                 head["intro"] = markdown(rest)
             continue
-        made = [_output(o, seen, count, source) for o in cell.get("outputs", [])]
+        made = [_output(o, seen, count, source, stem) for o in cell.get("outputs", [])]
         region = next((t for t in tags if t in HEADINGS), "")
         words = "".join(markup for kind, markup in made if kind == "prose")
         if "answer" in tags:
@@ -320,7 +339,7 @@ def export(
     """
     from trn3.reporting import parameters as declared
 
-    head, blocks, charted = _blocks(notebook)
+    head, blocks, charted = _blocks(notebook, path.stem)
     changed = [n for n, v in parameters.items() if n in defaults and defaults[n] != v]
     about = {"entries": panel.entries(parameters, declared.read(notebook)), "changed": changed, **head}
     body = _arranged(blocks)  # a page alone leads to no other
