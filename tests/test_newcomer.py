@@ -94,9 +94,12 @@ point = inference.best(load, system)
 prints = footprint.serving(point, "fp8", "us_east_2", 1.0)
 rent = customers.price_row({"term": "capacity_block", "region": "us_east_2"}, "now", system.id)["value"]
 usd = cost.usd_per_unit(rent, point.output_tokens_per_s_per_chip, 1.0)
-print(json.dumps({"n_params": model.n_params, "system": system.id, "days": list(run.days), "mfu": list(run.mfu),
-    "memory": float(run.memory_bytes), "rate": list(point.output_tokens_per_s_per_chip), "tpot_s": list(point.tpot_s),
-    "chips": int(point.n_chips), "joule": list(percentiles(prints.total_j)), "usd": list(usd)}, default=float))
+bands = [inference.band(each, "throughput").tolist() for each in (chip, *hardware.chips())]
+odd = int(inference.frontier(load, system).points.isna().sum().sum())
+print(json.dumps({"bands": bands, "odd": odd, "note": run.note, "n_params": model.n_params, "system": system.id,
+    "days": list(run.days), "mfu": list(run.mfu), "memory": float(run.memory_bytes), "chips": int(point.n_chips),
+    "rate": list(point.output_tokens_per_s_per_chip), "tpot_s": list(point.tpot_s),
+    "joule": list(percentiles(prints.total_j)), "usd": list(usd)}, default=float))
 """
 
 
@@ -124,6 +127,16 @@ def test_serving_on_a_chip_of_rows_keeps_to_arithmetic(answers):
     assert weights_s < min(answers["tpot_s"]) and answers["tpot_s"][1] <= 0.03 * 1.001
     low, middle, high = answers["rate"]
     assert 0 < low < middle < high < PEAK["fp8"] / (2 * N_PARAMS)
+
+
+def test_no_layout_is_lost_for_want_of_a_row(answers):
+    assert answers["odd"] == 0  # the links between chips are in the system's tiers, if not among the chip's specs
+
+
+def test_a_chip_that_the_fit_did_not_know_has_the_widest_range(answers):
+    (low, _, high), *others = answers["bands"]
+    assert low <= min(b[0] for b in others) and high >= max(b[2] for b in others)
+    assert "did not know" in answers["note"]
 
 
 def test_energy_and_cost_of_a_chip_of_rows_follow_from_its_watts_and_rent(answers):

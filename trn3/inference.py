@@ -276,6 +276,7 @@ def device(system: System, dtype: str = "bf16") -> Device:
     ranks = data.assumption(f"serving_ranks_{chip.id}").value if neuron else 1.0
     torus = "torus" in system.topology.lower() and not neuron
     bandwidth, links = chip.hbm_sustained_bytes_per_s, chip.scale_up_bytes_per_s
+    links = links if np.isfinite(links) else system.tiers[0].bytes_per_s
     return Device(chip.hbm_bytes, bandwidth, peak, bf16, width, links, ranks, neuron, torus)
 
 

@@ -424,7 +424,7 @@ class TrainingEstimate:
     @property
     def borrowed(self) -> bool:
         """Whether no public run of this chip's generation was fitted."""
-        return calibration.constant("training", "n_groups_fitted", self.cluster.chip.id) == 0
+        return calibration.borrowed("training", self.cluster.chip.id)
 
     @property
     def note(self) -> str:
