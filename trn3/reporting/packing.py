@@ -12,6 +12,7 @@ from collections import Counter
 from typing import Any
 
 LEAST_ROWS, LEAST_CHARACTERS, EXACT, JOINED = 4, 24, 1e15, " | "
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def text(value: Any) -> str:
@@ -27,7 +28,7 @@ def text(value: Any) -> str:
     str
         One line.
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def packed(spec: Any) -> list[Any]:
@@ -65,51 +66,45 @@ def _by_column(node: Any) -> Any:
     rows = rows if isinstance(rows, list) and all(isinstance(r, dict) for r in rows) else []
     if len(rows) < LEAST_ROWS or len({tuple(r) for r in rows}) > 1:
         return {k: _by_column(v) for k, v in node.items()}
-    return {"values": {"#": len(rows), "c": {k: _column([_by_column(r[k]) for r in rows]) for k in rows[0]}}}
+    return node | {"values": {"#": len(rows), "c": {k: _column([_by_column(r[k]) for r in rows]) for k in rows[0]}}}
 
 
 def _column(cells: list[Any]) -> Any:
     """The shortest of the ways to write a column."""
-    runs = [(json.loads(k), len(list(group))) for k, group in itertools.groupby(map(text, cells))]
+    runs = [list(group) for _, group in itertools.groupby(cells, key=repr)]
     if len(runs) == 1:
         return cells[:1]
     words = sorted({word for c in cells if isinstance(c, str) for word in c.split(JOINED)})
-    ways = [cells, {"v": [v for v, _ in runs], "n": [n for _, n in runs]}]
+    ways = [cells, {"v": [run[0] for run in runs], "n": [len(run) for run in runs]}]
     if words and all(c is None or isinstance(c, str) for c in cells):
         places = [-1 if c is None else [words.index(word) for word in c.split(JOINED)] for c in cells]
         ways.append({"w": words, "i": [p[0] if isinstance(p, list) and len(p) == 1 else p for p in places]})
     return min(ways, key=lambda way: len(text(way)))
 
 
-def _children(node: Any) -> Any:
-    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-
-
 def _count(node: Any, seen: Counter[str]) -> None:
     """Count what is worth a name; parts of what stands again are not counted again."""
-    key = text(node) if isinstance(node, dict | list) else ""
+    key = repr(node) if isinstance(node, dict | list) else ""
     seen[key] += len(key) >= LEAST_CHARACTERS
-    if seen[key] <= 1:
-        for child in _children(node):
+    if key and seen[key] <= 1:
+        for child in node.values() if isinstance(node, dict) else node:
             _count(child, seen)
 
 
 def _named(node: Any, seen: Counter[str], parts: dict[str, Any]) -> Any:
     """The node with all that stands several times replaced by its number among the parts, which grow."""
-    key = text(node) if isinstance(node, dict | list) else ""
-    if key in parts:
-        return {"$": list(parts).index(key) + 1}
+    key = repr(node) if isinstance(node, dict | list) else ""
     again = seen[key] > 1
-    if again:
-        parts[key] = None  # takes its place before its own parts
-    if isinstance(node, dict):
-        node = {k: _named(v, seen, parts) for k, v in node.items()}
-    elif isinstance(node, list):
-        node = [_named(v, seen, parts) for v in node]
-    if again:
-        parts[key] = node
-        return {"$": list(parts).index(key) + 1}
-    return node
+    if key not in parts:
+        if again:
+            parts[key] = None  # takes its place before its own parts
+        if isinstance(node, dict):
+            node = {k: _named(v, seen, parts) for k, v in node.items()}
+        elif isinstance(node, list):
+            node = [_named(v, seen, parts) for v in node]
+        if again:
+            parts[key] = node
+    return {"$": list(parts).index(key) + 1} if again else node
 
 
 def table(markup: str) -> str:

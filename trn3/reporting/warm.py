@@ -13,7 +13,7 @@ from typing import Any
 
 import nbformat
 
-from trn3 import charts, data, hardware, ownership, savings, workload
+from trn3 import calibration, charts, data, hardware, ownership, savings, workload
 from trn3.reporting import engine, html, markup
 
 
@@ -51,9 +51,12 @@ def _imported(source: str) -> None:
 
 
 def _many(todo: Sequence[Any]) -> None:
-    """What pays only for several reports: every table, and what reports on one customer share."""
+    """What pays only for several reports: tables, constants and names, and what reports on one customer share."""
     for name in data.names():
         data.table(name)
+    for kind in ("training", "serving"):
+        calibration._table(kind)
+    data.named("")
     asked = Counter((one.values["customer"], one.values["draws"]) for one in todo if "draws" in one.values)
     for about in (about for about, times in asked.items() if times > 1):
         with suppress(Exception):  # what is wrong with a customer, its report says
