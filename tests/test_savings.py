@@ -367,3 +367,20 @@ def test_a_baseline_with_its_own_new_chip_is_gated_on_that_chip():
     assert {r.work.new for r in case.results} == {"trn1_32xl"}
     assert gates[gates["gate"] == "Offer"]["finding"].str.contains("on demand in us-east-1").all()
     assert gates[gates["gate"] == "Format and memory"]["finding"].str.startswith("BF16").all()
+
+
+def test_energy_of_a_month_lies_between_an_idle_and_a_busy_fleet():
+    """Paid chips that idle draw the floor of the power model: half as busy takes more than half the power per hour."""
+    who = customers.load("template")
+    rates = []
+    for busy in (0.2, 0.4, 0.8):
+        share = customers.Quantity(mid=busy, low=busy, high=busy, unit="share")
+        work = who.workloads[0].model_copy(update={"busy": share})
+        case = savings.evaluate(who.model_copy(update={"workloads": (work,)}), "", 256)
+        use = savings.energy(case).set_index("side").loc["now"]
+        rates.append(use["mwh"] / float(case.results[0].mid.now_chip_h))
+        assert use["mwh_low"] <= use["mwh"] <= use["mwh_high"]
+    floor = data.assumption("energy_floor_share").value
+    full = rates[2] / (floor + (1 - floor) * 0.8)
+    assert rates == pytest.approx([full * (floor + (1 - floor) * b) for b in (0.2, 0.4, 0.8)], rel=1e-6)
+    assert rates[0] < rates[1] < rates[2] < full and rates[0] > 0.5 * rates[1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trn3 import cost, waiting
+from trn3 import cost, uncertainty, waiting
 from trn3.uncertainty import Input
 
 SPEEDS = {k: Input(x, x, x, "band", "tokens/s") for k, x in (("now", 800.0), ("new", 700.0), ("next", 2100.0))}
@@ -57,3 +57,44 @@ def test_the_band_holds_the_middle_and_repeats():
     one, two = (waiting.against_slip(given, (6.0, 3.5), 60, 256) for _ in range(2))
     assert all(np.array_equal(one[k], two[k]) for k in one)
     assert np.all(one["low"] <= one["mid"]) and np.all(one["mid"] <= one["high"])
+
+
+def test_staying_is_a_choice_too():
+    """Where every move costs more than it saves, waiting is weighed against staying, which costs nothing more."""
+    r = result(rents=(1.0, 50.0))
+    assert max(float(r[way]) for way in waiting.WAYS) < 0
+    assert float(r["value"]) == pytest.approx(float(r["wait"]))
+    some = result(rents=(6.0, 3.5))
+    assert float(some["buy"]) > 0 and float(some["value"]) == pytest.approx(
+        float(some["wait"]) - max(float(some["buy"]), float(some["switch"]))
+    )
+
+
+def test_paths_end_where_the_savings_say():
+    given = waiting.inputs(SPEEDS, **GIVEN)
+    moves = waiting.moves({k: np.array(i.mid) for k, i in given.items()}, 6.0, 3.5, 60)
+    stay, saved = waiting.path(moves, "stay"), result()
+    for way in waiting.WAYS:
+        assert stay[-1] - waiting.path(moves, way)[-1] == pytest.approx(float(saved[way]), rel=1e-9)
+
+
+def test_a_threshold_of_a_growth_stays_above_a_fall_of_all():
+    """Looking four times below a falling load must not ask for a load that falls by more than itself."""
+    given = waiting.inputs(SPEEDS, **GIVEN) | {
+        "growth": Input(-0.6, -0.5, -0.4, unit="share/year", label="growth of the load")
+    }
+    asked = []
+
+    def value(v):
+        asked.append(np.min(v["growth"]))
+        return waiting.savings(v, 6.0, 3.5, 60)["value"]
+
+    found = uncertainty.threshold(value, given, "growth")
+    assert min(asked) >= -0.99 and (np.isnan(found) or found > -1)
+
+
+def test_every_input_has_words_and_a_unit_or_none():
+    given = waiting.inputs(SPEEDS, **GIVEN)
+    for name in waiting.ASSUMED:
+        assert given[name].label and given[name].unit not in ("count", "x", "1/yr", "week"), name
+    assert given["port_delay"].unit == "months" and given["port_chip_h"].unit == "chip-hours"

@@ -319,7 +319,7 @@ def cumulative(
 
     ways = [{"calculate": f"({r['start']})+({r['slope']})*datum.x", "as": f} for r, f in zip(two, "ab", strict=True)]
     x = Axis("Months after the decision", domain=(0, months)).channel(
-        [], values=[*range(0, months + 1, max(1, months // 4))]
+        [], values=[*range(0, months + 1, 1 if months < 12 else 6 if months <= 36 else 12)]
     )
     y: Spec = {
         "type": "quantitative",

@@ -241,6 +241,8 @@ class Axis:
         A linear axis starts at 0.
     format : str
         d3 number format of the ticks; three digits without it, whole numbers on powers of two.
+    step : float
+        Distance of the ticks of a linear axis, such as 12 for months; round numbers without it.
     """
 
     title: str = ""
@@ -249,6 +251,7 @@ class Axis:
     domain: tuple[float, float] | None = None
     zero: bool = False
     format: str = ""
+    step: float = 0.0
 
     def ends(self, values: Iterable[Any], margin: float = 1.15) -> list[float]:
         """Ends around the data; linear ones lie on ticks, logarithmic ones leave a margin.
@@ -301,7 +304,10 @@ class Axis:
         ends = self.ends(data, margin)
         scale: Spec = {"domain": ends, "nice": False, **({"type": "log"} if self.log else {"zero": False})}
         shown = self.format or (",d" if self.log and self.base == 2 else ",.3~r")
-        axis = {"values": ticks(ends[0], ends[1], self.log, self.base), "format": shown, **axis}
+        values = ticks(ends[0], ends[1], self.log, self.base)
+        if self.step:
+            values = [i * self.step for i in range(math.ceil(ends[0] / self.step), int(ends[1] // self.step) + 1)]
+        axis = {"values": values, "format": shown, **axis}
         return {"type": "quantitative", "title": self.title or None, "scale": scale, "axis": axis}
 
     def place(self, value: float, ends: Sequence[float]) -> float:

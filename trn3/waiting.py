@@ -16,18 +16,18 @@ from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S
 
 ASSUMED = {
-    "port_weeks": "effort of a first port",
-    "port_delay": "months to port",
-    "port_dual": "months in which both are paid",
-    "port_chip_h": "chip-hours to compile and check",
-    "second_port_share": "second port over the first",
-    "usd_per_engineer_week": "price of an engineer-week",
-    "trainium4_rent_ratio": "rent of Trainium4 over Trainium3",
-    "trainium4_delivered": "delivered share of Trainium4's gain",
-    "rent_fall": "yearly fall of all rents",
-    "capital_rate": "discount rate",
+    "port_weeks": ("effort of a first port", "engineer-weeks"),
+    "port_delay": ("time to port", "months"),
+    "port_dual": ("time in which both are paid", "months"),
+    "port_chip_h": ("compiling and checking", "chip-hours"),
+    "second_port_share": ("second port over the first", ""),
+    "usd_per_engineer_week": ("price of an engineer-week", "USD"),
+    "trainium4_rent_ratio": ("rent of Trainium4 over Trainium3", ""),
+    "trainium4_delivered": ("delivered share of Trainium4's gain", ""),
+    "rent_fall": ("yearly fall of all rents", ""),
+    "capital_rate": ("discount rate a year", ""),
 }
-"""What is read from ``data/assumptions.csv``, in words."""
+"""What is read from ``data/assumptions.csv``, in words, with its unit."""
 WAYS = {"buy": "Move now", "switch": "Move now, then again", "wait": "Wait for the next"}
 
 
@@ -48,10 +48,10 @@ def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
         For :func:`savings` and `trn3.uncertainty.draws`
     """
     read = {}
-    for name, label in ASSUMED.items():
+    for name, (label, unit) in ASSUMED.items():
         fact = data.assumption(name)
         low, mid, high = fact.range / fact.scale
-        read[name] = Input(low, mid, high, "limits", fact.shown_unit, label, fact.status, fact.note)
+        read[name] = Input(low, mid, high, "limits", unit, label, fact.status, fact.note)
     return read | {f"speed_{k}": x for k, x in speeds.items()} | given
 
 
