@@ -140,7 +140,8 @@ def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: 
     policy = f"default-src 'none'; style-src {_hash(css)}; script-src {sources}; "
     policy += "base-uri 'none'; form-action 'none'"
     words = {"name": name.replace(" ·", ""), "kicker": name, "collection": shared_js, **_assets(), "css": css, **words}
-    write(path, _template().render(part=part, policy=policy, charted=charted, scripts=own, **words))
+    page = _template().render(part=part, policy=policy, charted=charted, scripts=own, **words)
+    write(path, re.sub(r'<a href="(\w+)\.ipynb">([^<]*)</a>', r'<span data-report="\1">\2</span>', page))
 
 
 def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "", stem: str = "") -> str:

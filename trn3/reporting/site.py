@@ -207,7 +207,7 @@ def _numbers() -> list[dict[str, Any]]:
             row |= {"label": label["label"], "group": label["group"], "more": ", ".join(filter(None, more))}
             row |= {"offer": labels.get(term, {}).get("group", ""), "term": names.get(term, term)}
             row |= {"place": names.get(region, region.replace("_", "-"))}
-            codes = (row["quantity"], row["dtype"], row["basis"], term)
+            codes = (row["quantity"], row["dtype"], term, row["basis"])
             row["rank"] = [int(labels.get(str(code), {}).get("rank", -1)) for code in codes]
             found.append(row)
     used = {data._group(n): n for n in found if n["use"] == "yes"}
@@ -309,15 +309,13 @@ def _explained(page: str, about: Row) -> str:
         return ", ".join(f'<a href="chips/{name}.html">{part}</a>' if name else part for part, name in parts)
 
     def cite(found: re.Match[str]) -> str:
-        known = f'id="source-{found[1]}"' in page or found[1] not in about["sources"]
-        return (
-            found[0] if known else f'href="sources/{found[1]}.html">{escape(about["sources"][found[1]]["publisher"])}'
-        )
+        source = {} if f'id="source-{found[1]}"' in page else about["sources"].get(found[1], {})
+        return f'href="sources/{found[1]}.html">{escape(source["publisher"])}' if source else found[0]
 
     def report(found: re.Match[str]) -> str:
-        return f'<a href="{made[found[1]]}.html">{found[2]}</a>' if found[1] in made else found[2]
+        return f'<a href="{made[found[1]]}.html">{found[2]}</a>' if found[1] in made else found[0]
 
-    page = re.sub(r'<a href="(\w+)\.ipynb">([^<]*)</a>', report, page)
+    page = re.sub(r'<span data-report="(\w+)">([^<]*)</span>', report, page)
     page = re.sub(WHOLE, lambda m: m[0] if m[0][0] == "<" else terms.sub(term, m[0]), page, flags=re.S | re.X)
     page = re.sub(r"(?<=<dd>)[^<]*", chips, page)
     page = re.sub(r'href="#source-([^"]+)">[^<]*', cite, page)
