@@ -34,11 +34,6 @@ def test_neuron_documentation_cost_per_million():
     assert cost.usd_per_unit(5.608, 1000.0) * 1e6 == pytest.approx(1.5578, rel=1e-4)
 
 
-def test_input_and_output_have_their_own_rate():
-    prompt, answer = cost.usd_per_mtok(3.6, np.array([10_000.0, 20_000.0]), 500.0, 0.5)
-    assert prompt == pytest.approx([0.2, 0.1]) and answer == pytest.approx(4.0)
-
-
 @given(positive, positive, st.floats(0.01, 1.0))
 @settings(max_examples=50)
 def test_idle_hours_are_paid(price, rate, busy):
@@ -86,13 +81,6 @@ def test_a_spot_price_without_launches_is_no_price():
     assert cost.usd_per_wanted_hour(0.81, 1.0, 2.235, 0.1) == pytest.approx(0.9)
 
 
-def test_a_commitment_pays_above_the_ratio_of_prices():
-    hours = np.array([0.5, 0.7, 0.9])  # share of hours in which the chip is needed
-    committed, on_demand = 2.0, 2.0 / 0.7
-    paid = hours * cost.committed_usd_per_h(1.0, 1.0, committed, on_demand) + (1 - hours) * committed
-    assert (paid < hours * on_demand).tolist() == [False, False, True] and paid[1] == pytest.approx(0.7 * on_demand)
-
-
 def test_months_are_paid_once_without_dual_running():
     _, now, new = cost.monthly_weights(cost.Move(1.0, 1.0, 1.0, 0.0, 0.0, 2.25, 0.0, 0.4, 0.1, 12))
     factor = cost.monthly_weights(MOVE)[0]
@@ -103,7 +91,8 @@ def test_months_are_paid_once_without_dual_running():
 @settings(max_examples=60)
 def test_break_even_price_saves_nothing(delay, dual, growth, rate, price):
     move = cost.Move(1000.0, 700.0, price, 5000.0, 10.0, delay, min(dual, delay), growth, rate, 36)
-    even = cost.break_even_price(move)
+    spared, hours = cost.balance(move)
+    even = spared / hours
     scale = float(cost.cumulative_usd(move, 0.0)[0][-1]) + 5000.0
     assert cost.saving_usd(move, even) == pytest.approx(0.0, abs=1e-6 * scale)
     stay, go = cost.cumulative_usd(move, even)
@@ -118,18 +107,22 @@ def test_doubling_the_rivals_price_leaves_the_inputs_of_the_break_even_price_alo
     assert cost.saving_usd(dear, 4.0) - cost.saving_usd(MOVE, 4.0) == pytest.approx(spared + MOVE.labour_usd)
 
 
+def break_even_month(move, price):
+    return cost.crossing(*cost.cumulative_usd(move, price))
+
+
 def test_a_move_of_arrays_is_many_moves():
     speeds = np.array([500.0, 700.0, 900.0])
     many = cost.Move(1000.0, speeds, 5.0, 20_000.0, 500.0, np.array([0.0, 1.5, 6.0]), 0.0, 0.3, 0.08, 36)
     one = [cost.Move(1000.0, s, 5.0, 20_000.0, 500.0, d, 0.0, 0.3, 0.08, 36) for s, d in zip(speeds, (0.0, 1.5, 6.0))]
     assert cost.saving_usd(many, 4.0) == pytest.approx([cost.saving_usd(m, 4.0) for m in one])
-    assert cost.break_even_month(many, 4.0) == pytest.approx([float(cost.break_even_month(m, 4.0)) for m in one])
+    assert break_even_month(many, 4.0) == pytest.approx([float(break_even_month(m, 4.0)) for m in one])
 
 
 def test_break_even_month_by_hand_and_never():
     # 100,000 once, 2,000 a month saved from the start: paid back after 50 months
     move = cost.Move(1000.0, 1000.0, 5.0, 100_000.0, 0.0, 0.0, 0.0, 0.0, 0.0, 60)
-    assert cost.break_even_month(move, 3.0) == pytest.approx(50.0)
-    assert np.isinf(cost.break_even_month(move, 5.0)) and cost.break_even_month(move, 0.0) == pytest.approx(20.0)
+    assert break_even_month(move, 3.0) == pytest.approx(50.0)
+    assert np.isinf(break_even_month(move, 5.0)) and break_even_month(move, 0.0) == pytest.approx(20.0)
     free = cost.Move(1000.0, 1000.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 60)
-    assert cost.break_even_month(free, 3.0) == 0.0
+    assert break_even_month(free, 3.0) == 0.0

@@ -82,10 +82,6 @@ def test_embodied_carbon_shrinks_with_use():
     assert half == 2 * full
 
 
-def test_water_is_counted_on_the_energy_of_the_machines():
-    assert e.water_l(100 * KWH_J, 0.15) == pytest.approx(15.0)
-
-
 @pytest.mark.parametrize("bad", [0.0, -5.0, np.nan, np.inf])
 def test_powers_out_of_range(bad):
     with pytest.raises(InputError, match="rated_w"):

@@ -42,11 +42,6 @@ def test_large_matmul_reaches_the_rate() -> None:
     assert roofline.matmul_time_s(1e7, 1e7, 1e7, 1e15, 1e13, 300.0) == pytest.approx(2e21 / 1e15, rel=1e-3)
 
 
-def test_tiles_that_divide_lose_nothing() -> None:
-    assert roofline.tile_share(256, 512, 1024, (128, 128, 128)) == 1.0
-    assert roofline.tile_share(129, 128, 128, (128, 128, 128)) == pytest.approx(129 / 256)
-
-
 @settings(max_examples=40, deadline=None)
 @given(SIZES, SIZES, SIZES, RATES, st.floats(1e11, 1e13), st.floats(0, 1000))
 def test_matmul_never_beats_the_bounds_and_more_is_never_slower(m, n, k, rate, bandwidth, half) -> None:

@@ -4,7 +4,7 @@ Two views of a chip-hour stand side by side and are never mixed: what a customer
 day) and what it costs its owner (:func:`ownership`). A comparison is fair within one view and one term only.
 
 A move from one system to another is *linear* in the price of the new chip, so the break-even price, and with it the
-probability of saving at any price, has a closed form (:func:`break_even_price`).
+probability of saving at any price, has a closed form: the two sides of :func:`balance` divided.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from trn3.units import HOUR_S, KILO, MEGA, YEAR_S, Array
+from trn3.units import HOUR_S, KILO, YEAR_S, Array
 
 MONTHS_A_YEAR = 12.0
 """Months in a year; every monthly series starts at month 0, which is paid in full and not discounted."""
@@ -53,39 +53,6 @@ def usd_per_unit(price_usd_per_chip_h: Array, units_per_s_per_chip: Array, utili
     .. [1] SGLang team, "Deploying DeepSeek with PD disaggregation and large-scale expert parallelism", 2025.
     """
     return price_usd_per_chip_h / (HOUR_S * units_per_s_per_chip * utilisation)
-
-
-def usd_per_mtok(
-    price_usd_per_chip_h: Array, input_tokens_per_s: Array, output_tokens_per_s: Array, utilisation: Array = 1.0
-) -> tuple[Array, Array]:
-    r"""Price of a million input and of a million output tokens, each from the chips that do that phase alone.
-
-    .. math:: c_{in} = \frac{10^6 p}{3600\,x_{in}\,u}, \qquad c_{out} = \frac{10^6 p}{3600\,x_{out}\,u}
-
-    Parameters
-    ----------
-    price_usd_per_chip_h : float or array
-        Rent of a chip [USD/h]
-    input_tokens_per_s : float or array
-        Prompt tokens a chip reads while it does nothing else [1/s]
-    output_tokens_per_s : float or array
-        Tokens a chip writes while it does nothing else [1/s]
-    utilisation : float or array
-        Share of the paid hours in which the chip is busy [-]
-
-    Returns
-    -------
-    tuple of float or array
-        Cost of a million input tokens, and of a million output tokens [USD]
-
-    Examples
-    --------
-    >>> usd_per_mtok(3.6, 10_000.0, 1_000.0)
-    (0.1, 1.0)
-    """
-    rates = (input_tokens_per_s, output_tokens_per_s)
-    prompt, answer = (usd_per_unit(price_usd_per_chip_h, rate, utilisation) * MEGA for rate in rates)
-    return prompt, answer
 
 
 def run_usd(n_chips: Array, duration_s: Array, price_usd_per_chip_h: Array, goodput: Array = 1.0) -> Array:
@@ -149,40 +116,6 @@ def usd_per_wanted_hour(
     """
     got = launched_share * price_usd_per_chip_h / (1.0 - redone_share)
     return got + (1.0 - launched_share) * fallback_usd_per_chip_h
-
-
-def committed_usd_per_h(
-    n_needed: Array, n_committed: Array, committed_usd_per_chip_h: Array, on_demand_usd_per_chip_h: Array
-) -> Array:
-    """Rent of a fleet in an hour that needs `n_needed` chips: the commitment is paid anyway, the rest on demand.
-
-    Parameters
-    ----------
-    n_needed : float or array
-        Chips that the load needs [-]
-    n_committed : float or array
-        Chips committed [-]
-    committed_usd_per_chip_h : float or array
-        Rent under the commitment [USD/h]
-    on_demand_usd_per_chip_h : float or array
-        Rent without [USD/h]
-
-    Returns
-    -------
-    float or array
-        Rent of the fleet [USD/h]
-
-    Notes
-    -----
-    A commitment pays while the chip is busy for more than the ratio of the two prices.
-
-    Examples
-    --------
-    >>> committed_usd_per_h(np.array([50.0, 150.0]), 100.0, 2.0, 3.0)
-    array([200., 350.])
-    """
-    extra = np.maximum(n_needed - n_committed, 0.0)
-    return n_committed * committed_usd_per_chip_h + extra * on_demand_usd_per_chip_h
 
 
 def annuity(rate: Array, years: Array) -> Array:
@@ -449,56 +382,6 @@ def balance(move: Move) -> tuple[Array, Array]:
     factor, now, new = move.sums
     spared = move.now_chip_h * move.now_usd_per_chip_h * (factor - now) - move.labour_usd
     return spared, move.new_chip_h * new + move.extra_chip_h
-
-
-def break_even_price(move: Move) -> Array:
-    """Rent of the new chip at which moving neither saves nor costs over the horizon.
-
-    Parameters
-    ----------
-    move : Move
-        The case
-
-    Returns
-    -------
-    float or array
-        Rent at which :func:`saving_usd` is zero; negative if the move cannot pay at any price [USD/h]
-
-    Notes
-    -----
-    The saving falls linearly with that rent, so the share of draws whose break-even price lies above Y is the
-    probability that moving saves if the chip rents for Y.
-
-    Examples
-    --------
-    >>> float(break_even_price(Move(100.0, 50.0, 2.0, 150.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3)))
-    3.0
-    """
-    spared_usd, new_chip_h = balance(move)
-    return spared_usd / new_chip_h
-
-
-def break_even_month(move: Move, price_usd_per_chip_h: Array) -> Array:
-    """First month after which moving is, and stays, the cheaper of the two within the horizon.
-
-    Parameters
-    ----------
-    move : Move
-        The case
-    price_usd_per_chip_h : float or array
-        Rent of the new chip [USD/h]
-
-    Returns
-    -------
-    float or array
-        Month, interpolated; infinite if moving has not paid back at the horizon [month]
-
-    Examples
-    --------
-    >>> float(break_even_month(Move(100.0, 50.0, 2.0, 150.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3), 2.0))
-    1.5
-    """
-    return crossing(*cumulative_usd(move, price_usd_per_chip_h))
 
 
 def crossing(stay_usd: np.ndarray, go_usd: np.ndarray) -> Array:

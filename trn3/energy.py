@@ -297,30 +297,6 @@ def embodied_kg(chip_seconds: Array, kg_per_chip: Array, life_s: Array, utilisat
     return chip_seconds * kg_per_chip / (life_s * utilisation)
 
 
-def water_l(it_energy_j: Array, wue_l_per_kwh: Array) -> Array:
-    """Water that cools the building; water of power stations is not in it.
-
-    Parameters
-    ----------
-    it_energy_j : Array
-        Energy of the IT equipment, before PUE [J].
-    wue_l_per_kwh : Array
-        Water usage effectiveness, litres per kWh of IT energy [L/kWh].
-
-    Returns
-    -------
-    Array
-        Water [L].
-
-    Examples
-    --------
-    >>> water_l(3.6e9, 0.15)
-    150.0
-    """
-    require("wue_l_per_kwh", wue_l_per_kwh, "L/kWh", closed=True)
-    return it_energy_j / KWH_J * wue_l_per_kwh
-
-
 def per_megawatt(rate_per_chip_s: Array, facility_w_per_chip: Array) -> Array:
     """Output of a megawatt of building, all of it in chips; times 3600 it is output per MWh.
 

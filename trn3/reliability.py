@@ -175,57 +175,6 @@ def checkpoint_s(state_bytes: Array, bytes_per_s: Array, fixed_s: Array = 0.0) -
     return state_bytes / bytes_per_s + fixed_s
 
 
-def young_interval_s(checkpoint_s: Array, mtti_s: Array) -> Array:
-    """First-order best time of work between checkpoints (Young 1974).
-
-    w = sqrt(2 c M).
-
-    Parameters
-    ----------
-    checkpoint_s : Array
-        Blocking time of one checkpoint [s].
-    mtti_s : Array
-        Mean time to interruption [s].
-
-    Returns
-    -------
-    Array
-        Work between checkpoints [s].
-
-    Examples
-    --------
-    >>> float(young_interval_s(2.0, 10000.0))
-    200.0
-    """
-    return np.sqrt(2.0 * checkpoint_s * mtti_s)
-
-
-def daly_interval_s(checkpoint_s: Array, mtti_s: Array) -> Array:
-    """Higher-order best time of work between checkpoints (Daly 2006, eq. 37).
-
-    w = sqrt(2cM) [1 + sqrt(c/2M)/3 + (c/2M)/9] - c for c < 2M, else M.
-
-    Parameters
-    ----------
-    checkpoint_s : Array
-        Blocking time of one checkpoint [s].
-    mtti_s : Array
-        Mean time to interruption [s].
-
-    Returns
-    -------
-    Array
-        Work between checkpoints [s].
-
-    Examples
-    --------
-    >>> round(float(daly_interval_s(60.0, 3600.0)), 1)
-    617.9
-    """
-    x = np.sqrt(checkpoint_s / (2.0 * mtti_s))
-    return np.where(x < 1.0, 2.0 * mtti_s * x * (1 + x / 3 + x * x / 9) - checkpoint_s, mtti_s)[()]
-
-
 def best_interval_s(checkpoint_s: Array, mtti_s: Array) -> Array:
     """Exact best time of work between checkpoints for exponential failures.
 
@@ -253,9 +202,9 @@ def best_interval_s(checkpoint_s: Array, mtti_s: Array) -> Array:
     --------
     Young's rule is nearly exact where checkpoints are short, and too long where they are not.
 
-    >>> round(float(best_interval_s(1.0, 20000.0))), round(float(young_interval_s(1.0, 20000.0)))
+    >>> round(float(best_interval_s(1.0, 20000.0))), round((2 * 1.0 * 20000.0) ** 0.5)
     (199, 200)
-    >>> round(float(best_interval_s(600.0, 600.0))), round(float(young_interval_s(600.0, 600.0)))
+    >>> round(float(best_interval_s(600.0, 600.0))), round((2 * 600.0 * 600.0) ** 0.5)
     (505, 849)
     """
     require("checkpoint_s", checkpoint_s, "s")

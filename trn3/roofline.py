@@ -100,32 +100,6 @@ def attainable_flops_per_s(intensity: Array, peak_flops_per_s: Array, hbm_bytes_
     return np.minimum(peak_flops_per_s, intensity * hbm_bytes_per_s)[()]
 
 
-def tile_share(m: Array, n: Array, k: Array, tile: tuple[int, int, int]) -> Array:
-    """Useful share of a matrix multiplication when every dimension is padded to whole tiles.
-
-    Parameters
-    ----------
-    m, n, k : float or array
-        Rows, columns and inner dimension [-].
-    tile : tuple of int
-        Tile of the matrix unit along m, n and k [-].
-
-    Returns
-    -------
-    float or array
-        m n k over the padded product, 0-1 [-].
-
-    Examples
-    --------
-    >>> float(tile_share(64.0, 128.0, 128.0, (128, 128, 128)))
-    0.5
-    """
-    share: Array = 1.0
-    for size, step in zip((m, n, k), tile):
-        share = share * size / (np.ceil(np.divide(size, step)) * step)
-    return share
-
-
 def matmul_time_s(
     m: Array,
     n: Array,
@@ -159,8 +133,8 @@ def matmul_time_s(
 
     Notes
     -----
-    The inverse dimensions stand for filling and draining the matrix unit; tiles that do not divide are left out
-    (:func:`tile_share`), because published runs use shapes that do.
+    The inverse dimensions stand for filling and draining the matrix unit; tiles that do not divide are left out,
+    because published runs use shapes that do.
 
     Examples
     --------

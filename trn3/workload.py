@@ -260,30 +260,6 @@ NUMBERS = tuple(field.name for field in dataclasses.fields(ModelShape))[:-4]
 
 
 @dataclasses.dataclass(frozen=True)
-class UnitShape:
-    """Work per unit of output where the unit is not a token: an image, a second of video or of audio.
-
-    Attributes
-    ----------
-    id, name, unit : str
-        Identifier, full name, and what one unit is (``image``, ``second of video``).
-    flops_per_unit : float
-        FLOP that one unit takes.
-    bytes_per_unit : float
-        Memory traffic that one unit takes [B].
-    source_id : str
-        Where the numbers come from.
-    """
-
-    id: str
-    name: str
-    unit: str
-    flops_per_unit: Array
-    bytes_per_unit: Array
-    source_id: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class TrainingJob:
     """A training run.
 
