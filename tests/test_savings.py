@@ -57,6 +57,37 @@ def test_every_key_of_the_table_is_used_or_optional():
     assert not table.duplicated(["record", "field"]).any()
 
 
+def test_the_template_shows_every_key_and_its_optional_lines_work(tmp_path):
+    text = (FOLDER / "template.toml").read_text()
+    assert set(data.table("customer_fields")["field"]) <= set(re.findall(r"^(?:#: )?(\w+) =", text, re.M))
+    whole = customers.load(written(tmp_path, re.sub(r"^#: ", "", text, flags=re.M)))
+    assert {w.kind for w in whole.workloads} == set(customers.KINDS) and whole.claim and len(whole.baselines) > 3
+    for base in whole.baselines:
+        assert np.isfinite(savings.evaluate(whole, base.key, n=64).break_even).any()
+
+
+def test_one_fault_is_one_line_in_plain_words(tmp_path):
+    said = {
+        ('now = "hgx_h100"', 'now = "hgx_h1000"'): "workloads[0].now = 'hgx_h1000': system 'hgx_h1000' is unknown",
+        ('kind = "serve"', 'kind = "serv"'): "workloads[0].kind = 'serv'; allowed: serve, train, stream",
+        ('kind = "serve"', ""): "workloads[0].kind is missing; allowed: serve, train, stream",
+        ("as_of = 2026-11-22", 'as_of = "soon"'): "as_of = 'soon': write a day, such as 2026-11-22",
+        (', unit = "USD/h", why = "put', ', why = "put'): "baselines[2].now_price.unit: is missing; allowed: USD/h",
+        ('owner = "platform lead"', ""): "owner: is missing (who runs the pilot)",
+        (
+            "engineer_weeks = {",
+            "# = {",
+        ): "workloads[0].engineer_weeks: is missing (port, tune and check); allowed: weeks",
+    }
+    for change, words in said.items():
+        with pytest.raises(customers.CustomerError) as caught:
+            customers.load(changed(tmp_path, "template", change))
+        head, *lines = str(caught.value).splitlines()
+        assert head == "c.toml: 1 problem" and len(lines) == 1 and lines[0].startswith(f"c.toml: {words}"), lines
+    with pytest.raises(customers.CustomerError, match=r"none\.toml: cannot be read \(No such file or directory\)$"):
+        customers.load(str(tmp_path / "none.toml"))
+
+
 def test_all_problems_are_listed_at_once(tmp_path):
     path = changed(
         tmp_path,

@@ -310,8 +310,29 @@ def test_any_config_is_read_or_refused_in_one_line(name, draws):
         assert unplaced == sorted(unplaced)
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "value", "says"),
+    [
+        ("llama3_1_8b", "num_key_value_heads", 7, "n_kv_heads = 7: must divide n_heads = 32"),
+        ("gpt_oss_20b", "num_experts_per_tok", 33, "top_k = 33: must be at most n_experts = 32"),
+        ("gpt_oss_20b", "first_k_dense_replace", 25, "n_dense_layers = 25: must be at most n_layers = 24"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused(name, field, value, says):
+    with pytest.raises(data.TrnError, match=says):
+        workload.from_config(CONFIGS[name] | {field: value})
+
+
+def test_gemma_3_as_published_leaves_fields_to_its_class():
+    # The config.json of the 27B names neither vocabulary nor pattern: 262,208 and five local layers to a global one.
+    text = {"head_dim": 128, "hidden_size": 5376, "intermediate_size": 21504, "model_type": "gemma3_text"}
+    text |= {"num_attention_heads": 32, "num_hidden_layers": 62, "num_key_value_heads": 16, "sliding_window": 1024}
+    read, known = workload.from_config({"model_type": "gemma3", "text_config": text})[0], workload.model("gemma3_27b")
+    assert all(getattr(read, field) == getattr(known, field) for field in workload.NUMBERS)
+
+
 def test_a_missing_config_is_named():
-    with pytest.raises(data.TrnError, match=r"nowhere/config\.json"):
+    with pytest.raises(data.TrnError, match=r"nowhere/config\.json: cannot be read \(No such file or directory\)"):
         workload.model("nowhere/config.json")
 
 

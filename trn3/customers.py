@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache, partial, reduce
+from itertools import product
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -162,7 +163,8 @@ def load(name: str) -> Any:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CustomerError(f"{path.name}: cannot be read as TOML: {error}") from None
+        why = f"({error.strerror})" if isinstance(error, OSError) else f"as TOML: {error}"
+        raise CustomerError(f"{path}: cannot be read {why}") from None
     problems, customer = [], None
     try:
         customer = _customer_type().model_validate(raw)
@@ -171,7 +173,12 @@ def load(name: str) -> Any:
     problems += dict.fromkeys(_unresolved(raw))
     if problems:
         raise CustomerError(
-            "\n".join([f"{path.name}: {len(problems)} problems", *(f"{path.name}: {p}" for p in problems)])
+            "\n".join(
+                [
+                    f"{path.name}: {len(problems)} problem" + "s" * (len(problems) > 1),
+                    *(f"{path.name}: {p}" for p in problems),
+                ]
+            )
         )
     return customer
 
@@ -180,21 +187,26 @@ def _explain(error: dict[str, Any]) -> str:
     """One line for an error of pydantic: key, value, what is allowed."""
     parts = [p for p in error["loc"] if p not in KINDS]
     key, text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip("."), error["msg"]
-    table = data.table("customer_fields").set_index("field")["allowed"]
+    table, last = data.table("customer_fields").drop_duplicates("field").set_index("field"), str(parts[-1])
+    if error["type"].startswith("union_tag"):
+        given = f" = {error['ctx']['tag']!r}" if "tag" in error.get("ctx", {}) else " is missing"
+        return f"{key}.kind{given}; allowed: {', '.join(KINDS)}"
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(parts[-1]), [*table.index, *Quantity.model_fields], 1)
+        near = get_close_matches(last, [*table.index, *Quantity.model_fields], 1)
         return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else "allowed: the keys of template.toml")
     if error["type"] == "missing":
-        units = table.get(str(parts[-2]), "") if parts[-1] == "unit" else ""
-        return f"{key}: is missing" + (
-            f"; allowed: {units if isinstance(units, str) else ', '.join(units)}" if parts[-1] == "unit" else ""
-        )
+        row = table.loc[parts[-2] if last == "unit" else last] if {last, *map(str, parts[-2:])} & {*table.index} else {}
+        units = ", ".join(str(row["allowed"]).split()) if len(row) and row["kind"] in ("quantity", "choice") else ""
+        about = f" ({row['meaning']})" if len(row) and row["meaning"] and last != "unit" else ""
+        return f"{key}: is missing{about}" + f"; allowed: {units}" * bool(units)
+    if error["type"].startswith("date"):
+        text = "write a day, such as 2026-11-22"
     value = "" if isinstance(error["input"], dict | list) else f" = {error['input']!r}"
     return f"{key}{value}: {text.removeprefix('Value error, ').replace('Input should be', 'allowed:')}"
 
 
 def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
-    """Problems that need several keys: models, software families, and the prices of every baseline."""
+    """Problems that need several keys: models, software families, and the listed prices of every baseline."""
     lists = (raw[k] if isinstance(raw.get(k), list) else [] for k in ("workloads", "baselines"))
     works, bases = ([block for block in found if isinstance(block, dict)] for found in lists)
     families = sorted(set(data.table("support")["family"]))
@@ -203,18 +215,24 @@ def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
             yield f"workloads[{i}].family = {work.get('family')!r}: allowed: {', '.join(families)}"
         if work.get("kind") != "stream":
             yield from _tried(f"workloads[{i}].model", partial(shape, raw.get("models") or {}, str(work.get("model"))))
-        for j, base in enumerate(bases):
-            for side in ("now", "new"):
-                yield from _tried(
-                    f"baselines[{j}].{side}", partial(price, base, side, str(base.get(side) or work.get(side)))
-                )
+        for (j, base), side in product(enumerate(bases), ("now", "new")):
+            system = str(base.get(side) or work.get(side))
+            if f"{side}_price" not in base and _is_system(system):  # what is wrong with these was said above
+                yield from _tried(f"baselines[{j}].{side}", partial(price, base, side, system))
+
+
+def _is_system(name: str) -> bool:
+    try:
+        return bool(data.resolve("system", name))
+    except data.UnknownId:
+        return False
 
 
 def _tried(key: str, call: Any) -> Iterator[str]:
     try:
         call()
     except (TypeError, AttributeError, KeyError, ValueError) as error:
-        yield f"{key}: {str(error).splitlines()[0]}"
+        yield f"{key}: {str(error).splitlines()[0].replace('ModelShape.__init__()', 'its table in [models] is')}"
 
 
 def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:

@@ -444,7 +444,8 @@ def model(text: str) -> ModelShape:
     if found := names.get(_key(text.removeprefix("hf:"))):
         return models()[found]
     if text.endswith(".json") or pathlib.Path(text).is_file():
-        return from_config(_read(text), id=pathlib.Path(text).parent.name or text, name=text)[0]
+        called = pathlib.Path(text).parent.name or text  # a page need not name the folders of its reader
+        return dataclasses.replace(from_config(_read(text), id=called, name=text)[0], name=called)
     near = list(dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5)))
     hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(models())}"
     raise data.UnknownId(f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json")
@@ -506,10 +507,10 @@ def _placed(config: dict[str, Any], id: str, name: str) -> tuple[ModelShape, lis
     for field in ("n_layers", "d_model", "n_heads", "vocab"):
         if not got[field]:
             raise data.TrnError(f"model config {name}: needs one of {', '.join(_fields()[field])}")
-    for big, small, odd in (("n_heads", "n_kv_heads", "%"), ("n_experts", "top_k", "<")):
+    most = [("n_experts", "top_k", "must be at most"), ("n_layers", "n_dense_layers", "must be at most")]
+    for big, small, rule in (("n_heads", "n_kv_heads", "must divide"), *most):
         many, few = got[big] or 0, got[small] or 1
-        if many and (many % few if odd == "%" else many < few):
-            rule = "must divide" if odd == "%" else "is at most"
+        if many and (many % few if rule == "must divide" else many < few):
             raise data.TrnError(f"model config {name}: {small} = {few}: {rule} {big} = {many}")
     shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, habit)
     odd = {f"layer_types: {t}" for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
