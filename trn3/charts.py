@@ -103,31 +103,20 @@ def rows(
     shown = [row.get(k) for row in data for k in ("x", "low", "high", "claim")]
     x, y = _quiet(axis.channel([*shown, reference])), _by_row(names, 0.9, heads)
     dots = [r for r in data if r["x"] is not None]
-    ranged = [
-        {k: r[k] for k in ("low", "high", "y")} | {"c": style(r["subject"]).color}
-        for r in dots
-        if r.get("low") is not None
-    ]
+    ranged = [r for r in dots if r.get("low") is not None]
+    ranged = [{k: r[k] for k in ("low", "high", "y")} | {"c": style(r["subject"]).color} for r in ranged]
     gaps = [{k: r[k] for k in ("x", "claim", "y")} for r in dots if r.get("claim") is not None]
     ends = x["scale"]["domain"]
     values = [_beside(row, unit, axis, ends, reference) for row in dots]
-    labels = [
-        {"x": ends[0], "y": r["y"], "t": r.get("text") or "not published", "c": C["ink2"], "dx": 4}
-        for r in data
-        if r["x"] is None
-    ]
-    for bar in bars.values():
-        labels.append(
-            {"x": bar["x"], "y": bar["y"] - 0.42, "t": f"claim {bar['x']:,.3g}{unit}", "c": C["ink2"], "a": "center"}
-        )
+    missing, quiet = [r for r in data if r["x"] is None], {"c": C["ink2"]}
+    labels = [{"x": ends[0], "y": r["y"], "t": r.get("text") or "not published", **quiet, "dx": 4} for r in missing]
+    said = [{"x": b["x"], "y": b["y"] - 0.42, "t": f"claim {b['x']:,.3g}{unit}", **quiet} for b in bars.values()]
+    labels += [label | {"a": "center"} for label in said]
     extra = {k: k for k in ("low", "high", "claim") if k in frame}
     tips = _tips(s="what", x=axis.title or value, **extra)
     lines_ = {"reference": [{"x": reference}] if reference is not None else [], "claims": list(bars.values())}
-    meta = {
-        "numbers": _numbers(
-            frame, ["group", label, value, "low", "high", "claim", "text" if len(dots) < len(data) else ""]
-        )
-    }
+    columns = ["group", label, value, "low", "high", "claim", *(["text"] if missing else [])]
+    meta = {"numbers": _numbers(frame, columns)}
     tables = lines_ | {"gaps": gaps, "ranges": ranged, "points": _points(dots), "values halo": values, "values": values}
     return _draw(x, y, 31 * len(names) + 24, meta, tips, **tables, labels=labels)
 
@@ -208,11 +197,8 @@ def lines(
     """
     data = [r for r in _table(frame, "low", "high", x=x, y=y, s=series) if None not in (r["x"], r["y"])]
     optional = ("label", "subject", "hollow", "faint")
-    dots = (
-        [d for d in _table(points, *optional, x=x, y=y, s=series) if None not in (d["x"], d["y"])]
-        if points is not None
-        else []
-    )
+    dots = _table(points, *optional, x=x, y=y, s=series) if points is not None else []
+    dots = [d for d in dots if None not in (d["x"], d["y"])]
     across = x_axis.channel([r["x"] for r in [*data, *dots]], 1.0 if data else 1.15)
     up = y_axis.channel([r.get(k) for r in [*data, *dots] for k in ("y", "low", "high")])
     order = list(dict.fromkeys(r["s"] for r in data))
@@ -224,36 +210,24 @@ def lines(
     for far in (False, True) if beyond is not None else (False,):
         for name in order:
             look, key = style(name), f"{name}{far}"
-            part = [
-                r
-                for r in data
-                if r["s"] == name and (beyond is None or (r["x"] >= beyond if far else r["x"] <= beyond))
-            ]
-            bands += [
-                {**r, "c": look.color, "k": key, "o": 0.09 if far else 0.2} for r in part if r.get("low") is not None
-            ]
+            part = [r for r in data if r["s"] == name]
+            if beyond is not None:
+                part = [r for r in part if (r["x"] >= beyond if far else r["x"] <= beyond)]
+            shade = {"c": look.color, "k": key, "o": 0.09 if far else 0.2}
+            bands += [{**r, **shade} for r in part if r.get("low") is not None]
             more = {"d": [6, 3] if far else dash[name], "w": look.width, "c": look.color, "k": key}
             strokes += [{"x": r["x"], "y": r["y"], "s": name, **more} for r in part]
     bands = [{k: v for k, v in r.items() if k not in ("y", "s")} for r in bands]
     labels += [{"x": d["x"], "y": d["y"], "t": d["label"], "dx": 8, "dy": 12} for d in dots if d.get("label")]
     labels += _ends(data, order, names or {}, y_axis, up["scale"]["domain"], height)
     if beyond is not None:
-        free = {"y": up["scale"]["domain"][int(strokes[0]["y"] > strokes[-1]["y"])]}  # the side that the lines leave
-        labels.append(
-            {
-                "x": beyond,
-                **free,
-                "t": "extrapolated →",
-                "dx": 5,
-                "dy": 10 if free["y"] == up["scale"]["domain"][1] else -10,
-                "c": C["ink2"],
-            }
-        )
+        falls = int(strokes[0]["y"] > strokes[-1]["y"])  # the label stands on the side that the lines leave
+        spot = {"x": beyond, "y": up["scale"]["domain"][falls], "dx": 5, "dy": 10 if falls else -10}
+        labels.append({**spot, "t": "extrapolated →", "c": C["ink2"]})
     tips = _tips(s="series", x=x_axis.title or x, y=y_axis.title or y)
     meta = {"numbers": _numbers(frame, [series, x, y, "low", "high"])}
-    chart = _draw(
-        across, up, height, meta, tips, **tables, bands=bands, lines=strokes, points=_points(dots), labels=labels
-    )
+    tables |= {"bands": bands, "lines": strokes, "points": _points(dots), "labels": labels}
+    chart = _draw(across, up, height, meta, tips, **tables)
     return _zoomed(chart) if zoom else chart
 
 
@@ -266,19 +240,8 @@ def _ends(
     natural = [height * (1 - axis.place(r["y"], ends)) for r in last.values()]
     out = []
     for (name, row), p, q in zip(last.items(), apart(natural, foot=height - 4), natural, strict=True):
-        look = style(name)
-        weight = 600 if look.token == "trn3" else 400
-        out.append(
-            {
-                "x": row["x"],
-                "y": row["y"],
-                "t": names.get(name, name),
-                "dx": 9,
-                "dy": clean(p - q),
-                "c": look.text,
-                "w": weight,
-            }
-        )
+        look, spot = style(name), {"x": row["x"], "y": row["y"], "dx": 9, "dy": clean(p - q)}
+        out.append({**spot, "t": names.get(name, name), "c": look.text, "w": 600 if look.token == "trn3" else 400})
     return out
 
 

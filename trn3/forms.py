@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -58,45 +59,24 @@ def ratios(
     Chart
         Not yet finished.
     """
-    shares = {
-        k: frame[c] / frame[measured] for k, c in (("ratio", predicted), ("low", "low"), ("high", "high")) if c in frame
-    }
-    work = frame.assign(**shares, **({"label": frame[label]} if label in frame else {}))
-    data = [
-        r for r in _table(work, "subject", "hollow", "label", "low", "high", x=measured, y="ratio", s=group) if r["y"]
-    ]
+    given = {k: c for k, c in {"ratio": predicted, "low": "low", "high": "high"}.items() if c in frame}
+    work = frame.assign(**{k: frame[c] / frame[measured] for k, c in given.items()})
+    work = work.assign(label=frame[label]) if label in frame else work
+    optional = ("subject", "hollow", "label", "low", "high")
+    data = [r for r in _table(work, *optional, x=measured, y="ratio", s=group) if r["y"]]
     across = x_axis.channel([r["x"] for r in data])
     reach = 1.05 * max(1.5, *(max(r["y"], 1 / r["y"]) for r in data)) if data else 1.5
     marks = [v for v in (0.1, 0.2, 0.3, 0.5, 0.8, 1, 1.25, 2, 3, 5, 10) if 1 / reach <= v <= reach]
     up = Axis("Predicted over measured (log)", True, domain=(1 / reach, reach)).channel([], values=marks)
-    bars = [
-        {k: r[k] for k in ("x", "low", "high")} | {"c": style(r.get("subject") or r["s"]).color}
-        for r in data
-        if r.get("low") is not None
-    ]
-    sides = [
-        {"dx": 9} if x_axis.place(r["x"], across["scale"]["domain"]) < 0.5 else {"dx": -9, "a": "right"} for r in data
-    ]
-    labels = [
-        {"x": r["x"], "y": r["y"], "t": r["label"], **s} for r, s in zip(data, sides, strict=True) if r.get("label")
-    ]
+    bars = [r | {"c": style(r.get("subject") or r["s"]).color} for r in data if r.get("low") is not None]
+    bars = [{k: r[k] for k in ("x", "low", "high", "c")} for r in bars]
+    labels = [{"x": r["x"], "y": r["y"], "t": r["label"]} for r in data if r.get("label")]
+    left = [x_axis.place(r["x"], across["scale"]["domain"]) < 0.5 for r in labels]
+    labels = [r | ({"dx": 9} if is_left else {"dx": -9, "a": "right"}) for r, is_left in zip(labels, left, strict=True)]
     tips = _tips(s="group", x=x_axis.title or measured, y="predicted over measured")
     meta = {"numbers": _numbers(work, [group, measured, predicted, "ratio", label])}
-    shade = [{"y": band[0], "y2": band[1]}]
-    return _zoomed(
-        _draw(
-            across,
-            up,
-            380,
-            meta,
-            tips,
-            shade=shade,
-            unity=[{"y": 1}],
-            uncertain=bars,
-            points=_points(data),
-            labels=labels,
-        )
-    )
+    behind: Any = {"shade": [{"y": band[0], "y2": band[1]}], "unity": [{"y": 1}]}
+    return _zoomed(_draw(across, up, 380, meta, tips, **behind, uncertain=bars, points=_points(data), labels=labels))
 
 
 def stacks(
@@ -145,21 +125,18 @@ def stacks(
         bars += [{**r, **ends, "c": C[PARTS[parts.index(r["p"])]]}] if r["v"] else []
     spans = [r for r in _table(totals, "low", "high", s=row) if r["low"] is not None] if totals is not None else []
     spans = [{"low": r["low"], "high": r["high"], "y": names.index(r["s"]), "x": clean(total[r["s"]])} for r in spans]
-    x = _quiet(
-        replace(axis, zero=True).channel([0, 1.08 * max([*total.values(), *(r["high"] for r in spans)], default=1.0)])
-    )
+    most = max([*total.values(), *(r["high"] for r in spans)], default=1.0)
+    x = _quiet(replace(axis, zero=True).channel([0, 1.08 * most]))
     y = _by_row(names) | {"axis": None}
     labels = [{"x": 0, "y": i, "t": n, "w": 600, "dy": -19} for i, n in enumerate(names)]
     labels += [{"x": clean(v), "y": names.index(n), "t": sig(v) + unit, "w": 600, "dx": 7} for n, v in total.items()]
-    key = [("bar", p, t) for p, t in zip(parts, PARTS, strict=False)] + [
-        ("whisker", "80% range of the total", "ink")
-    ] * bool(spans)
+    key = [("bar", p, t) for p, t in zip(parts, PARTS, strict=False)]
+    key += [("whisker", "80% range of the total", "ink")] if spans else []
     meta = {"key": key, "numbers": _numbers(frame, [row, part, value])}
     ends_ = [{"x": r[k], "y": r["y"]} for r in spans for k in ("low", "high")]
     tips = _tips(s="row", p="part", v=axis.title or value)
-    return _draw(
-        x, y, 58 * len(names) + 12, meta, tips, bars=bars, whiskers=spans, ends=ends_, middles=spans, labels=labels
-    )
+    tables = {"bars": bars, "whiskers": spans, "ends": ends_, "middles": spans, "labels": labels}
+    return _draw(x, y, 58 * len(names) + 12, meta, tips, **tables)
 
 
 def area(
@@ -211,14 +188,11 @@ def area(
     (first, last), foot = across["scale"]["domain"], up["scale"]["domain"][0]
     labels = [*tables.pop("labels"), {"x": first, "y": foot, "t": useful, "dx": 10, "dy": -40, "w": 600}]
     if beyond is not None:
-        labels.append(
-            {"x": last, "y": foot, "t": "nobody has measured this", "a": "right", "dx": -6, "dy": -12, "c": C["ink2"]}
-        )
+        spot = {"x": last, "y": foot, "a": "right", "dx": -6, "dy": -12}
+        labels.append({**spot, "t": "nobody has measured this", "c": C["ink2"]})
     edge = [{"x": r["x"], "y": r["high"]} for r in stack if r["p"] == useful]
-    meta = {
-        "key": [("bar", p, t) for p, t in zip(parts[1:], PARTS, strict=False)],
-        "numbers": _numbers(frame, [x, part, value]),
-    }
+    key = [("bar", p, t) for p, t in zip(parts[1:], PARTS, strict=False)]
+    meta = {"key": key, "numbers": _numbers(frame, [x, part, value])}
     tips = _tips(p="part", x=x_axis.title or x, v=y_axis.title or "share")
     veil = [{"x": beyond}] if beyond is not None else []
     return _draw(across, up, 360, meta, tips, areas=stack, veil=veil, useful=edge, **tables, labels=labels)
@@ -261,10 +235,9 @@ def tornado(
     ends = [] if live else [0, base, *(r[k] for r in data for k in ("low", "high"))]
     x, y = _quiet(axis.channel(ends)), _by_row([r["s"] for r in data]) | {"axis": None}
     values = [{"s": r["s"], "y": i, "tl": r.get("low_label"), "th": r.get("high_label")} for i, r in enumerate(data)]
-    picks = {
-        end: " : ".join([*(f"datum.y=={i} ? {r[end]}" for i, r in enumerate(data)), "0"]) for end in ("low", "high")
-    }
-    steps = [{"calculate": text, "as": end} for end, text in {**picks, "base": str(base)}.items()]
+    cases = {end: [f"datum.y=={i} ? {r[end]}" for i, r in enumerate(data)] for end in ("low", "high")}
+    steps = [{"calculate": " : ".join([*texts, "0"]), "as": end} for end, texts in cases.items()]
+    steps.append({"calculate": str(base), "as": "base"})
     tips = _tips(s="input", low="at the low end", high="at the high end")
     shown = [n for n, column in (("low text", "tl"), ("high text", "th")) if any(r[column] for r in values)]
     layers = [_layer(n, x, y, tips, None) for n in ("low", "high")] + [_layer("reference", x, y, (), [{"x": 0}])]
@@ -321,12 +294,8 @@ def cumulative(
     x = Axis("Months after the decision", domain=(0, months)).channel(
         [], values=[*range(0, months + 1, 1 if months < 12 else 6 if months <= 36 else 12)]
     )
-    y: Spec = {
-        "type": "quantitative",
-        "title": y_axis.title,
-        "scale": {"zero": True, "nice": 4},
-        "axis": {"tickCount": 5},
-    }
+    y: Spec = {"type": "quantitative", "title": y_axis.title}
+    y |= {"scale": {"zero": True, "nice": 4}, "axis": {"tickCount": 5}}
     looks = [style(r["name"]) for r in two]
     by_month = path.to_dict("records") if path is not None else [{}] * (months + 1)
     values = [{"x": m, "i": i, **by_month[m]} for i in (0, 1) for m in range(months + 1)]

@@ -178,24 +178,12 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
     numbers = meta.pop("numbers", None) or {"columns": [], "rows": []}
     right = [any(isinstance(row[i], int | float) for row in numbers["rows"]) for i in range(len(numbers["columns"]))]
     columns = [{"name": c.replace("_", " "), "right": r} for c, r in zip(numbers["columns"], right, strict=True)]
-    rows = [
-        ["—" if v is None else _shown(v).replace("-", "−") if r else _shown(v) for v, r in zip(row, right)]
-        for row in numbers["rows"][:MOST_ROWS]
-    ]
-    about = meta | {
-        "file": f"{stem}-figure_{number + 1}.csv",
-        "n_rows": len(numbers["rows"]),
-        "number": number,
-        "sliders": fresh,
-        "follows": bound and not fresh,
-        "rows": rows,
-        "columns": columns,
-    }
-    about |= {
-        "spec": _data(packing.packed(plot)),
-        "code": source,
-        "zoom": '"bind":"scales"' in packing.text(plot),
-    }
+    words = [["—" if v is None else _shown(v) for v in row] for row in numbers["rows"][:MOST_ROWS]]
+    rows = [[w.replace("-", "−") if r else w for w, r in zip(row, right)] for row in words]
+    about = meta | {"number": number, "sliders": fresh, "follows": bound and not fresh, "code": source}
+    about |= {"file": f"{stem}-figure_{number + 1}.csv", "n_rows": len(numbers["rows"])}
+    about |= {"rows": rows, "columns": columns}
+    about |= {"spec": _data(packing.packed(plot)), "zoom": '"bind":"scales"' in packing.text(plot)}
     return _template().render(part="figure", f=about)
 
 
