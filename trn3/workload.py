@@ -445,7 +445,7 @@ def model(text: str) -> ModelShape:
         return models()[found]
     if text.endswith(".json") or pathlib.Path(text).is_file():
         called = pathlib.Path(text).parent.name or text  # a page need not name the folders of its reader
-        return dataclasses.replace(from_config(_read(text), id=called, name=text)[0], name=called)
+        return dataclasses.replace(from_config(_read(text), id=called, name=text)[0], name=f"“{called}”")
     near = list(dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5)))
     hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(models())}"
     raise data.UnknownId(f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json")
