@@ -33,7 +33,7 @@ UNITS = {"-": "", "count": "", "x": "×", "1": "", "share": "", "d": "days", "da
 UNITS |= {"USD/h": "USD per chip-hour", "USD/chip-h": "USD per chip-hour", "1/s": "/s", "None": ""}
 PEAKS, HARDWARE = ("bf16", "fp8", "fp4"), {"chip": "Chips", "system": "Systems", "cluster": "Clusters"}
 TITLES = {"search": "Search every number", "chips": "Chips and systems", "sources": "Sources", "glossary": "Glossary"}
-RUNS = {"training_runs": "source_key", "inference_runs": "source_id"}
+RUNS = {"training_runs": "source_key", "inference_runs": "source_id", "models": "source_id"}
 POLICY = "default-src 'none'; style-src file: 'self'; script-src file: 'self'; base-uri 'none'; form-action 'none'"
 CODES = r"""\d{4}-\d\d-\d\d|(\d+)/(\d+)\ tokens|\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.,-])(?!20[123]\d\b)\d{4,}(?![\w.,-])
 |busy\ 0\.\d+|\d+\.\d(?=\ USD)|USD/(?:chip-)?h\b|(?<=\d)\ x\ (?=\d)|(?<![\w.-])[a-z][a-z0-9]*(?:_[a-z0-9]+|\d)\w*"""
@@ -179,14 +179,11 @@ def index(rows: Sequence[Row], path: Path, *, data_date: str, title: str = "", l
         s["varied"] = [s["parameters"].get(n, "—") for n in varied]
     cards = {g: [s for s in shown if s["group"] == g and stems.count(s["notebook"]) == 1] for g in GROUPS}
     heads = ["Report", *(v.replace("_", " ").capitalize() for v in varied), "Headline", "80% range", "Status"]
-    about: dict[str, Any] = {
-        "title": title or "Is Trainium3 faster, leaner and cheaper for your model?",
-        "lead": lead,
-        "rest": rest,
-    }
-    about |= {"runs": shown, "cards": cards, "heads": heads, "strips": any(s["strip"] for s in shown)}
+    title = title or "Is Trainium3 faster, leaner and cheaper for your model?"
+    about: dict[str, Any] = {"title": title, "lead": lead, "rest": rest, "results": "index.csv", "runs": shown}
+    about |= {"cards": cards, "heads": heads, "strips": any(s["strip"] for s in shown)}
     about["sheet"] = (HERE / "index.css").read_text(encoding="utf-8")
-    html._page(path, "index", "Reports", data_date=data_date, kicker="Report collection", results="index.csv", **about)
+    html._page(path, "index", "Reports", data_date=data_date, kicker="Report collection", **about)
 
 
 # ------------------------------------------------------------------------------------------------- the reference
@@ -199,17 +196,15 @@ def _numbers() -> list[dict[str, Any]]:
             label = labels.get(row["quantity"], {"label": row["quantity"].replace("_", " "), "group": "Other"})
             more = [names.get(str(row.get(k)), str(row.get(k) or "").replace("_", "-")) for k in ("dtype", "basis")]
             term, region = (str(row.get(k) or "") for k in ("term", "region"))
-            row |= (
-                {"raw": row["value"]}
-                | _shown(row)
-                | {"kind": kind, "name": names.get(row["subject"], row["subject"]), "region": region}
+            ranks = [
+                labels.get(str(c), {}).get("rank", -1) for c in (row["quantity"], row["dtype"], term, row["basis"])
+            ]
+            row |= {"raw": row["value"], "kind": kind, "rank": ranks, "more": ", ".join(filter(None, more))} | _shown(
+                row
             )
-            row |= {"label": label["label"], "group": label["group"], "more": ", ".join(filter(None, more))}
-            row |= {"offer": labels.get(term, {}).get("group", ""), "term": names.get(term, term)}
-            row |= {"place": names.get(region, region.replace("_", "-"))}
-            codes = (row["quantity"], row["dtype"], term, row["basis"])
-            row["rank"] = [int(labels.get(str(code), {}).get("rank", -1)) for code in codes]
-            found.append(row)
+            row |= {"name": names.get(row["subject"], row["subject"]), "place": names.get(region, region)}
+            row |= {"offer": labels.get(term, {}).get("group", ""), "term": names.get(term, term), "region": region}
+            found.append(row | {"label": label["label"], "group": label["group"]})
     used = {data._group(n): n for n in found if n["use"] == "yes"}
     for n in found:
         n["taken"] = used.get(data._group(n), n)
@@ -258,9 +253,8 @@ def _found(reports: Sequence[Row], numbers: list[dict[str, Any]], about: Row) ->
         shown = [n["value"], n["span"], n["unit"], n["status"]]
         rows.append([n["kind"], name, *shown, link, n["source_id"], note, n["quantity"]])
     for e in about["entries"]:
-        rows.append(
-            ["Term", e["term"], "", "", "", "", f"glossary.html#{e['anchor']}", "", e["meaning"], e["names"][:1]]
-        )
+        link = f"glossary.html#{e['anchor']}"
+        rows.append(["Term", e["term"], "", "", "", "", link, "", e["meaning"], " ".join(e["names"])])
     badges = {r[5]: story.badge(r[5]).split('"')[1] for r in rows if r[5]}
     publishers = {name: s["publisher"] for name, s in about["sources"].items()}
     return {"rows": rows, "badges": badges, "meanings": about["meanings"], "publishers": publishers}
@@ -283,10 +277,8 @@ def _cells(chip: str, numbers: list[dict[str, Any]]) -> list[dict[str, str]]:
     cells = [cell(f"{w.upper()} peak", "TFLOP/s", 1e12, "peak_flops_per_s", f) for w, f in formats.items()]
     cells += [cell("HBM", "GiB", 2.0**30, "hbm_bytes"), cell("Bandwidth", "TB/s", 1e12, "hbm_bytes_per_s")]
     cells += [cell("Power", "W", 1.0, "power_w"), cell("Lowest rent", "USD per chip-hour", 1.0, "none")]
-    rents = [
-        n for n in numbers if (n.get("offer"), n["quantity"], n["spare"]) == ("rent", "price_usd_per_chip_h", False)
-    ]
-    for n in sorted((n for n in rents if n["raw"] > 0), key=lambda n: n["raw"])[:1]:
+    rents = [n for n in numbers if n.get("offer") == "rent" and not n["spare"] and n["raw"] > 0]
+    for n in sorted((n for n in rents if n["quantity"] == "price_usd_per_chip_h"), key=lambda n: n["raw"])[:1]:
         cells[-1] |= {"text": f"{n['raw']:.2f}", "word": f"{n['term']}, {_month(n['price_date'])}"}
     return cells
 
