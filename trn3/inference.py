@@ -1024,8 +1024,7 @@ def frontier(load: ServingLoad, system: System, disaggregated: bool = False, con
     if not np.any(s.fits):
         need = np.min(weight_bytes_per_chip(m, at, w) + cache_bytes_per_chip(m, d, at, w)) / GIB
         share, kept = (data.assumption(f"serving_{n}").value for n in ("usable_hbm_share", "reserve"))
-        usable = (share * d.hbm_bytes - kept) / GIB
-        least = f"one user needs {need:,.0f} GiB per chip on {system.n_chips} chips, and {usable:,.0f} are usable"
+        least = f"one user needs {need:,.0f} of {(share * d.hbm_bytes - kept) / GIB:,.0f} usable GiB per chip"
         raise NoLayoutMeets(f"{m.name} with {total:,.0f} tokens does not fit {system.name}: {least}")
     rows = {
         "n_chips": at.n_chips, "tp": at.tp, "dp": at.dp, "ep": np.where(load.model.n_experts > 0, at.n_chips, 1.0),
