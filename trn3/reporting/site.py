@@ -227,7 +227,7 @@ def glossary() -> tuple[str, list[dict[str, Any]]]:
         Its HTML, with an anchor per term and per name in code; its entries: ``term``, ``anchor``, ``names``,
         ``meaning``.
     """
-    text, entries = GLOSSARY.read_text(encoding="utf-8").partition("\n")[2], list[dict[str, Any]]()
+    text, entries = "| " + GLOSSARY.read_text(encoding="utf-8").partition("\n| ")[2], list[dict[str, Any]]()
     page = markdown(text)
     for term, names, meaning, *_ in (line[2:].split(" | ") for line in re.findall(r"^\| .*", text, re.M)[1:]):
         codes, anchor = re.findall(r"`([\w.]+)`", names), re.sub(r"\W+", "_", term.lower())
