@@ -333,21 +333,15 @@ def _fitter(kind: str) -> Any:
 
 def _committed(problem: Any) -> np.ndarray:
     """Log errors with the committed constants."""
-    from trn3 import calibration
+    from trn3 import calibration, hardware
 
-    chips = problem.rows["chip"]
-    names = dict.fromkeys(problem.tree.name)
+    kind, chips = problem.kind, problem.rows["chip"]
+    family = {c: hardware.chip(c).family for c in set(chips)}
     values = {
-        n: chips.map({c: calibration.constant(problem.kind, n, c, _family(c)) for c in set(chips)}).to_numpy(float)
-        for n in names
+        n: chips.map({c: calibration.constant(kind, n, c, f) for c, f in family.items()}).to_numpy(float)
+        for n in dict.fromkeys(problem.tree.name)
     }
     return np.log(problem.predict(values) / problem.rows["measured"].to_numpy(float))
-
-
-def _family(chip: str) -> str:
-    from trn3 import hardware
-
-    return hardware.chip(chip).family
 
 
 def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[str, Any]:
@@ -465,7 +459,8 @@ def validate(
         lines = {"model": _committed(problem), **_baselines(fitter, problem, rows["row_id"].to_numpy(str))}
         band = dict.fromkeys(lines, np.full((2, len(rows)), np.nan)) | {"model": fitter.committed_bands(rows)}
     else:
-        lines, unseen = (_lines(fitter, problem, rows[f].to_numpy(str)) for f in (folds, "generation"))
+        unseen = _lines(fitter, problem, rows["generation"].to_numpy(str))
+        lines = unseen if folds == "generation" else _lines(fitter, problem, rows[folds].to_numpy(str))
         band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in lines.items()}
     error = lines["model"]
 
