@@ -329,7 +329,7 @@ def shown(found: Answer) -> pd.DataFrame:
     for side, name in zip(("system", "rival"), found.names):
         ends = zip(f[f"{side}_low"], f[side], f[f"{side}_high"])
         text[name] = [_range(*each) if np.isfinite(each[1]) else "—" for each in ends]
-    better = [f"{story.ratio(r.ratio, digits=2)}, {verdict(r)}" if r.ratio > 0 else "—" for r in f.itertuples()]
+    better = [f"{verdict(r)}, {story.ratio(r.ratio, digits=2)}" if r.ratio > 0 else "—" for r in f.itertuples()]
     first = {"Question": f["use"] + ": " + f["question"].str.lower(), "Measure": f["measure"]}
     return pd.DataFrame(first | text | {"Times better": better})
 
@@ -352,6 +352,8 @@ def chart(found: Answer) -> charts.Chart:
         Finished, or a sentence where nothing can be compared.
     """
     both, (name, rival), s = found.frame.assign(group=found.frame["use"]), found.names, found.state
+    unpriced = set(data.table("prices").query("term == 'assumed'")["subject"])
+    both = both.assign(hollow=hardware.system(s.system).chip.id in unpriced, subject=name)
     both = both[np.isfinite(both["ratio"])].assign(text=lambda f: [story.ratio(v, digits=2) for v in f["ratio"]])
     words = [verdict(r) for r in both.itertuples()]
     title = lead(name, rival, words.count("ahead"), words.count("behind"), len(words))
@@ -365,7 +367,7 @@ def chart(found: Answer) -> charts.Chart:
         made,
         title=title if len(both) else f"{name} and {rival} cannot be compared here",
         subtitle=f"Times better, more than 1 favours {name}, 80% range of both; {terms}; log",
-        source="Source: trn3 models of serving, training, power and cost; rents as in the table of inputs.",
+        source="Source: trn3 models; rents as in the table of inputs; hollow: no public run, rent or power.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from trn3 import data, story
 from trn3.reporting.parameters import FILES, Parameter
 
-ZERO = re.compile(r"\b0(?: takes|:) (.+)$")
+ZERO = re.compile(r"\b(?:0|empty)(?: takes|:) (.+)$")
 
 
 def value(given: Any, about: Parameter | None = None) -> str:
@@ -37,11 +37,11 @@ def value(given: Any, about: Parameter | None = None) -> str:
         return ", ".join(value(v, about) for v in given) or "none"
     if isinstance(given, bool):
         return "yes" if given else "no"
+    if given in (0, "", None) and (instead := ZERO.search(meaning)):
+        return instead[1]
     if not isinstance(given, int | float):
         text = str(given or "none")
         return Path(text).name if text.endswith(FILES) else data.named(text)
-    if given == 0 and (instead := ZERO.search(meaning)):
-        return instead[1]
     if unit.startswith("share") or (not unit and allowed.endswith("..1")):
         number, unit = f"{100 * given:.4g}%", unit.removeprefix("share").strip()
     elif abs(given) >= 1e6 and float(f"{given:.3g}") == given:
