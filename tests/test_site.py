@@ -45,11 +45,9 @@ def folder(tmp_path_factory):
     site.index(ROWS, out / "index.html", data_date="2026-11-22")
     (out / "index.csv").touch()
     (out / "vega.js").write_text(html._assets()["js"], encoding="utf-8")
-    site._names.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(site.data, "table", evil)
         site.write(ROWS, out)
-    site._names.cache_clear()
     return out
 
 
@@ -239,6 +237,22 @@ def test_cards_are_in_words(collection):
         assert not re.search(r"\w_\w|\de[+-]\d|\bbf16|\bfp8|\d/\d|%–|\d-\d", card), card
         assert not re.search(r"(?<![\d,.])(?!20[123]\d)\d{4,}", card), card
     assert [c for c in cards if "80% range" in c]
+
+
+def test_a_batch_is_compared_in_words(tmp_path):
+    one = {"notebook": "03_training_time", "question": "How long?", "status": "done", "headline": [NUMBER]}
+    runs = [
+        one | {"report": f"r{n}", "parameters": {"model": "llama3_1_8b", "n_chips": n, "system": "trn3_gen2"}}
+        for n in (512, 2048)
+    ]
+    site.index(runs, tmp_path / "index.html", data_date="2026-11-22")
+    page = text(tmp_path, "index")
+    assert "<h1>How long?</h1>" in page and 'class="card' not in page
+    assert re.findall(r'<button type="button">([^<]*)', page) == ["Report", "Chips", "Headline", "80% range", "Status"]
+    assert '<td data-v="2048">2,048</td>' in page and "llama3_1_8b" not in page, "the same in all"
+    runs[0]["parameters"]["model"] = "llama3_1_70b"
+    site.index(runs, tmp_path / "index.html", data_date="2026-11-22")
+    assert "Llama 3.1 8B</td>" in text(tmp_path, "index") and "Llama 3.1 70B</td>" in text(tmp_path, "index")
 
 
 def test_cards_stand_under_their_question(collection):

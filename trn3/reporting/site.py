@@ -5,7 +5,6 @@ sheet and a script beside the reports. Codes and ids become words by ``data/labe
 and the search writes its rows as text nodes.
 """
 
-import functools
 import math
 import re
 from collections import defaultdict
@@ -18,7 +17,7 @@ from typing import Any
 import jinja2
 
 from trn3 import claims, data, hardware, story
-from trn3.reporting import html
+from trn3.reporting import html, panel
 from trn3.reporting.markup import markdown
 
 Row = Mapping[str, Any]
@@ -33,6 +32,7 @@ UNITS = {"-": "", "count": "", "x": "×", "1": "", "share": "", "d": "days", "da
 UNITS |= {"USD/h": "USD per chip-hour", "USD/chip-h": "USD per chip-hour", "1/s": "/s", "None": ""}
 PEAKS, HARDWARE = ("bf16", "fp8", "fp4"), {"chip": "Chips", "system": "Systems", "cluster": "Clusters"}
 TITLES = {"search": "Search every number", "chips": "Chips and systems", "sources": "Sources", "glossary": "Glossary"}
+QUESTION = "Is Trainium3 faster, leaner and cheaper for your model?"
 RUNS = {"training_runs": "source_key", "inference_runs": "source_id", "models": "source_id"}
 POLICY = "default-src 'none'; style-src file: 'self'; script-src file: 'self'; base-uri 'none'; form-action 'none'"
 CODES = r"""\d{4}-\d\d-\d\d|(\d+)/(\d+)\ tokens|\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.,-])(?!20[123]\d\b)\d{4,}(?![\w.,-])
@@ -42,14 +42,6 @@ WHOLE = r"""<(style|script|header|details|a|button|math|code|pre|svg|label|h[1-3
 
 
 # ------------------------------------------------------------------------------------------------- words and numbers
-@functools.lru_cache
-def _names() -> dict[str, str]:
-    """What pages print for an id or a code."""
-    tables = (("models", "id", "name"), ("subjects", "id", "name"), ("labels", "name", "label"))
-    rows = ((r, key, words) for t, key, words in tables for r in data.table(t).to_dict("records"))
-    return {r[key]: r[words] for r, key, words in rows if r.get("kind") != "parameter"}
-
-
 def worded(text: str) -> str:
     """Conditions of a report as words: ids become names, and numbers follow the rules of the house.
 
@@ -81,10 +73,9 @@ def worded(text: str) -> str:
             return f"busy {story.pct(float(code[5:]))}"
         if code.replace(".", "").isdigit():
             return f"{float(code):.2f}" if "." in code else f"{int(code):,}"
-        return {" x ": " × "}.get(code) or UNITS.get(code) or _names().get(code) or story.day(code)
+        return {" x ": " × "}.get(code) or UNITS.get(code) or story.day(data.named(code))
 
-    parts = (_names().get(part, part) for part in text.split(", "))
-    return re.sub(CODES, word, ", ".join(parts), flags=re.X)
+    return re.sub(CODES, word, ", ".join(map(data.named, text.split(", "))), flags=re.X)
 
 
 def _number(value: Any) -> str:
@@ -176,12 +167,18 @@ def index(rows: Sequence[Row], path: Path, *, data_date: str, title: str = "", l
     names = dict.fromkeys(n for p in again for n in p)
     varied = [n for n in names if len({str(p.get(n)) for p in again if n in p}) > 1]
     for s in shown:
-        s["varied"] = [s["parameters"].get(n, "—") for n in varied]
+        s["varied"] = [(s["parameters"].get(n), panel.value(s["parameters"].get(n, "—"))) for n in varied]
     cards = {g: [s for s in shown if s["group"] == g and stems.count(s["notebook"]) == 1] for g in GROUPS}
-    heads = ["Report", *(v.replace("_", " ").capitalize() for v in varied), "Headline", "80% range", "Status"]
-    title = title or "Is Trainium3 faster, leaner and cheaper for your model?"
+    heads = [
+        "Report",
+        *(data.named(v).replace("_", " ").capitalize() for v in varied),
+        "Headline",
+        "80% range",
+        "Status",
+    ]
+    title = title or (shown[0]["question"] if len(set(stems)) == 1 else QUESTION)
     about: dict[str, Any] = {"title": title, "lead": lead, "rest": rest, "results": "index.csv", "runs": shown}
-    about |= {"cards": cards, "heads": heads, "strips": any(s["strip"] for s in shown)}
+    about |= {"cards": cards, "heads": heads, "strips": any(s["strip"] for some in cards.values() for s in some)}
     about["sheet"] = (HERE / "index.css").read_text(encoding="utf-8")
     html._page(path, "index", "Reports", data_date=data_date, kicker="Report collection", **about)
 
@@ -189,12 +186,12 @@ def index(rows: Sequence[Row], path: Path, *, data_date: str, title: str = "", l
 # ------------------------------------------------------------------------------------------------- the reference
 def _numbers() -> list[dict[str, Any]]:
     """Every row of the long tables, and every claim, in published units and in reading order."""
-    names, found = _names(), list[dict[str, Any]]()
+    found = list[dict[str, Any]]()
     labels = {r["name"]: r | {"rank": i} for i, r in enumerate(data.table("labels").to_dict("records"))}
     for table, kind in KINDS.items():
         for row in data.table(table).to_dict("records"):
             label = labels.get(row["quantity"], {"label": row["quantity"].replace("_", " "), "group": "Other"})
-            more = [names.get(str(row.get(k)), str(row.get(k) or "").replace("_", "-")) for k in ("dtype", "basis")]
+            more = [data.named(str(row.get(k) or "")) for k in ("dtype", "basis")]
             term, region = (str(row.get(k) or "") for k in ("term", "region"))
             ranks = [
                 labels.get(str(c), {}).get("rank", -1) for c in (row["quantity"], row["dtype"], term, row["basis"])
@@ -202,8 +199,8 @@ def _numbers() -> list[dict[str, Any]]:
             row |= {"raw": row["value"], "kind": kind, "rank": ranks, "more": ", ".join(filter(None, more))} | _shown(
                 row
             )
-            row |= {"name": names.get(row["subject"], row["subject"]), "place": names.get(region, region)}
-            row |= {"offer": labels.get(term, {}).get("group", ""), "term": names.get(term, term), "region": region}
+            row |= {"name": data.named(row["subject"]), "place": data.named(region)}
+            row |= {"offer": labels.get(term, {}).get("group", ""), "term": data.named(term), "region": region}
             found.append(row | {"label": label["label"], "group": label["group"]})
     used = {data._group(n): n for n in found if n["use"] == "yes"}
     for n in found:
