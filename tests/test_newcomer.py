@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from trn3 import data
+from trn3 import data, training_fit, validation, workload
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -174,3 +176,45 @@ def test_whole_reports_are_made_of_rows(pages, name):
     results = json.loads(next(pages.glob(f"{name}-*.json")).read_text(encoding="utf-8"))
     assert "Anvil 1" in page and all(n["value"] is None or n["value"] > 0 for n in results["headline"])
     assert "Your own file" in page if name == "03_training_time" else True
+
+
+# ------------------------------------------------------------------------------------------- own measured runs
+@pytest.mark.parametrize(("kind", "n"), [("training", 2), ("inference", 4)])
+def test_the_templates_of_measured_runs_are_scored_row_by_row_and_change_nothing(kind, n, capsys):
+    from trn3.reporting import cli
+
+    before = {p.name: p.read_bytes() for p in data.DATA.glob("*.csv")}
+    file = data.DATA / "templates" / f"{kind}_runs.csv"
+    assert cli.main(["validate", kind, str(file)]) == 0
+    out = capsys.readouterr().out
+    lines = [line for line in out.splitlines() if line.startswith("example")]
+    assert len(lines) == n and not re.search(r"^skipped", out, re.M) and "as they were" in out
+    for line in lines:
+        measured, predicted, ends = line.rsplit(maxsplit=3)[1:]
+        low, high = map(float, ends.split("-"))
+        assert low < float(predicted) < high and float(measured) > 0
+    assert before == {p.name: p.read_bytes() for p in data.DATA.glob("*.csv")}
+
+
+def test_a_run_on_a_known_model_needs_eight_columns(tmp_path):
+    columns = "model,accelerator,n_accel,precision,tp,seq_len,global_batch,iter_time_s"
+    rows = ["llama3_1_70b,h100,512,bf16,8,8192,1024,16", "DeepSeek-V3,H100,1024,bf16,8,4096,2048,70"]
+    (tmp_path / "few.csv").write_text("\n".join([columns, *rows]) + "\n")
+    read = training_fit.read(tmp_path / "few.csv")
+    assert list(read["dp"].astype(float)) == [64, 128] and list(read["row_id"]) == ["row 2", "row 3"]
+    assert validation.validate("training", tmp_path / "few.csv", "none")["scored"] == 2
+    for name in columns.split(","):
+        (tmp_path / "less.csv").write_text(columns.replace(name, "notes", 1) + "\n" + rows[0] + "\n")
+        with pytest.raises(data.TrnError, match=f"less.csv row 1: column '{name}' is missing; needed are model, "):
+            training_fit.read(tmp_path / "less.csv")
+    (tmp_path / "odd.csv").write_text(columns.replace("tp,", "tpp,") + "\n" + rows[0] + "\n")
+    with pytest.raises(data.TrnError, match="column 'tpp' is unknown"):
+        training_fit.read(tmp_path / "odd.csv")
+
+
+def test_a_known_shape_survives_the_columns_of_a_run():
+    models = list(workload.models().values())
+    read = training_fit.shapes(pd.DataFrame([training_fit._written(m) for m in models]))
+    for i, m in enumerate(models):
+        assert read.n_params[i] == pytest.approx(m.n_params, rel=0.02), m.id  # learned positions have no column
+        assert read.n_active_params[i] == pytest.approx(m.n_active_params, rel=0.02), m.id

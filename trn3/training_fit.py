@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import calibration, data, hardware, training, validation
+from trn3 import calibration, data, hardware, training, validation, workload
 from trn3.calibration import Values
 from trn3.units import GIGA
 from trn3.workload import ModelShape
@@ -29,6 +29,7 @@ _ARCHITECTURE = {
 }  # fmt: skip
 _NEEDED = ["layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "seq_len", "n_accel", "global_batch"]
 _NEEDED += ["tp", "pp", "dp", "cp", "ep", "iter_time_s"]
+_ASKED = ["model", "accelerator", "n_accel", "precision", "tp", "seq_len", "global_batch", "iter_time_s"]
 _NUMBERS = [*_NEEDED, "n_experts", "topk", "shared_experts", "moe_ffn", "inter_gbps_per_accel"]
 
 
@@ -74,20 +75,48 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     own = "training_runs.csv"
     columns = list(pd.read_csv(data.DATA / own, nrows=0).columns)
     rows, name = validation.read_rows(file, own), Path(file or own).name
-    if odd := [f"column {c!r} is unknown" for c in rows if c not in columns] + [
-        f"column {c!r} is missing" for c in columns if c not in rows
+    asked = _ASKED if file is not None and not {*_NEEDED[:7]} & {*rows} else [*_ASKED, *_NEEDED[:7]]
+    if odd := [f"column {c!r} is unknown; the columns are those of data/{own}" for c in rows if c not in columns] + [
+        f"column {c!r} is missing; needed are {', '.join(asked)}" for c in asked if c not in rows
     ]:
-        raise data.DataError(f"{name} row 1: {odd[0]}; the columns are those of data/training_runs.csv")
-    for c in _NUMBERS:
+        raise data.DataError(f"{name} row 1: {odd[0]}")
+    for c in (c for c in _NUMBERS if c in rows):
         bad = rows.index[(rows[c] != "") & ~(pd.to_numeric(rows[c], errors="coerce") >= 0)]
         if len(bad):
             raise data.DataError(
                 f"{name} row {bad[0] + 2}, column {c}: {rows.at[bad[0], c]!r} must be a number, 0 or more"
             )
+    rows = rows if file is None else _completed(rows).reindex(columns=columns, fill_value="")
     table = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
     for fix in table[table["class"].astype(int) <= (corrections if file is None else 0)].itertuples():
         rows.loc[rows["row_id"] == fix.row_id, fix.column] = fix.new
     return rows
+
+
+def _completed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns that a reader's own file leaves out: one part, the rest of the chips, today's software, a known shape."""
+    usual = {"row_id": "row " + (rows.index + 2).astype(str), "source_key": "own", "year": str(data.data_date().year)}
+    rows = rows.assign(**{c: v for c, v in (usual | {"pp": "1", "cp": "1", "ep": "1"}).items() if c not in rows})
+    if "dp" not in rows:
+        rows["dp"] = (
+            numbers(rows["n_accel"]) / numbers(rows["tp"]) / numbers(rows["pp"]) / numbers(rows["cp"])
+        ).astype(str)
+    if {*_NEEDED[:7]} & {*rows}:
+        return rows
+    return pd.concat(
+        [rows, pd.DataFrame([_written(workload.model(m)) for m in rows["model"]], index=rows.index)], axis=1
+    )
+
+
+def _written(m: ModelShape) -> dict[str, str]:
+    """A shape in the columns of the evidence schema; `shapes` reads it back."""
+    found = {c: str(getattr(m, k) or "") for k, c in _ARCHITECTURE.items()}
+    notes = ["tied"] * m.tied + [f"first {m.n_dense_layers} layers dense with ffn {m.d_ff}"] * bool(m.n_dense_layers)
+    notes += [f"q_lora {m.q_lora_rank}, kv_lora {m.kv_lora_rank}, rope dim {m.rope_dim}"] * bool(m.kv_lora_rank)
+    if near := m.n_window_layers:
+        notes += [f"{round(near / max(m.n_layers - near, 1))}:1 local({m.window})"]
+    found |= {"ffn": str(m.d_ff), "ffn_gated": "y" if m.gated else "n", "moe_ffn": str(m.d_ff_expert or "")}
+    return found | {"arch_notes": "; ".join(notes)}
 
 
 def _skip(row: pd.Series) -> str:

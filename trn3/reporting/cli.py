@@ -230,6 +230,12 @@ def validate(args: argparse.Namespace) -> int:
     with working("refitting with each fold left out" if not args.file else "scoring"):
         result = validation.validate(args.kind, args.file, args.folds or ("none" if args.file else "source"))
     print(validation.text(result))
+    if args.file:
+        print(f"\n{'row':24}{'quantity':>14}{'measured':>11}{'predicted':>11}{'80% range':>19}")
+        for r in result["runs"][:100]:
+            ends = "-".join("" if r[end] is None else f"{r[end]:.4g}" for end in ("low", "high"))
+            print(f"{r['row_id']:24}{r['quantity']:>14}{r['measured']:11.4g}{r['predicted']:11.4g}{ends:>19}")
+        print("Times in s, throughput in tokens/s per chip. The committed constants are as they were.")
     if args.json:
         plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
         try:
