@@ -10,8 +10,8 @@ from trn3.units import DAY_S
 
 CAUSES = {
     "matmul": "Matrix math", "experts": "Matrix math", "output head": "Matrix math",
-    "attention": "Attention and vector", "vector": "Attention and vector",
-    "pipeline bubble": "Pipeline bubble", "optimizer and fixed": "Fixed and optimizer",
+    "attention": "Attention and vector work", "vector": "Attention and vector work",
+    "pipeline bubble": "Pipeline bubble", "optimizer and fixed": "Optimizer and fixed costs",
 }  # fmt: skip
 """Parts of a step as a reader thinks of them; what is not named here is exchange between chips."""
 
