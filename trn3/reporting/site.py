@@ -329,6 +329,28 @@ def _month(text: str) -> str:
     return story.day(f"{text}-01").partition(" ")[2] if len(text) == 7 else story.day(text)
 
 
+def _about(reports: Sequence[Row], texts: Mapping[str, str]) -> dict[str, Any]:
+    """What the reference pages show: subjects, sources, terms, and what was made, said and measured of them."""
+    numbers, (glossed, entries), table = _numbers(), glossary(), data.table("subjects")
+    table = table[table["kind"].isin(HARDWARE)].sort_values("since", ascending=False, kind="stable")
+    ordered = sorted(table.to_dict("records"), key=lambda s: (s["vendor"] != "AWS", s["vendor"]))
+    owned, cited = defaultdict[str, list[dict[str, Any]]](list), defaultdict[str, list[dict[str, Any]]](list)
+    for n in numbers:
+        owned[n["subject"]].append(n)
+        cited[n["source_id"]].append(n)
+    for s in ordered:
+        s["cells"] = _cells(s["id"], owned[s["id"]]) if s["kind"] == "chip" else []
+        s["n_chips"] = next((n["value"] for n in owned[s["id"]] if n["quantity"] == "n_chips" and not n["spare"]), "")
+    checked = data.table("validation").drop_duplicates("row_id").groupby(["chip", "kind"]).size()
+    about: dict[str, Any] = {"pages": PAGES, "hardware": HARDWARE, "subjects": {s["id"]: s for s in ordered}}
+    about |= {"owned": owned, "cited": cited, "entries": entries, "glossary": glossed, "made": reports}
+    about |= {"uses": _uses(reports, texts), "sources": {s["id"]: s for s in data.table("sources").to_dict("records")}}
+    about |= {"runs": {t: data.table(t)[column].value_counts().to_dict() for t, column in RUNS.items()}}
+    about |= {"meanings": {name: e["meaning"] for e in entries for name in e["names"]}}
+    about |= {"measured": {c: checked[c].to_dict() for c in checked.index.unique(0)}}
+    return about | {"found": html._data(_found(reports, numbers, about))}
+
+
 def write(reports: Sequence[Row], out: Path) -> None:
     """Write the reference pages beside reports, and join all pages with each other.
 
@@ -339,44 +361,25 @@ def write(reports: Sequence[Row], out: Path) -> None:
     out : pathlib.Path
         Folder with their pages and ``index.html``.
     """
-    numbers, (glossed, entries), table = _numbers(), glossary(), data.table("subjects")
-    table = table[table["kind"].isin(HARDWARE)].sort_values("since", ascending=False, kind="stable")
-    ordered = sorted(table.to_dict("records"), key=lambda s: (s["vendor"] != "AWS", s["vendor"]))
-    subjects = {s["id"]: s for s in ordered}
-    owned, cited = ({k: list[dict[str, Any]]() for k in data.table(t)["id"]} for t in ("subjects", "sources"))
-    for n in numbers:
-        owned.setdefault(n["subject"], []).append(n)
-        cited.setdefault(n["source_id"], []).append(n)
-    for name, s in subjects.items():
-        s["cells"] = _cells(name, owned[name]) if s["kind"] == "chip" else []
-        s["n_chips"] = next((n["value"] for n in owned[name] if n["quantity"] == "n_chips" and not n["spare"]), "")
     texts = {str(r["report"]): (out / f"{r['report']}.html").read_text(encoding="utf-8") for r in reports}
-    checked = data.table("validation").drop_duplicates("row_id").groupby(["chip", "kind"]).size()
-    about: dict[str, Any] = {"pages": PAGES, "hardware": HARDWARE, "subjects": subjects, "cited": cited}
-    about |= {"entries": entries, "made": reports, "date": str(data.data_date()), "version": html.trn3.__version__}
-    about |= {"runs": {t: data.table(t)[column].value_counts().to_dict() for t, column in RUNS.items()}}
-    about |= {"sources": {s["id"]: s for s in data.table("sources").to_dict("records")}, "glossary": glossed}
-    about |= {"meanings": {name: e["meaning"] for e in entries for name in e["names"]}, "uses": _uses(reports, texts)}
-    about |= {"measured": {c: checked[c].to_dict() for c in checked.index.unique(0)}}
-    about |= {"found": html._data(_found(reports, numbers, about))}
-    env = jinja2.Environment(autoescape=True, trim_blocks=True)
+    about, env = _about(reports, texts), jinja2.Environment(autoescape=True, trim_blocks=True)
     env.filters |= {"badge": story.badge, "day": story.day, "month": _month, "neat": story._neat}
     env.filters["sentence"] = lambda t: t[:1].upper() + t[1:]
     template = env.from_string((HERE / "site.html").read_text(encoding="utf-8"), about)
+    common = {"part": "site", "policy": POLICY, "data_date": str(data.data_date()), "version": html.trn3.__version__}
 
     def joined(text: str, **words: Any) -> str:
         turn = template.render(part="turn", **words) + "</main>"
         nav = template.render(part="nav", **{"root": "", "here": ""} | words) + '<button type="button" id="theme">'
         return text.replace('<button type="button" id="theme">', nav, 1).replace("</main>", turn, 1)
 
-    def put(name: str, part: str, title: str, kicker: str, **words: Any) -> None:
+    def put(name: str, part: str, title: str, kicker: str = "Reference", **words: Any) -> None:
         root, here = "../" if "/" in name else "", name.partition("/")[0]
         text = template.render(part=part, root=root, here=here, **words)
         intro, body = re.split(r"(?=<section|<table|\Z)", text, maxsplit=1)
         words = {"title": title, "name": "Reference", "kicker": kicker, "intro": intro, "body": body, "root": root}
-        words |= {"part": "site", "policy": POLICY, "data_date": about["date"], "version": about["version"]}
         words["files"] = ["site.js", "search.js"][: 1 + (part == "search")]
-        html.write(out / f"{name}.html", joined(html._template().render(words), root=root, here=here))
+        html.write(out / f"{name}.html", joined(html._template().render(common | words), root=root, here=here))
 
     for folder in ("chips", "sources"):
         (out / folder).mkdir(exist_ok=True)
@@ -384,13 +387,11 @@ def write(reports: Sequence[Row], out: Path) -> None:
     html.write(out / "site.js", html._assets()["js"])
     html.write(out / "search.js", (HERE / "search.js").read_text(encoding="utf-8"))
     for part, title in TITLES.items():
-        put(part, part, title, "Reference")
-    for name, s in subjects.items():
-        said = [n for n in owned[name] if n["kind"] == "Claim"]
-        own = [n for n in owned[name] if n["kind"] != "Claim"]
-        put(f"chips/{name}", "chip", s["name"], "Chips and systems", id=name, own=own, claims=said)
+        put(part, part, title)
+    for name, s in about["subjects"].items():
+        put(f"chips/{name}", "chip", s["name"], TITLES["chips"], id=name)
     for name, s in about["sources"].items():
-        put(f"sources/{name}", "source", s["title"], "Sources", id=name, own=cited[name])
+        put(f"sources/{name}", "source", s["title"], TITLES["sources"], id=name)
     for before, one, after in zip([None, *reports], reports, [*reports[1:], None], strict=False):
         page = _explained(texts[one["report"]], about) if one["status"] == "done" else texts[one["report"]]
         html.write(out / f"{one['report']}.html", joined(page, before=before, after=after))
