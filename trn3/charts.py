@@ -135,10 +135,10 @@ def _beside(row: Spec, unit: str, axis: Axis, ends: Sequence[float], reference: 
 
 def _side(width: float, long: float, low: float, high: float, claim: float, reference: float) -> int:
     """Where a label has room and crosses no bar: 0 right of its dot, 1 left of it, 2 right of the claim, 3 above."""
-    starts = [(high + 10, 0), (low - 10 - long, 1), *([(claim + 10, 2)] if claim > high else [])]
-    inside = [(start, side) for start, side in starts if 0 <= start <= width + 20 - long]
+    sides = [(high + 10, 0), (low - 10 - long, 1), *([(claim + 10, 2)] if claim > high else [])]
+    inside = [(start, side) for start, side in sides if 0 <= start <= width + 20 - long]
     clear = [(start, side) for start, side in inside if not start - 4 < claim < start + long]
-    free = (side for start, side in clear if not start - 4 < reference < start + long)
+    free = (side for start, side in clear if side < 2 and not start - 4 < reference < start + long)
     return next(free, clear[0][1] if clear else 3)
 
 
