@@ -22,9 +22,10 @@ ROWS = [
     {"report": "07_cost", "notebook": "07_cost", "question": "How dear?", "status": "failed", "reason": "no price",
      "headline": [], "parameters": {}},
 ]  # fmt: skip
-PAGE = """<h1>Goodput</h1><header><button type="button" id="theme">Dark</button></header><main><p class="lead">The
-goodput &amp; Goodput of <code>goodput</code>, its MFU and <a href="#x">80% range</a>s of 80% ranges.</p><dl><dd>Trn3
-Gen2 UltraServer, B200 HGX, goodput</dd></dl><ol><li id="source-neuron_trn3">Neuron</li></ol>{}</main>"""
+PAGE = """<h1>Goodput</h1><header><button type="button" id="theme">Dark</button></header><main><ul class="key">
+<li>Goodput</li></ul><p class="lead">The goodput &amp; Goodput of <code>goodput</code>, its MFU and
+<a href="#x">80% range</a>s of 80% ranges.</p><dl><dd>Trn3 Gen2 UltraServer, B200 HGX, goodput</dd></dl>
+<ol><li id="source-neuron_trn3">Neuron</li></ol>{}</main>"""
 DEEP = ["chips/trainium3", "chips/b200", "chips/trn3_gen2", "chips/project_rainier", "sources/neuron_trn3"]
 NAMES = [*site.PAGES, "index", *DEEP]
 
