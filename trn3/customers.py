@@ -326,8 +326,10 @@ def price(base: dict[str, Any], side: str, system: str) -> Input:
     own, label = base.get(f"{side}_price"), f"rent of {hardware.system(system).chip.name}"
     if own:
         return as_input(_bounded("USD/h", 0.0, np.inf, Quantity(**own)), label)
-    fact = data.to_fact(price_row(base, side, system))
-    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", label, fact.status)
+    row = price_row(base, side, system)
+    fact, listed = data.to_fact(row), f"{row['term'].replace('_', ' ')}, {row['price_date']}"
+    note = fact.note if row["term"] == "assumed" else listed
+    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", label, fact.status, note)
 
 
 def as_input(value: Quantity, label: str) -> Input:
@@ -362,10 +364,11 @@ def as_fact(value: Input) -> data.Fact:
     Fact
         With its range, unit, status and reason
     """
+    origin = "from the models of this project" if value.status == "derived" else ""
     text = dict.fromkeys(("subject", "per", "basis", "dtype", "locator", "accessed"), "")
     scale, unit = (MEGA, f"million {value.unit}") if value.mid >= MEGA else (1.0, value.unit)
     scale, unit = (TERA, "TFLOP/s") if value.unit == "FLOP/s" else (scale, unit)
     return data.Fact(
         quantity=value.label, value=value.mid, low=value.low, high=value.high, unit=value.unit, status=value.status,
-        use=True, source_id="this_survey", note=value.note, shown_unit=unit, scale=scale, **text,
+        use=True, source_id="", note=value.note or origin, shown_unit=unit, scale=scale, **text,
     )  # fmt: skip

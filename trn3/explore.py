@@ -303,11 +303,11 @@ def lead(name: str, rival: str, ahead: int, behind: int, of: int) -> str:
     Examples
     --------
     >>> lead("A", "B", 1, 3, 5), lead("A", "B", 0, 0, 4)
-    ('A trails B in 3 of 5 measures and leads in 1; 1 is open', 'No measure separates A and B')
+    ('A trails B in 3 of 5 measures, leads in 1; 1 open', 'No measure separates A and B')
     """
     (first, most), (second, least) = sorted({"leads": ahead, "trails": behind}.items(), key=lambda side: -side[1])
     open_ = of - ahead - behind
-    rest = f" and {second} in {least}" * (least > 0) + f"; {open_} {'is' if open_ == 1 else 'are'} open" * (open_ > 0)
+    rest = f", {second} in {least}" * (least > 0) + f"; {open_} open" * (open_ > 0)
     none = f"No measure separates {name} and {rival}"
     return f"{name} {first} {rival} in {most} of {of} measures{rest}" if most else none
 
