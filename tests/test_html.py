@@ -104,10 +104,10 @@ def unpacked(parts: list) -> Any:
 
     def column(c: Any, n: int) -> list:
         if isinstance(c, list):
-            return c * n if len(c) == 1 else c
+            return c * (n // len(c))
         if "w" in c:
             places = [i if isinstance(i, list) else [i] for i in c["i"]]
-            return [None if i == [-1] else " | ".join(c["w"][j] for j in i) for i in places]
+            return [None if i == [-1] else ", ".join(c["w"][j] for j in i) for i in places]
         return [v for v, times in zip(c["v"], c["n"]) for _ in range(times)]
 
     def put(v: Any) -> Any:
@@ -126,7 +126,7 @@ def unpacked(parts: list) -> Any:
     return put(parts[0])
 
 
-CELLS = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | st.sampled_from(["a", "b", "a longer text", "a | b", " | "])
+CELLS = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | st.sampled_from(["a", "b", "a longer text", "a, b", ", "])
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, st.lists(CELLS, max_size=3)), max_size=12), st.lists(CELLS, max_size=5))

@@ -186,10 +186,8 @@ class Footprint:
 
     def frame(self) -> pd.DataFrame:
         """One row per cause and one for the total: joules per token, P10, P50 and P90; causes add up to the total."""
-        total, rows = (
-            self.total_j,
-            {label: self.parts_j[part] for part, label in PARTS.items()} | {"Total": self.total_j},
-        )
+        total, rows = self.total_j, {label: self.parts_j[part] for part, label in PARTS.items()}
+        rows |= {"Total": total}
         table = []
         for part, joules in rows.items():
             low, _, high = uncertainty.percentiles(np.asarray(joules))

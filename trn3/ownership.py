@@ -62,10 +62,9 @@ def owned(system: hardware.System, utilisation: float = 1.0, n: int = 4096) -> d
 
 def _bought(subject: str, quantity: str = "capex_usd", basis: str = "", share: float = 1.0) -> Any:
     """A purchase price of the table, times a share."""
-    rows = data.table("prices").query(
-        "subject == @subject and quantity == @quantity and basis == @basis and use == 'yes'"
-    )
-    fact = data.to_fact(rows.iloc[0].to_dict()) if len(rows) else None
+    wanted = {"subject": subject, "quantity": quantity, "basis": basis, "use": "yes"}
+    rows = [r for r in data._rows(data.DATA, "prices") if wanted.items() <= r.items()]
+    fact = data.to_fact(rows[0]) if rows else None
     return fact and replace(fact, value=fact.value * share, low=fact.low * share, high=fact.high * share)
 
 
@@ -73,9 +72,8 @@ def _purchase(system: hardware.System) -> tuple[bool, data.Fact]:
     """Whether the price is a dealer's, and the price per chip: from a rack, a server, a module or a whole site."""
     chip, rack, module = system.chip, _bought("gb200_nvl72", share=1 / 72), _bought("gb200")
     site = _bought("gb200_nvl72", "share_mech_elec")
-    facility_w = (
-        float(system.chip.power_w[1]) * footprint.nameplate_factor(system) * data.fact("us_east_2", "pue").value
-    )
+    pue = data.fact("us_east_2", "pue").value
+    facility_w = float(system.chip.power_w[1]) * footprint.nameplate_factor(system) * pue
     found = {
         "rack": _bought(system.id, share=1 / system.n_chips),
         "dealer": _bought(chip.id, basis="server"),
@@ -100,9 +98,8 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
         return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
     device, k = inference.device(rack, dtype), inference.constants(rack.chip)
     batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
-    step = inference.Work(
-        batch, row.input_tokens, row.output_tokens, inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
-    )
+    widths = inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
+    step = inference.Work(batch, row.input_tokens, row.output_tokens, *widths)
     time_s = inference.decode_s(shape, device, inference.Layouts(1.0, row.ranks), k, step)
     if row.what == "decode":
         return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
@@ -143,8 +140,7 @@ def _checks(folder: Path) -> pd.DataFrame:
             low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
         else:
             low, mid, high = np.ravel(_point_usd(row, rack))
-        out.append(
-            (row.check, row.unit, row.published, mid, low, high, mid / row.published, row.kind, row.source_id, row.note)
-        )
+        found = row.published, mid, low, high, mid / row.published
+        out.append((row.check, row.unit, *found, row.kind, row.source_id, row.note))
     names = ["check", "unit", "published", "predicted", "low", "high", "ratio", "kind", "source_id", "note"]
     return pd.DataFrame(out, columns=names)

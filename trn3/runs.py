@@ -105,9 +105,8 @@ def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]
             rows += [[system.name, e.cluster.n_chips, *e.days[[1, 0, 2]]] for e in at_sizes(job, system, sizes)]
         except data.TrnError:
             continue
-    return pd.DataFrame(rows, columns=["system", "n_chips", "days", "low", "high"]).drop_duplicates(
-        ["system", "n_chips"]
-    )
+    keys = ["system", "n_chips"]
+    return pd.DataFrame(rows, columns=[*keys, "days", "low", "high"]).drop_duplicates(keys)
 
 
 def parts(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
@@ -173,9 +172,8 @@ def published(model: workload.ModelShape, tokens: float) -> pd.DataFrame:
     rows = training_fit.read()
     number = {c: pd.to_numeric(rows[c], errors="coerce") for c in ("layers", "hidden", "tokens_per_s", "n_accel")}
     mine = (number["layers"] == model.n_layers) & (number["hidden"] == model.d_model) & (rows["quality"] != "C")
-    frame = pd.DataFrame(
-        {"row_id": rows["row_id"], "system": rows["accelerator"].map(_chip), "n_chips": number["n_accel"]}
-    )
+    system = rows["accelerator"].map(_chip)
+    frame = pd.DataFrame({"row_id": rows["row_id"], "system": system, "n_chips": number["n_accel"]})
     frame = frame.assign(days=tokens / number["tokens_per_s"] / DAY_S, precision=rows["precision"], year=rows["year"])
     frame = frame.assign(source_id=rows["source_key"])[mine & (frame["system"] != "") & np.isfinite(frame["days"])]
     return frame.reset_index(drop=True)

@@ -142,9 +142,8 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
     best = np.zeros((len(layouts.FIELDS), len(best_s)), int)
     for part, lay in layouts.blocks(rows, shape, switches=False):
         need = memory.training_bytes(shape, job.seq_len, batch, lay).total
-        fits = (need <= room * system.chip.hbm_bytes) & (
-            (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
-        )
+        even = (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
+        fits = (need <= room * system.chip.hbm_bytes) & even
         time_s = np.where(fits, training.evaluate(*_setup(job, system), lay).step_time_s, np.inf)
         at = time_s.reshape(-1, len(part)).argmin(axis=0), np.arange(len(part))
         best_s[part] = time_s.reshape(-1, len(part))[at]

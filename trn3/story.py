@@ -339,13 +339,8 @@ def derivation(note: str, subject: str = "") -> str:
     def words(found: re.Match[str]) -> str:
         owner, quantity, rest = found.groups("")
         details = [data.named(r) for r in rest.split(", ") if r not in ("", "_")]
-        return "".join(
-            [
-                data.named(quantity),
-                f" ({', '.join(details)})" * bool(details),
-                f" of {data.named(owner)}" * (owner != subject),
-            ]
-        )
+        text = data.named(quantity) + (f" ({', '.join(details)})" if details else "")
+        return text + (f" of {data.named(owner)}" if owner != subject else "")
 
     if not note.startswith("="):
         return note
@@ -455,9 +450,8 @@ def table(frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), di
     marked, columns, right = set(badges), [], []
     for name in frame.columns:
         values = [_number(v, digits) for v in frame[name].tolist()]
-        right.append(
-            all(re.match(r"[\d−—]|not (supported|published)", v) and len(v) < 24 for v in values) and name not in marked
-        )
+        numeric = all(re.match(r"[\d−—]|not (supported|published)", v) and len(v) < 24 for v in values)
+        right.append(numeric and name not in marked)
         columns.append([badge(v) if name in marked else _inline(v) for v in values])
     markup = _grid([str(c) for c in frame.columns], list(zip(*columns, strict=True)), right, caption)
     return _show(markup, frame.to_string(index=False))
@@ -573,9 +567,8 @@ def checks(items: Iterable[Check]) -> Shown:
         For the end of the cell tagged `checks`.
     """
     lines = list(items)
-    markup = "".join(
-        f"<li>{badge(c.verdict)} {_inline(c.text)} <small>({html.escape(c.kind)})</small></li>" for c in lines
-    )
+    shown = [f"{badge(c.verdict)} {_inline(c.text)} <small>({html.escape(c.kind)})</small>" for c in lines]
+    markup = "".join(f"<li>{text}</li>" for text in shown)
     return _show(f'<ul class="checks">{markup}</ul>', "\n".join(f"{c.verdict}: {c.text} ({c.kind})" for c in lines))
 
 
@@ -596,11 +589,8 @@ def sources(ids: Iterable[str]) -> Shown:
     found = data.sources(wanted).set_index("id").loc[wanted].reset_index()
     rows, plain = [], []
     for row in found.to_dict("records"):
-        link = (
-            f'<a href="{html.escape(row["url"])}">{html.escape(row["title"])}</a>'
-            if str(row["url"]).startswith("http")
-            else html.escape(row["title"])
-        )
+        link, url = html.escape(row["title"]), str(row["url"])
+        link = f'<a href="{html.escape(url)}">{link}</a>' if url.startswith("http") else link
         read = f", read {day(str(row['accessed']))}" if str(row["accessed"]) else ""
         rows.append(f'<li id="source-{html.escape(row["id"])}">{html.escape(row["publisher"])}, {link}{read}.</li>')
         plain.append(f"{row['publisher']}, {row['title']}{read}.")

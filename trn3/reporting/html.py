@@ -166,7 +166,7 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
         HTML.
     """
     meta = dict(spec.get("usermeta", {}).get("trn3", {"title": spec.get("description", "Chart")}))
-    plot = {k: v for k, v in spec.items() if k not in ("title", "config", "usermeta", "background")}
+    plot = {k: v for k, v in spec.items() if k not in ("title", "config", "usermeta", "background", "$schema")}
     plot |= {"width": "container", "layer": [v for v in spec.get("layer", []) if v.get("name") != "notes"]}
     plot = plot if plot["layer"] else {k: v for k, v in plot.items() if k != "layer"}
     bound = [p for p in spec.get("params", []) if "input" in (p.get("bind") or {})]

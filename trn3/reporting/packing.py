@@ -1,8 +1,8 @@
 """Specs and tables in few bytes: a column's properties once and not per cell, and what stands several times once.
 
 ``page.js`` unpacks specs. A packed spec is a list: the spec, then the parts that it names as ``{"$": number}``. A table
-of four rows or more is ``{"#": rows, "c": {name: column}}``, and a column is one of: the values; one value for all
-rows; values ``v`` with their run lengths ``n``; words ``w`` with the places ``i`` of each row's, which `` | `` joins.
+of four rows or more is ``{"#": rows, "c": {name: column}}``, and a column is one of: the values, as many as come round
+again; values ``v`` with their run lengths ``n``; words ``w`` with the places ``i`` of each row's, which ``, `` joins.
 """
 
 import itertools
@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from typing import Any
 
-LEAST_ROWS, LEAST_CHARACTERS, EXACT, JOINED = 4, 24, 1e15, " | "
+LEAST_ROWS, LEAST_CHARACTERS, EXACT, JOINED = 4, 24, 1e15, ", "
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -71,11 +71,11 @@ def _by_column(node: Any) -> Any:
 
 def _column(cells: list[Any]) -> Any:
     """The shortest of the ways to write a column."""
+    keys = [repr(c) for c in cells]
+    round_ = next(n for n in range(1, len(cells) + 1) if len(cells) % n == 0 and keys[n:] == keys[: len(keys) - n])
     runs = [list(group) for _, group in itertools.groupby(cells, key=repr)]
-    if len(runs) == 1:
-        return cells[:1]
     words = sorted({word for c in cells if isinstance(c, str) for word in c.split(JOINED)})
-    ways = [cells, {"v": [run[0] for run in runs], "n": [len(run) for run in runs]}]
+    ways = [cells[:round_], {"v": [run[0] for run in runs], "n": [len(run) for run in runs]}]
     if words and all(c is None or isinstance(c, str) for c in cells):
         places = [-1 if c is None else [words.index(word) for word in c.split(JOINED)] for c in cells]
         ways.append({"w": words, "i": [p[0] if isinstance(p, list) and len(p) == 1 else p for p in places]})

@@ -2,8 +2,8 @@
   const all = (s, e = document) => [...e.querySelectorAll(s)], root = document.documentElement, views = [];
   const options = { mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false,
     tooltip: { disableDefaultStyle: true }, config: CONFIG };
-  const column = (c, n) => c.w ? c.i.map((i) => i < 0 ? null : [i].flat().map((j) => c.w[j]).join(" | ")) : c.v ? c.v.flatMap((v, i) => Array(c.n[i]).fill(v))
-    : c.length === 1 ? Array(n).fill(c[0]) : c;
+  const column = (c, n) => c.w ? c.i.map((i) => i < 0 ? null : [i].flat().map((j) => c.w[j]).join(", ")) : c.v ? c.v.flatMap((v, i) => Array(c.n[i]).fill(v))
+    : Array.from({ length: n }, (_, i) => c[i % c.length]);
   const unpacked = ([spec, ...parts]) => {  // see packing.py
     const put = (v) => {
       if (v === null || typeof v !== "object") return v;
