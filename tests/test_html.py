@@ -590,6 +590,20 @@ def test_stored_reports_look_right_everywhere(visit, path, tmp_path):
             assert top < 900, "the headline's title stands on the first screen"
 
 
+@pytest.mark.browser
+def test_on_a_phone_texts_become_cards_and_numbers_scroll_under_a_whole_caption(visit, tmp_path):
+    words = pd.DataFrame({"Chip": ["a"], "Sold": ["in one region"], "Not sold": ["in another"], "USD": ["1.00"]})
+    numbers = pd.DataFrame({"Chip": ["a"]} | {f"A long head of column {i}": ["1,000"] for i in range(6)})
+    shown = [story.table(words, "Texts"), story.table(numbers, "Numbers, with a caption of many words " * 3)]
+    cells = [nbformat.v4.new_markdown_cell("# Why?\nA. B."), *(code("table", shown=[one]) for one in shown)]
+    page = visit(export(tmp_path, nbformat.v4.new_notebook(cells=cells)), 400)
+    texts, counts = page.query_selector_all("table.grid")
+    assert [t.evaluate("t => t.classList.contains('stack')") for t in (texts, counts)] == [True, False]
+    assert texts.evaluate("t => [...t.querySelectorAll('td')].every(d => getComputedStyle(d).textAlign === 'left')")
+    assert counts.evaluate("t => getComputedStyle(t.querySelector('td')).textAlign") == "right"
+    assert counts.evaluate("t => t.caption.getBoundingClientRect().right <= innerWidth && t.clientWidth > innerWidth")
+
+
 def test_a_link_between_notebooks_leads_to_the_page_where_there_is_one(tmp_path):
     """In JupyterLab the link opens the notebook; among pages it opens the page; alone it is plain text."""
     table = pd.DataFrame({"Page": ["[07 Cost](07_cost.ipynb)", "[04 Serving](04_serving.ipynb)"]})

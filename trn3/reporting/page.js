@@ -75,7 +75,8 @@
   }));
   all(".grid").forEach((table) => {  // on a phone a table of texts becomes cards, one of numbers scrolls
     const heads = all("thead th", table).map((e) => e.textContent), rows = [...table.tBodies[0].rows];
-    if (rows.length && all("td:not(.n)", rows[0]).length > 1) table.classList.add("stack");
+    const text = (e, i) => !table.classList.contains(`n${i + 2}`);
+    if (rows.length && [...rows[0].cells].slice(1).filter(text).length > 1) table.classList.add("stack");
     rows.forEach((row) => [...row.cells].slice(1).forEach((e, i) => { e.dataset.h = heads[i + 1]; }));
   });
   const boxes = all(".vl"), size = (width) => views.forEach((v, i) => v.width(width || boxes[i].clientWidth).run());
