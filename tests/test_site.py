@@ -297,6 +297,13 @@ def test_any_condition_can_be_worded_and_words_stay(text):
     assert site.worded(once) == once or re.search(r"\d", text)
 
 
+def test_a_prediction_has_two_digits_and_a_published_number_three():
+    modelled = site._headline(ROWS[0])
+    assert (modelled["text"], modelled["span"]) == ("1.9×", "1.5–2.5")
+    peak = {"name": "peak", "value": 2.517, "unit": "PFLOP/s", "status": "published"}
+    assert site._headline(ROWS[0] | {"headline": [peak]})["text"] == "2.52 PFLOP/s"
+
+
 def test_a_prediction_without_number_says_so():
     row = ROWS[0] | {"headline": [NUMBER | {"value": None, "low": None, "high": None}]}
     assert site._headline(row)["text"] == "—" and site._headline(row)["span"] == ""
