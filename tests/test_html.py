@@ -270,7 +270,7 @@ class TestPage:
 
     def test_sizes(self, tmp_path):
         assert (
-            len(html._assets()["css"]) <= 18_000 and len(html._assets()["js"]) <= 8_000
+            len(html._assets()["css"]) <= 18_000 and len(html._assets()["js"]) <= 10_000
         )  # two of them the charts' look
         assert export(tmp_path, shared_js=False).stat().st_size <= 1_100_000  # ten charts; four are held to 1 MB below
 

@@ -1,8 +1,12 @@
 """What a stranger does on the first day, with no code: an own chip, an own model, an own file of each kind."""
 
+import datetime
+import io
 import json
 import os
 import re
+import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +49,6 @@ def add(folder: Path, table: str, *rows: dict[str, object]) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A copy of the tables with the chip and the model in it, as data/README.md tells to do it."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("own") / "data"
     shutil.copytree(data.DATA, folder)
     read = {"source_id": "this_survey", "accessed": "2026-11-22"}
@@ -86,6 +88,8 @@ def python(folder: Path, *arguments: object) -> str:
 
 
 ASK = """
+import datetime
+import io
 import json
 from trn3 import cost, customers, data, footprint, hardware, inference, training, workload
 from trn3.uncertainty import percentiles
@@ -218,3 +222,58 @@ def test_a_known_shape_survives_the_columns_of_a_run():
     for i, m in enumerate(models):
         assert read.n_params[i] == pytest.approx(m.n_params, rel=0.02), m.id  # learned positions have no column
         assert read.n_active_params[i] == pytest.approx(m.n_active_params, rel=0.02), m.id
+
+
+# ------------------------------------------------------------------------------------------- in the browser
+CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+browser = pytest.mark.skipif(not os.environ.get("CI") and not CHROMIUM, reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        one = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield one
+        one.close()
+
+
+@browser
+@pytest.mark.browser
+def test_every_chart_of_a_page_is_saved_as_png_and_csv(chromium, pages):
+    page = chromium.new_page(accept_downloads=True)
+    page.goto(next(pages.glob("04_serving-*.html")).as_uri())
+    page.wait_for_function("document.documentElement.dataset.drawn")
+    buttons = page.locator("figure .take button")
+    assert buttons.count() == 2 * page.locator("figure .vl").count() > 0
+    for i in range(buttons.count()):
+        with page.expect_download() as got:
+            buttons.nth(i).click()
+        name, content = got.value.suggested_filename, Path(got.value.path()).read_bytes()
+        assert re.fullmatch(rf"04_serving-\w+-chart-{i // 2 + 1}\.(png|csv)", name)
+        if name.endswith("png"):
+            wide, high = struct.unpack(">II", content[16:24])
+            assert content.startswith(b"\x89PNG") and wide >= 1600 and high > 600  # twice the size, title and source too
+        else:
+            table, shown = pd.read_csv(io.BytesIO(content)), page.locator("figure").nth(i // 2).locator(".numbers tr")
+            assert len(table) == shown.count() - 1
+            assert any(pd.api.types.is_numeric_dtype(table[c]) for c in table)  # no thousands commas
+    page.close()
+
+
+@browser
+@pytest.mark.browser
+@pytest.mark.parametrize(("days", "warned"), [(0, False), (180, False), (181, True), (900, True)])
+@pytest.mark.parametrize("name", ["index", "03_training_time-*", "sources"])
+def test_a_page_that_is_opened_late_says_how_old_its_data_are(chromium, pages, name, days, warned):
+    page = chromium.new_page()
+    day = datetime.datetime.combine(data.data_date(), datetime.time(12), datetime.UTC)
+    page.clock.install(time=day + datetime.timedelta(days=days))
+    page.goto(next(pages.glob(f"{name}.html")).as_uri())
+    note = page.locator(".aged")
+    assert note.count() == warned
+    assert not warned or f"of {data.data_date()}, {days} days old" in note.inner_text()
+    page.close()

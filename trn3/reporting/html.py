@@ -22,9 +22,10 @@ import markupsafe
 import vl_convert
 
 import trn3
-from trn3 import charts, story, theme
+from trn3 import charts, data, story, theme
 from trn3.reporting import packing, panel
 from trn3.reporting.markup import clean, markdown
+from trn3.units import DAY_S
 
 HERE, VEGA_LITE, MOST_ROWS = Path(__file__).parent, "6.4", 60
 MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace'
@@ -100,6 +101,7 @@ def _assets() -> dict[str, str]:
     css = f":root{{color-scheme:light;{light}}}@media screen and (prefers-color-scheme:dark)"
     css += f"{{:root:not([data-theme=light]){{{dark}}}}}@media screen{{:root[data-theme=dark]{{{dark}}}}}{sheet}"
     js = (HERE / "page.js").read_text(encoding="utf-8").replace("CONFIG", _data(charts.CONFIG))
+    js = re.sub(r"\n +", "\n", js).replace("PRICE_DAYS", f"{data.assumption('price_age_limit_s').value / DAY_S:g}")
     return {"css": css, "js": js, "version": trn3.__version__}
 
 
@@ -375,7 +377,7 @@ def error_page(
         Whether it stands in a collection, to whose index it leads.
     """
     first = message.partition("\n")[0] or "The report stopped without a message"
-    reason = re.sub(r"^\w*Error: ", "", first).rstrip(".") + "."
+    reason = re.sub(r"^(?:\w*Error|(?:[A-Z][a-z]+){2,}): ", "", first).rstrip(".") + "."
     bad = next((p for p in parameters if re.search(rf"\b{re.escape(p)}\b", reason)), "")
     facts = [
         ("Cell", "" if cell is None else str(cell)),

@@ -79,6 +79,32 @@
     if (rows.length && [...rows[0].cells].slice(1).filter(text).length > 1) table.classList.add("stack");
     rows.forEach((row) => [...row.cells].slice(1).forEach((e, i) => { e.dataset.h = heads[i + 1]; }));
   });
+  const cell = (c) => `"${c.textContent.trim().replace(/^—$/, "").replace(/−/g, "-").replace(/^-?\d[\d,.]*$/, (n) => n.replace(/,/g, ""))
+    .replace(/"/g, '""')}"`;
+  const plain = (v) => JSON.parse(JSON.stringify(v).replace(/var\(--(\w+)\)/g, (_, n) => getComputedStyle(root).getPropertyValue("--" + n)));
+  const png = async (f) => {  // with title, key and source, in the colours of the theme
+    const lines = (s, n) => all(s, f).map((e) => e.textContent).join(" · ").match(RegExp(`.{1,${n}}(\\s|$)`, "g")) || [];
+    const title = { text: lines("h3", 80), subtitle: [...lines(".sub", 120), ...lines(".key li", 120), ...lines(".src", 120), ""],
+      anchor: "start", offset: 12, color: "var(--ink)", subtitleColor: "var(--ink2)" }, spec = unpacked(JSON.parse(f.querySelector(".vl").nextElementSibling.textContent));
+    const made = plain({ ...spec, title, width: 800, padding: 24, background: "var(--page)" });
+    const { view } = await vegaEmbed(document.createElement("div"), made, { ...plain(options), renderer: "none" });
+    sliders.forEach((e) => { try { view.signal(e.name, +e.value); } catch { /* not in this chart */ } });
+    return view.toImageURL("png", 2);
+  };
+  const saved = async (f, kind) => {
+    const csv = all(".numbers tr", f).map((r) => [...r.cells].map(cell)).join("\r\n");
+    const href = kind === "csv" ? "data:text/csv;charset=utf-8,\ufeff" + encodeURIComponent(csv) : await png(f);
+    const download = location.pathname.replace(/.*\/|\.html$/g, "") + `-chart-${all("figure").indexOf(f) + 1}.${kind}`;
+    Object.assign(document.createElement("a"), { href, download }).click();
+  };
+  const add = (tag, to, words) => Object.assign(to.appendChild(document.createElement(tag)), words);
+  all("figure:has(.vl):has(.numbers)").forEach((f) => {
+    const p = add("p", f, { className: "take", textContent: "Save the chart as " });
+    ["png", "csv"].forEach((kind) => add("button", p, { textContent: kind.toUpperCase(), onclick: () => saved(f, kind) }));
+  });
+  const main = root.querySelector("main"), day = main.dataset.day, days = Math.floor((Date.now() - Date.parse(day)) / 864e5);
+  if (days > PRICE_DAYS)  // by the reader's clock: a page may be opened years later
+    main.prepend(add("p", main, { className: "aged", textContent: `The data of this page are of ${day}, ${days} days old. Look for newer prices before you decide.` }));
   const boxes = all(".vl"), size = (width) => views.forEach((v, i) => v.width(width || boxes[i].clientWidth).run());
   addEventListener("beforeprint", () => size(680));
   addEventListener("afterprint", () => size(0));
