@@ -283,6 +283,7 @@ def test_amounts_follow_the_rules_of_numbers(low, high, unit, digits, words):
     ("2e-05 failures per chip-hour", "0.00002 failures per chip-hour"),
     ("8x B200 (p6-b200) by capacity_block, 2026-07-22", "8x B200 (p6-b200) by Capacity Block, 22 Jul 2026"),
     ("bf16, memory, high-bandwidth memory", "BF16, restart from copies in memory, high-bandwidth memory"),
+    ("a 4096, 12.34567 and 1,024 x 8192.", "a 4,096, 12.34567 and 1,024 × 8,192."),
     ("if it rents for 3.5 USD/h", "if it rents for 3.50 USD per chip-hour"),
     ("since 2026, llama3_3_70b on trn3_gen2", "since 2026, Llama 3.3 70B on Trn3 Gen2 UltraServer"),
 ])  # fmt: skip

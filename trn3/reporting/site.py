@@ -35,8 +35,9 @@ TITLES = {"search": "Search every number", "chips": "Chips and systems", "source
 QUESTION = "Is Trainium3 faster, leaner and cheaper for your model?"
 RUNS = {"training_runs": "source_key", "inference_runs": "source_id", "models": "source_id"}
 POLICY = "default-src 'none'; style-src file: 'self'; script-src file: 'self'; base-uri 'none'; form-action 'none'"
-CODES = r"""\d{4}-\d\d-\d\d|(\d+)/(\d+)\ tokens|\d+(?:\.\d+)?e[-+]?\d+|(?<![\w.,-])(?!20[123]\d\b)\d{4,}(?![\w.,-])
-|busy\ 0\.\d+|\d+\.\d(?=\ USD)|USD/(?:chip-)?h\b|(?<=\d)\ x\ (?=\d)|(?<![\w.-])[a-z][a-z0-9]*(?:_[a-z0-9]+|\d)\w*"""
+CODES = r"""\d{4}-\d\d-\d\d|(\d+)/(\d+)\ tokens|\d+(?:\.\d+)?e[-+]?\d+|busy\ 0\.\d+|\d+\.\d(?=\ USD)|USD/(?:chip-)?h\b
+|(?<![\w-])(?<!\d[.,])(?!20[123]\d\b)\d{4,}(?![\w-]|[.,]\d)|(?<=\d)\ x\ (?=\d)
+|(?<![\w.-])[a-z][a-z0-9]*(?:_[a-z0-9]+|\d)\w*"""
 WHOLE = r"""<(style|script|header|details|a|button|math|code|pre|svg|label|h[1-3]|title|dl|footer)\b.*?</\1>
 |<span\ class="badge.*?</span>|<ul\ class="key".*?</ul>|<[^>]*>|[^<]+"""
 
