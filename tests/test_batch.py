@@ -122,7 +122,7 @@ def test_the_fingerprint_sees_data_code_and_packages(tmp_path, monkeypatch):
 def test_the_command_reproduces_the_report(notebooks):
     one = batch.case("02", {"note": "it's <b> $HOME `x`", "rivals": "h100,h200", "flag": "no"})
     words = shlex.split(one.command)
-    assert words[:3] == ["trn3", "report", "02_small"]
+    assert words[:3] == ["./run", "report", "02_small"]
     given = dict(word.split("=", 1) for word in words[4::2])
     assert batch.case("02", given) == one
 
@@ -170,7 +170,7 @@ def test_the_error_page_tells_cell_message_parameters_and_command(made):
     rows = batch.remembered(made[0] / "out").values()
     failed = next(row for row in rows if row["status"] == "failed")
     page = (made[0] / "out" / f"{failed['report']}.html").read_text()
-    for text in ("no luck with &lt;b&gt;q&lt;/b&gt;", "trn3 report 02_small", "mode=raise", "ValueError"):
+    for text in ("no luck with &lt;b&gt;q&lt;/b&gt;", "./run report 02_small", "mode=raise", "ValueError"):
         assert text in page, text
     assert "<b>q</b>" not in page
 

@@ -139,7 +139,7 @@ def test_words(low, ratio, high, word):
 def test_the_command_gives_the_state_back(n_chips, price, tokens):
     state = replace(STATE, n_chips=n_chips, price=price, tokens=tokens, rival="hgx_h200")
     words = state.command().split(" -p ")
-    assert words[0] == "trn3 report 11_explore"
+    assert words[0] == "./run report 11_explore"
     values = parameters.validate(NOTEBOOK, dict(word.split("=") for word in words[1:]))
     assert explore.State(**values) == state
 

@@ -61,7 +61,7 @@ def test_every_way_to_fail_leaves_a_page_and_the_others_whole(home):
     for mode, row in rows.items():
         assert REASONS[mode] in row["reason"], row
         page = pages(home / "all")[row["report"]]
-        assert "</html>" in page and f"mode={mode}" in page and "trn3 report 02_small" in page
+        assert "</html>" in page and f"mode={mode}" in page and "./run report 02_small" in page
     assert not running(home) and not list((home / "all").glob("*.part"))
 
 

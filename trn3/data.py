@@ -143,7 +143,7 @@ def _rows(folder: Path, name: str) -> tuple[Row, ...]:
             header = next(reader, [])
             lines = [(reader.line_num, cells) for cells in reader]
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"data/{name}.csv: {error}") from None
+        raise DataError(f"data/{name}.csv: {getattr(error, 'strerror', None) or error}") from None
     schema = {r["name"]: r["schema"] for r in _package(folder)["resources"]}.get(name, {})
     fields = schema.get("fields") or [{"name": c, "type": "string"} for c in header]
     odd = sorted({f["name"] for f in fields} ^ set(header))

@@ -93,11 +93,11 @@ class State:
         Examples
         --------
         >>> State(n_chips=4096, price=5.0).command()
-        'trn3 report 11_explore -p n_chips=4096 -p price=5'
+        './run report 11_explore -p n_chips=4096 -p price=5'
         """
         changed = {k: v for k, v in asdict(self).items() if v != getattr(State, k)}
         values = (f" -p {k}={v:.12g}" if isinstance(v, float) else f" -p {k}={v}" for k, v in changed.items())
-        return "trn3 report 11_explore" + "".join(values)
+        return "./run report 11_explore" + "".join(values)
 
 
 @dataclass(frozen=True)

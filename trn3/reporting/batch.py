@@ -82,7 +82,7 @@ class Case:
     def command(self) -> str:
         """What a person types to make this report alone."""
         text = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in self.given.items()}
-        return " ".join(["trn3 report", self.notebook.stem, *(f"-p {k}={shlex.quote(v)}" for k, v in text.items())])
+        return " ".join(["./run report", self.notebook.stem, *(f"-p {k}={shlex.quote(v)}" for k, v in text.items())])
 
 
 @dataclass(frozen=True)
