@@ -256,7 +256,7 @@ def test_every_chart_of_a_page_is_saved_as_png_and_csv(chromium, pages):
         assert re.fullmatch(rf"04_serving-\w+-chart-{i // 2 + 1}\.(png|csv)", name)
         if name.endswith("png"):
             wide, high = struct.unpack(">II", content[16:24])
-            assert content.startswith(b"\x89PNG") and wide >= 1600 and high > 600  # twice the size, title and source too
+            assert content.startswith(b"\x89PNG") and wide >= 1600 and high > 600  # twice the size, with title
         else:
             table, shown = pd.read_csv(io.BytesIO(content)), page.locator("figure").nth(i // 2).locator(".numbers tr")
             assert len(table) == shown.count() - 1
