@@ -162,19 +162,18 @@ def verdict(check: Any) -> str:
     Parameters
     ----------
     check : record
-        With ``published, low, high`` and ``ratio``, predicted over published [-].
+        With ``published, low, high`` in one unit [any].
 
     Returns
     -------
     str
-        Within band (3% for rounding), Partly (outside, but by less than a third), or Outside band.
+        Within band (3% for rounding) or Outside band.
 
     Examples
     --------
     >>> from types import SimpleNamespace as Row
-    >>> verdict(Row(published=433.0, low=320.0, high=360.0, ratio=0.76))
-    'Partly'
+    >>> verdict(Row(published=433.0, low=320.0, high=360.0)), verdict(Row(published=365.0, low=320.0, high=360.0))
+    ('Outside band', 'Within band')
     """
-    if check.low - 0.03 * abs(check.low) <= check.published <= check.high + 0.03 * abs(check.high):
-        return "Within band"
-    return "Partly" if 0.75 < check.ratio < 4 / 3 else "Outside band"
+    inside = check.low - 0.03 * abs(check.low) <= check.published <= check.high + 0.03 * abs(check.high)
+    return "Within band" if inside else "Outside band"
