@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from trn3 import data, hardware, workload
@@ -280,25 +279,26 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
     chip = hardware.system(system).chip
     term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
     region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
-    listed = _listed(data.DATA, chip.id)
-    wanted = listed["price_date"].str.startswith(day) if day else listed["use"] == "yes"
-    rows = listed[(listed["term"] == term) & wanted]
     places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
-    rows = rows.sort_values("price_date", ascending=False, kind="stable")
-    rows = pd.concat([rows[rows["region"] == place] for place in places]) if places else rows
-    if rows.empty:
-        sold = {t: sorted(set(of["region"]) - {""}) for t, of in listed.groupby("term")}
-        known = " ".join(f"{t} ({', '.join(regions) or 'any'})" for t, regions in sold.items())
+    listed = _listed(data.DATA, chip.id)
+    here = [
+        r for r in listed if r["term"] == term and (str(r["price_date"]).startswith(day) if day else r["use"] == "yes")
+    ]
+    here = sorted((r for r in here if not places or r["region"] in places), key=lambda r: r["price_date"], reverse=True)
+    if not here:
+        sold = {r["term"]: sorted({o["region"] for o in listed if o["term"] == r["term"]} - {""}) for r in listed}
+        known = " ".join(f"{t} ({', '.join(regions) or 'any'})" for t, regions in sorted(sold.items()))
         asked = f"term = {term}, region = {region or 'any'}" + (f", date = {day}" if day else "")
         raise data.UnknownId(f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}")
-    return dict(rows.iloc[0])
+    return dict(min(here, key=lambda r: places.index(r["region"]) if places else 0))
 
 
 @lru_cache
-def _listed(folder: Path, chip: str) -> pd.DataFrame:
+def _listed(folder: Path, chip: str) -> list[dict[str, Any]]:
     """Price rows of a chip; a case asks for them at every step."""
     rows = data.table("prices")
-    return rows[(rows["subject"] == chip) & (rows["quantity"] == "price_usd_per_chip_h") & (rows["value"] > 0)]
+    rows = rows[(rows["subject"] == chip) & (rows["quantity"] == "price_usd_per_chip_h") & (rows["value"] > 0)]
+    return list(rows.to_dict("records"))
 
 
 def price(base: dict[str, Any], side: str, system: str) -> Input:

@@ -225,11 +225,11 @@ def tornado(evaluate: Evaluate, inputs: Mapping[str, Input], samples: Draws, out
     cases = {name: np.full(2 * k, each.mid) for name, each in inputs.items()}
     for i, (name, each) in enumerate(inputs.items()):
         cases[name][2 * i : 2 * i + 2] = each.quantile(ends)
-    at = np.asarray(evaluate(cases), dtype=float).reshape(k, 2)
+    at, ranks = np.asarray(evaluate(cases), dtype=float).reshape(k, 2), stats.rankdata(output)
     rows = [
         {"input": name, "label": each.label or name, "unit": each.unit, "low": cases[name][2 * i], "mid": each.mid,
          "high": cases[name][2 * i + 1], "at_low": at[i, 0], "at_high": at[i, 1], "span": abs(at[i, 1] - at[i, 0]),
-         "rank_correlation": stats.spearmanr(samples[name], output).statistic if np.ptp(samples[name]) else 0.0}
+         "rank_correlation": np.corrcoef(stats.rankdata(samples[name]), ranks)[0, 1] if np.ptp(samples[name]) else 0.0}
         for i, (name, each) in enumerate(inputs.items())
     ]  # fmt: skip
     return pd.DataFrame(rows).sort_values("span", ascending=False, ignore_index=True)
