@@ -126,7 +126,13 @@ def unpacked(parts: list) -> Any:
     return put(parts[0])
 
 
-CELLS = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | st.sampled_from(["a", "b", "a longer text", "a, b", ", "])
+CELLS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(-2, 2)
+    | st.sampled_from(["a", "b", "a longer text", "a, b", ", "])
+)
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, st.lists(CELLS, max_size=3)), max_size=12), st.lists(CELLS, max_size=5))
@@ -157,7 +163,9 @@ def words(text: str) -> str:
 def test_a_long_table_shows_its_beginning_and_names_the_file_with_all(tmp_path):
     frame = pd.DataFrame({"x": range(100), "y": range(100), "s": "a"})
     long = finish(charts.lines(frame, "x", "y", "s"), title="T", subtitle="In units", source="Source: x.")
-    page = export(tmp_path, nbformat.v4.new_notebook(cells=[sample().cells[0], code("x", "figure", shown=[long])]), "long")
+    page = export(
+        tmp_path, nbformat.v4.new_notebook(cells=[sample().cells[0], code("x", "figure", shown=[long])]), "long"
+    )
     text, output = page.read_text(), nbformat.v4.new_output("display_data", data=long._repr_mimebundle_())
     table = re.search(r'<details class="numbers">(.*?)</details>', text, re.S)[1]
     assert table.count("<tr>") == 1 + html.MOST_ROWS and "100 rows" in table and 'href="long-figure_1.csv"' in table

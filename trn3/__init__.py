@@ -8,7 +8,7 @@ A module imports only from the tiers below it:
   claims uncertainty calibration training_fit serving_fit validation trust``
 * 3 showing: ``theme drawing forms charts story explore``
 * 4 running: ``reporting.parameters reporting.engine reporting.batch reporting.packing reporting.markup reporting.html
-  reporting.panel reporting.site reporting.warm reporting.cli``
+  reporting.panel reporting.comparison reporting.site reporting.warm reporting.cli``
 
 ``import trn3`` loads nothing heavy; import the module that you need: ``from trn3 import hardware``.
 """

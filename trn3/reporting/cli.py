@@ -263,46 +263,10 @@ def working(what: str) -> Iterator[None]:
 
 def compare(args: argparse.Namespace) -> int:
     """`trn3 compare`."""
-    import math
+    from trn3.reporting.comparison import beside
 
-    import pandas as pd
-
-    from trn3 import data
-
-    def results(path: str) -> dict[str, tuple[Any, ...]]:
-        try:
-            rows = json.loads(Path(path).read_text(encoding="utf-8"))["headline"]
-            return {r["name"]: (r["value"], r["unit"] or "", 1.0, r.get("status") or "") for r in rows}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            why = (error.strerror if isinstance(error, OSError) else "") or "these are no results of a report"
-            raise data.DataError(f"{path}: cannot be read ({why})") from None
-
-    def facts(text: str) -> dict[str, tuple[Any, ...]]:
-        found = data.facts(resolved("chip", text)) + data.facts(resolved("system", text))
-        found = found or data.facts(data.resolve("chip", text))
-        found = sorted((f for f in found if f.use or math.isnan(f.value)), key=lambda f: f.use)
-        name = "{0.quantity} {0.dtype} {0.basis}".format
-        return {" ".join(name(f).split()): (f.value, f.shown_unit, f.scale, f.status) for f in found}
-
-    def resolved(kind: str, text: str) -> str:
-        with contextlib.suppress(data.UnknownId):
-            return data.resolve(kind, text)
-        return ""
-
-    def shown(value: float, status: str) -> str:
-        if math.isnan(value):
-            return {"undisclosed": "not published", "unsupported": "not supported"}.get(status, "-")
-        return f"{value:.4g}" + f" ({status})" * (status in ("assumed", "derived", "reported"))
-
-    a, b = (results(text) if text.endswith(".json") else facts(text) for text in (args.a, args.b))
-    lines, width = [], max(map(len, a | b))
-    for name in [*(n for n in a if n in b), *(n for n in a if n not in b), *(n for n in b if n not in a)]:
-        unit, scale = (a.get(name) or b[name])[1:3]
-        rows = [of.get(name, (math.nan, "", 1.0, "")) for of in (a, b)]
-        one, two = (row[0] / scale if isinstance(row[0], int | float) else math.nan for row in rows)
-        ratio = f"{two / one:.4g}" if one and not math.isnan(two / one) else ""
-        lines.append((name.ljust(width), unit, shown(one, rows[0][3]), shown(two, rows[1][3]), ratio))
-    print(pd.DataFrame(lines, columns=["", "unit", args.a, args.b, "ratio"]).to_string(index=False))
+    table = beside(args.a, args.b)
+    print(table.assign(**{"": table[""].str.ljust(table[""].str.len().max())}).to_string(index=False))
     return 0
 
 
