@@ -244,3 +244,9 @@ def test_workers_with_other_data_are_refused(notebooks, tmp_path, monkeypatch):
         monkeypatch.setattr(batch, "fingerprint", lambda: threading.current_thread() is threading.main_thread())
         with pytest.raises(BatchError, match="a worker has other data or code"):
             batch.cluster(cluster.scheduler_address)
+
+
+def test_the_command_on_a_page_does_not_tell_the_folders_around(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    one = batch.Case(parameters.find("08"), {}, {"customer": f"{tmp_path}/mine.toml"}, "08", "", "")
+    assert one.command == "./run report 08_customer_savings -p customer=mine.toml"

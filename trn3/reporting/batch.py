@@ -81,7 +81,9 @@ class Case:
     @property
     def command(self) -> str:
         """What a person types to make this report alone."""
+        here = f"{Path.cwd()}{os.sep}"  # a page that is shared tells nothing of the folders around it
         text = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in self.given.items()}
+        text = {k: v.removeprefix(here) for k, v in text.items()}
         return " ".join(["./run report", self.notebook.stem, *(f"-p {k}={shlex.quote(v)}" for k, v in text.items())])
 
 
