@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from trn3 import trust
+from trn3.fit import trust
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = {

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trn3 import calibration, data, training_fit
-from trn3.calibration import Constant
+from trn3 import committed, data
+from trn3.fit import calibration, refit, training_fit
+from trn3.fit.calibration import Constant
 
 FAMILIES = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "c1": "c"}
 TRUE = {"a1": 0.50, "a2": 0.52, "b1": 0.80}
@@ -21,7 +22,7 @@ def made_up(bad: int = 0, noise: float = 0.01) -> calibration.Problem:
     group = [f"{c} {i % 8}" for i, c in enumerate(chip)]
     rows = pd.DataFrame({"row_id": range(chip.size), "group": group, "chip": chip, "measured": measured})
     rows["family"] = rows["chip"].map(FAMILIES)
-    tree = calibration.tree([Constant("share", 0.6, 0.5, 0.3, 0.2), Constant("fixed", 1.0, 1.0)], FAMILIES)
+    tree = committed.tree([Constant("share", 0.6, 0.5, 0.3, 0.2), Constant("fixed", 1.0, 1.0)], FAMILIES)
     return calibration.Problem("training", rows, tree, lambda v: work / v["share"] + v["fixed"])
 
 
@@ -105,14 +106,14 @@ def test_committed_constants_follow_from_the_committed_rows() -> None:
 
 
 def test_at_most_four_constants_differ_by_chip() -> None:
-    assert sum(c.chip_sd > 0 for c in calibration.priors("training")) <= 4
+    assert sum(c.chip_sd > 0 for c in committed.priors("training")) <= 4
 
 
 def test_missing_constant_is_named() -> None:
     with pytest.raises(data.DataError, match="'nothing'"):
-        calibration.constant("training", "nothing", "h100")
+        committed.constant("training", "nothing", "h100")
 
 
 def test_unknown_kind_is_refused() -> None:
     with pytest.raises(data.TrnError, match="dreaming"):
-        calibration.calibrate("dreaming")
+        refit.calibrate("dreaming")

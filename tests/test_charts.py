@@ -12,8 +12,8 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import charts, theme
-from trn3.charts import Axis, Slider, finish
+from trn3.show import charts, theme
+from trn3.show.charts import Axis, Slider, finish
 
 VENDORS = ["trn3", "nvidia", "tpu", "amd", "other"]
 SHAPES = ["trn1", "trn2", *VENDORS, "p1", "p2", "p3", "p4", "p5", "axis", "control"]

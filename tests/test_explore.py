@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import cost, data, explore, footprint, hardware, inference
+from trn3 import cost, data, hardware, inference
 from trn3.reporting import parameters
+from trn3.study import explore, footprint
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "11_explore.ipynb"
 STATE = explore.State()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from trn3 import data, footprint, hardware, inference, scaling, workload
+from trn3 import data, hardware, inference, workload
+from trn3.study import footprint, scaling
 
 SYSTEM = hardware.system("trn3_gen2")
 LOAD = workload.ServingLoad(workload.model("llama3_3_70b"), 2048, 512, 2.0, 0.03, "fp8", "fp8")

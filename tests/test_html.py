@@ -1,6 +1,6 @@
 """The page: offline under a strict policy, the same each time, readable in both themes, on paper and by keyboard."""
 
-# ruff: noqa: E501 - selectors and scripts read best on one line
+
 import functools
 import html as escapes
 import json
@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_charts import FORMS
 
-from trn3 import charts, data, story, theme
-from trn3.charts import Axis, Slider, finish
+from trn3 import data
 from trn3.reporting import html, packing, parameters
 from trn3.reporting import markup as markup_
 from trn3.reporting import site as pages
+from trn3.show import charts, story, theme
+from trn3.show.charts import Axis, Slider, finish
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -305,7 +306,7 @@ def test_clean_drops_what_could_act(markup):
 
 
 class TestIndexAndError:
-    ROWS = [  # noqa: RUF012
+    ROWS = [
         {"report": "01_claims", "notebook": "01_claims", "question": "Do they hold?", "status": "done", "parameters": {"baseline": "a"},
          "headline": [{"name": "n", "value": 4.36, "low": 1, "high": 5, "baseline": 1, "unit": "×", "conditions": "FP8", "status": "Partly"}]},
         {"report": "07_cost", "notebook": "07_cost", "status": "failed", "reason": "no price " + EVIL, "parameters": {"region": "x"}, "headline": []},

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, hardware, inference, workload
+from trn3 import data, hardware, inference, serving_step, workload
 from trn3.inference import Device, Layouts, NoLayoutMeets, Work
 
-IDEAL = dict.fromkeys(inference.NAMES, 1.0) | dict.fromkeys(
+IDEAL = dict.fromkeys(serving_step.NAMES, 1.0) | dict.fromkeys(
     ["collective_s", "layer_s", "host_s", "sequence_s", "all_to_all_s", "mixing", "first_token_s", "queue"], 1e-15
 )
 GPU = Device(80e9, 3.35e12, 1.979e15, 9.89e14, 1.0, 4.5e11)
@@ -23,16 +23,16 @@ def load():
 
 
 def fitted(chip: str = "h200") -> dict[str, float]:
-    return inference.constants(hardware.chip(chip))
+    return serving_step.constants(hardware.chip(chip))
 
 
 # ------------------------------------------------------------------------------------------------ published numbers
 @pytest.mark.parametrize(("width", "published_s"), [(1.0, 28.5e-3), (2.0, 36.9e-3)])
 def test_palm_540b_decodes_as_pope_et_al_print(width, published_s):
     # Pope et al. 2022: 64 TPU v4, batch 64, context 2048, int8 weights 28.5 ms and bf16 weights 36.9 ms per token.
-    m, device = workload.model("palm_540b"), inference.device(hardware.system("tpu_v4_pod"))
+    m, device = workload.model("palm_540b"), serving_step.device(hardware.system("tpu_v4_pod"))
     w = Work(64.0, 2048.0, 64.0, width, 2.0)
-    step = inference.decode_s(m, device, Layouts(64.0), fitted("tpu_v4"), w)
+    step = serving_step.decode_s(m, device, Layouts(64.0), fitted("tpu_v4"), w)
     assert float(step) == pytest.approx(published_s, rel=0.10)
 
 
@@ -44,7 +44,7 @@ def test_palm_540b_decodes_as_pope_et_al_print(width, published_s):
 )  # fmt: skip
 def test_all_reduce_follows_the_measured_sizes(chips, kib, link, floor, published_us):
     device = replace(GPU, link_bytes_per_s=link * 1e9)
-    predicted = inference.all_reduce_s(kib * 1024, chips, device, floor * 1e-6)
+    predicted = serving_step.all_reduce_s(kib * 1024, chips, device, floor * 1e-6)
     assert float(predicted) * 1e6 == pytest.approx(published_us, rel=0.35)
 
 
@@ -53,7 +53,7 @@ def test_all_reduce_follows_the_measured_sizes(chips, kib, link, floor, publishe
 )
 def test_independent_tokens_touch_so_many_experts(model, tokens, experts):
     # Worked with E (1 - (1 - k/E)^n) for (256, 8) and (128, 4).
-    got = inference.experts_read(model, Work(tokens, 1, 1), {"expert_sharing": 1.0}, tokens)
+    got = serving_step.experts_read(model, Work(tokens, 1, 1), {"expert_sharing": 1.0}, tokens)
     assert round(float(got)) == experts
 
 
@@ -61,8 +61,8 @@ def test_critical_batch_of_tpu_v5e_is_240():
     # Scaling book: bf16 weights on TPU v5e, 1.97e14 FLOP/s over 8.1e11 B/s, arithmetic takes over at about 240 tokens.
     m = replace(workload.model("llama2_7b"), vocab=0)
     tpu = Device(16e9, 8.1e11, 1.97e14, 1.97e14, 2.0, 2e11)
-    reading = inference.matmul_s(m, tpu, Layouts(1.0), IDEAL, Work(1, 1, 1), 1e-6, True)
-    both = inference.matmul_s(m, tpu, Layouts(1.0), IDEAL, Work(1, 1, 1), 1.97e14 / 8.1e11, True)
+    reading = serving_step.matmul_s(m, tpu, Layouts(1.0), IDEAL, Work(1, 1, 1), 1e-6, True)
+    both = serving_step.matmul_s(m, tpu, Layouts(1.0), IDEAL, Work(1, 1, 1), 1.97e14 / 8.1e11, True)
     assert float(both / reading) == pytest.approx(2 ** (1 / 3), rel=1e-6)
     assert pytest.approx(240, rel=0.02) == 1.97e14 / 8.1e11
 
@@ -71,77 +71,77 @@ def test_deepseek_fleet_of_96_h100_is_met():
     # SGLang, May 2025: 32 H100 prefill 6,288 tokens/s per chip at prompts of 4,096; nothing of it was fitted.
     system, k = hardware.system("hgx_h100"), fitted("h100")
     w = Work(1.0, 4096.0, 1.0, 1.0, 2.0, prompts=4.0)
-    time = inference.prefill_s(DEEPSEEK, inference.device(system, "fp8"), Layouts(1.0, 32.0), k, w)
+    time = serving_step.prefill_s(DEEPSEEK, serving_step.device(system, "fp8"), Layouts(1.0, 32.0), k, w)
     assert 16384 / float(time) == pytest.approx(6288, rel=0.25)
 
 
 # ------------------------------------------------------------------------------------------------ limits, identities
 def test_one_sequence_without_costs_reads_weights_once():
     w = Work(1.0, 1.0, 1.0, 1.0, 1.0)
-    n_bytes = inference.dense_params(LLAMA) + 2 * LLAMA.n_head_params + LLAMA.kv_bytes(1.5, 1.0)
-    assert float(inference.decode_s(LLAMA, GPU, Layouts(1.0), IDEAL, w)) == pytest.approx(n_bytes / 3.35e12, rel=1e-4)
+    n_bytes = serving_step.dense_params(LLAMA) + 2 * LLAMA.n_head_params + LLAMA.kv_bytes(1.5, 1.0)
+    assert float(serving_step.decode_s(LLAMA, GPU, Layouts(1.0), IDEAL, w)) == pytest.approx(n_bytes / 3.35e12, rel=1e-4)
 
 
 def test_dense_and_routed_parameters_add_up():
     for m in (LLAMA, DEEPSEEK, OSS):
-        whole = inference.dense_params(m) + m.n_experts * inference.routed_params(m)
+        whole = serving_step.dense_params(m) + m.n_experts * serving_step.routed_params(m)
         assert whole == pytest.approx(m.n_layer_params, rel=1e-12)
 
 
 def test_latent_cache_is_copied_and_grouped_heads_are_split():
     eight = Layouts(8.0)
-    assert float(inference.cache_shards(DEEPSEEK, GPU, eight)) == 1
-    assert float(inference.cache_shards(LLAMA, GPU, eight)) == 8
-    assert float(inference.cache_shards(LLAMA, GPU, Layouts(16.0))) == 8  # eight key/value heads, then copies
+    assert float(serving_step.cache_shards(DEEPSEEK, GPU, eight)) == 1
+    assert float(serving_step.cache_shards(LLAMA, GPU, eight)) == 8
+    assert float(serving_step.cache_shards(LLAMA, GPU, Layouts(16.0))) == 8  # eight key/value heads, then copies
     two_ranks = replace(GPU, n_ranks=2.0)
-    assert float(inference.cache_shards(LLAMA, two_ranks, eight)) == 4
+    assert float(serving_step.cache_shards(LLAMA, two_ranks, eight)) == 4
 
 
 def test_window_caps_the_cache():
-    long, longer = (float(inference.cache_bytes_per_chip(OSS, GPU, Layouts(1.0), Work(1, n, 0))) for n in (8192, 16384))
+    long, longer = (float(serving_step.cache_bytes_per_chip(OSS, GPU, Layouts(1.0), Work(1, n, 0))) for n in (8192, 16384))
     assert longer / long == pytest.approx(2, rel=0.02) and longer / long < 2
 
 
 def test_weights_of_70b_in_bf16_need_more_than_one_h100():
-    h100 = inference.device(hardware.system("hgx_h100"))
-    room = [float(inference.max_batch(LLAMA, h100, Layouts(float(n)), Work(1, 1024, 1024))) for n in (1, 2, 4, 8)]
+    h100 = serving_step.device(hardware.system("hgx_h100"))
+    room = [float(serving_step.max_batch(LLAMA, h100, Layouts(float(n)), Work(1, 1024, 1024))) for n in (1, 2, 4, 8)]
     assert room[0] == 0 and room == sorted(room) and room[3] > 100  # 141 GB of weights
 
 
 def test_compiled_graphs_pay_for_the_configured_length():
-    trn = inference.device(hardware.system("trn3_gen2"), "fp8")
+    trn = serving_step.device(hardware.system("trn3_gen2"), "fp8")
     short, long = (Work(8.0, 1024.0, 1024.0, 1.0, 1.0, bucket_context=n) for n in (2048.0, 65536.0))
     steps = [
-        float(inference.decode_s(LLAMA, trn, Layouts(2.0), IDEAL, inference.padded(trn, w))) for w in (short, long)
+        float(serving_step.decode_s(LLAMA, trn, Layouts(2.0), IDEAL, serving_step.padded(trn, w))) for w in (short, long)
     ]
     # Two chips of four ranks hold the eight key/value heads once; every further token of every sequence is read.
     more = 8 * LLAMA.kv_bytes(65536 - 2048, 1.0) / (2 * trn.hbm_bytes_per_s)
     assert steps[1] - steps[0] == pytest.approx(more, rel=1e-6)
-    assert inference.padded(GPU, short) == short or float(inference.padded(GPU, short).bucket_batch) == 0
+    assert serving_step.padded(GPU, short) == short or float(serving_step.padded(GPU, short).bucket_batch) == 0
 
 
 def test_disaggregation_spares_the_user_the_prompts_of_others():
     at, k, w = Layouts(4.0), fitted(), Work(64.0, 4096.0, 256.0, 1.0, 1.0)
-    mixed, apart = (inference.evaluate(LLAMA, GPU, at, w, k, d) for d in (False, True))
+    mixed, apart = (serving_step.evaluate(LLAMA, GPU, at, w, k, d) for d in (False, True))
     assert float(apart.tpot_s) < float(mixed.tpot_s)
     assert float(apart.tpot_s) == pytest.approx(float(apart.decode_s))
-    alone = inference.evaluate(LLAMA, GPU, at, replace(w, batch=1.0), k)
+    alone = serving_step.evaluate(LLAMA, GPU, at, replace(w, batch=1.0), k)
     assert float(alone.tpot_s) == pytest.approx(float(alone.decode_s))
 
 
 def test_speculation_without_gain_or_draft_is_nothing():
-    assert inference.speculative_speedup(0.0, 4, 0.0) == 1
-    assert inference.speculative_speedup(0.7, 0, 0.1) == pytest.approx(1)
-    assert inference.speculative_speedup(0.5, 200, 0.0) == pytest.approx(2)  # the sum of a geometric series
-    assert inference.speculative_speedup(0.3, 4, 0.2, 1.5) < 1
+    assert serving_step.speculative_speedup(0.0, 4, 0.0) == 1
+    assert serving_step.speculative_speedup(0.7, 0, 0.1) == pytest.approx(1)
+    assert serving_step.speculative_speedup(0.5, 200, 0.0) == pytest.approx(2)  # the sum of a geometric series
+    assert serving_step.speculative_speedup(0.3, 4, 0.2, 1.5) < 1
 
 
 def test_traffic_of_a_big_batch_is_two_operations_per_weight():
     w = Work(2048.0, 1.0, 2000.0, 1.0, 1.0)
-    work = inference.traffic(LLAMA, GPU, Layouts(1.0), w, IDEAL)
-    ideal = 2 * (inference.dense_params(LLAMA) + LLAMA.n_head_params)
+    work = serving_step.traffic(LLAMA, GPU, Layouts(1.0), w, IDEAL)
+    ideal = 2 * (serving_step.dense_params(LLAMA) + LLAMA.n_head_params)
     assert ideal < work["flops"] < 1.05 * ideal and float(work["link_bytes"]) == 0
-    one = inference.traffic(LLAMA, GPU, Layouts(1.0), replace(w, batch=1.0), IDEAL)
+    one = serving_step.traffic(LLAMA, GPU, Layouts(1.0), replace(w, batch=1.0), IDEAL)
     assert float(one["hbm_bytes"]) > 500 * float(work["hbm_bytes"]) / 2048 * 4
 
 
@@ -156,10 +156,10 @@ sizes = st.sampled_from([1.0, 2.0, 4.0, 8.0])
 )
 def test_more_of_anything_is_never_slower(m, tp, dp, batch, tokens, faster):
     at, k, w = Layouts(tp, dp), fitted(), Work(float(batch), float(tokens), 512.0, 1.0, 1.0)
-    base = [inference.decode_s(m, GPU, at, k, w), inference.prefill_s(m, GPU, at, k, w)]
+    base = [serving_step.decode_s(m, GPU, at, k, w), serving_step.prefill_s(m, GPU, at, k, w)]
     for name in ("hbm_bytes_per_s", "peak_flops_per_s", "bf16_flops_per_s", "link_bytes_per_s"):
         quick = replace(GPU, **{name: getattr(GPU, name) * faster})
-        now = [inference.decode_s(m, quick, at, k, w), inference.prefill_s(m, quick, at, k, w)]
+        now = [serving_step.decode_s(m, quick, at, k, w), serving_step.prefill_s(m, quick, at, k, w)]
         assert all(float(b) <= float(a) * (1 + 1e-12) for a, b in zip(base, now))
 
 
@@ -167,11 +167,11 @@ def test_more_of_anything_is_never_slower(m, tp, dp, batch, tokens, faster):
 @given(m=shapes, tp=sizes, batch=st.integers(1, 500), tokens=st.integers(16, 32768))
 def test_bigger_batches_take_longer_and_give_more(m, tp, batch, tokens):
     at, k, w = Layouts(tp), fitted(), Work(float(batch), float(tokens), 512.0, 1.0, 1.0)
-    one, two = (float(inference.decode_s(m, GPU, at, k, replace(w, batch=float(b)))) for b in (batch, 2 * batch))
+    one, two = (float(serving_step.decode_s(m, GPU, at, k, replace(w, batch=float(b)))) for b in (batch, 2 * batch))
     assert one <= two <= 2 * one
-    longer = inference.decode_s(m, GPU, at, k, replace(w, input_tokens=2.0 * tokens))
+    longer = serving_step.decode_s(m, GPU, at, k, replace(w, input_tokens=2.0 * tokens))
     assert float(longer) >= one
-    assert inference.max_batch(m, GPU, at, w) >= inference.max_batch(m, GPU, at, replace(w, input_tokens=2.0 * tokens))
+    assert serving_step.max_batch(m, GPU, at, w) >= serving_step.max_batch(m, GPU, at, replace(w, input_tokens=2.0 * tokens))
 
 
 @settings(max_examples=25, deadline=None)
@@ -179,9 +179,9 @@ def test_bigger_batches_take_longer_and_give_more(m, tp, batch, tokens):
 def test_one_point_equals_the_same_point_in_an_array(m, tps, batch, compiled):
     device, k = replace(GPU, compiled=compiled), fitted()
     w = Work(float(batch), 900.0, 300.0, 1.0, 1.0)
-    many = inference.evaluate(m, device, Layouts(np.array(tps)), w, k)
+    many = serving_step.evaluate(m, device, Layouts(np.array(tps)), w, k)
     for i, tp in enumerate(tps):
-        single = inference.evaluate(m, device, Layouts(tp), w, k)
+        single = serving_step.evaluate(m, device, Layouts(tp), w, k)
         for name in ("tpot_s", "ttft_s", "tokens_per_s_per_chip", "memory_bytes"):
             assert np.broadcast_to(getattr(many, name), len(tps))[i] == pytest.approx(
                 float(getattr(single, name)), rel=1e-12
@@ -253,6 +253,6 @@ def test_bad_numbers_are_refused_by_name(load):
     with pytest.raises(NoLayoutMeets, match=r"needs .* chips .* 8 serve about"):
         inference.fleet(replace(load, requests_per_s=1e4), hardware.system("hgx_h200"), 8)
     with pytest.raises(data.TrnError, match="dtype = 'fp7'"):
-        inference.dtype_bytes("fp7")
+        serving_step.dtype_bytes("fp7")
     with pytest.raises(hardware.UnsupportedDtype, match="A100"):
         inference.frontier(load, hardware.system("hgx_a100"))

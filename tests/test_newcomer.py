@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from trn3 import data, training_fit, validation, workload
+from trn3 import data, workload
+from trn3.fit import training_fit, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -91,7 +92,8 @@ ASK = """
 import datetime
 import io
 import json
-from trn3 import cost, customers, data, footprint, hardware, inference, training, workload
+from trn3 import cost, data, hardware, inference, training, workload
+from trn3.study import customers, footprint
 from trn3.uncertainty import percentiles
 chip, system, model = hardware.chip("Anvil-1"), hardware.system("anvil1"), workload.model("Own 14B")
 run = training.estimate(workload.TrainingJob(model, 1e11, 4096, 256), hardware.Cluster(system, 64))

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from trn3 import data, story
+from trn3 import data
 from trn3.reporting import panel, parameters
+from trn3.show import story
 
 NOTEBOOKS = parameters.notebooks()
 

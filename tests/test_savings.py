@@ -11,7 +11,8 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import cost, customers, data, hardware, ownership, savings, uncertainty
+from trn3 import cost, data, hardware, uncertainty
+from trn3.study import customers, ownership, savings
 
 NAMES = ["anthropic", "decart", "karakuri", "splashmusic"]
 FOLDER = data.DATA / "customers"

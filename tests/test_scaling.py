@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from trn3 import data, hardware, reliability, scaling, workload
+from trn3 import data, hardware, reliability, workload
+from trn3.study import scaling
 from trn3.units import InputError
 
 SYSTEM = hardware.system("trn3_gen2")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from trn3 import data, hardware, layouts, memory, search, training, workload
+from trn3 import data, hardware, layouts, memory, search, training_step, workload
 from trn3.layouts import FIELDS, Layouts
 from trn3.units import GIB
 from trn3.workload import TrainingJob, model
@@ -21,8 +21,8 @@ def every_layout(name, system, n_chips, batch, seq_len):
     rows = Layouts(*(getattr(rows, f)[keep] for f in FIELDS[:6]))
     columns = [np.broadcast_arrays(*(getattr(b, f) for f in FIELDS)) for _, b in layouts.blocks(rows, shape)]
     flat = Layouts(*(np.concatenate([c[i].ravel() for c in columns]) for i in range(len(FIELDS))))
-    machine = training.machine(hardware.Cluster(machine, n_chips))
-    times = training.evaluate(training.Work(shape, seq_len, batch), machine, flat).step_time_s
+    machine = training_step.machine(hardware.Cluster(machine, n_chips))
+    times = training_step.evaluate(training_step.Work(shape, seq_len, batch), machine, flat).step_time_s
     held = memory.training_bytes(shape, seq_len, batch, flat).total
     rounds = batch // flat.dp // flat.micro_batch % flat.pp == 0
     return flat, times, held, (held <= hardware.system(system).chip.hbm_bytes) & ((flat.interleave == 1) | rounds)
@@ -136,8 +136,8 @@ def test_never_worse_than_a_published_layout():
         if key not in best:
             found = search.search(shape, system, layout.n_chips, batch, top=1, seq_len=seq_len, switches=False)
             best[key] = found.step_time_s[0]
-        machine = training.machine(hardware.Cluster(system, layout.n_chips))
-        taken = training.evaluate(training.Work(shape, seq_len, batch), machine, layout).step_time_s
+        machine = training_step.machine(hardware.Cluster(system, layout.n_chips))
+        taken = training_step.evaluate(training_step.Work(shape, seq_len, batch), machine, layout).step_time_s
         assert best[key] <= taken * (1 + 1e-9), f"{key} {layout}"
         compared += 1
     assert compared >= 50
@@ -147,11 +147,11 @@ def test_never_worse_than_a_published_layout():
 @pytest.mark.parametrize("dp", [4, 8, 16, 32])
 def test_never_worse_on_trainium3_either(dp):
     system, shape = hardware.system("trainium3"), model("gpt3_175b")
-    machine = training.machine(hardware.Cluster(system, 96 * dp))
+    machine = training_step.machine(hardware.Cluster(system, 96 * dp))
     found = search.search(shape, system, 96 * dp, 1536, seq_len=2048, top=1)
     for recompute in (0, 1, 2):
         taken = Layouts(8, 12, dp, 1, 1, 1, 1, recompute, 0, 1, 1, 1, 1)
-        assert found.step_time_s[0] <= training.evaluate(training.Work(shape, 2048, 1536), machine, taken).step_time_s
+        assert found.step_time_s[0] <= training_step.evaluate(training_step.Work(shape, 2048, 1536), machine, taken).step_time_s
 
 
 def test_an_interrupt_leaves_what_was_found(monkeypatch):

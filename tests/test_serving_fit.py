@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trn3 import calibration, data, hardware, inference, serving_fit, trust, validation
+from trn3 import data, hardware, inference
+from trn3.fit import calibration, serving_fit, trust, validation
 
 EVIDENCE = Path(os.environ.get("TRN3_EVIDENCE") or data.DATA.parent.parent / "shared" / "evidence")
 

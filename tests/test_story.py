@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, story
+from trn3 import data
+from trn3.show import story
 
 STATUSES = ["published", "measured", "derived", "reported", "assumed", "undisclosed", "unsupported"]
 VERDICTS = ["Holds", "Within band", "Move", "Partly", "Likely", "Does not hold", "Failed", "Cannot be checked", "Stay"]

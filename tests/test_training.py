@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, hardware, layouts, training
+from trn3 import data, hardware, layouts, training, training_step
 from trn3.layouts import Layouts
 from trn3.workload import TrainingJob, model
 
@@ -18,8 +18,8 @@ CHIPS = ["a100_80", "h100", "b200", "gb200", "tpu_v6e", "trainium1", "trainium2"
 PLAIN = Layouts(tp=4, pp=4, dp=4, zero=1, sequence_parallel=1, tp_overlap=1, dp_overlap=1, pp_overlap=1)
 
 
-def step_s(lay: Layouts, machine: training.Machine, shape=GPT3, seq_len=2048, batch=64, **stack) -> np.ndarray:
-    return np.asarray(training.evaluate(training.Work(shape, seq_len, batch, **stack), machine, lay).step_time_s)
+def step_s(lay: Layouts, machine: training_step.Machine, shape=GPT3, seq_len=2048, batch=64, **stack) -> np.ndarray:
+    return np.asarray(training_step.evaluate(training_step.Work(shape, seq_len, batch, **stack), machine, lay).step_time_s)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def step_s(lay: Layouts, machine: training.Machine, shape=GPT3, seq_len=2048, ba
 def test_korthikanti_table_5_175b(recompute, published_s) -> None:
     sp = int(recompute == 1)
     lay = Layouts(tp=8, pp=8, micro_batch=1, interleave=3, recompute=recompute, sequence_parallel=sp)
-    got = step_s(lay, training.machine(A100), unfused=1.0, serial=1.0, gradient_bytes=2.0)
+    got = step_s(lay, training_step.machine(A100), unfused=1.0, serial=1.0, gradient_bytes=2.0)
     assert got == pytest.approx(published_s, rel=0.08)
 
 
@@ -44,7 +44,7 @@ def test_bubble_follows_narayanan() -> None:
     # Narayanan et al. 2021 (arXiv:2104.04473), section 2.2: bubble over ideal time is (p - 1) / (v m)
     for v, micro in ((1, 1), (3, 1), (1, 2)):
         lay = Layouts(tp=8, pp=8, interleave=v, micro_batch=micro, pp_overlap=1)
-        steps = training.evaluate(training.Work(GPT3, 2048, 64), training.machine(A100), lay)
+        steps = training_step.evaluate(training_step.Work(GPT3, 2048, 64), training_step.machine(A100), lay)
         n_micro = 64 / micro
         busy = sum(t for k, t in steps.parts.items() if k not in ("pipeline bubble", "optimizer and fixed"))
         # the head on the last stage makes the busiest stage a little slower than the mean one
@@ -53,7 +53,7 @@ def test_bubble_follows_narayanan() -> None:
 
 def test_full_recompute_repeats_the_forward_pass() -> None:
     # a third more matrix operations: 8 instead of 6 per parameter and token (Narayanan et al. 2021, appendix)
-    fields = [training.evaluate(training.Work(GPT3, 2048, 64), training.machine(A100), Layouts(tp=8, pp=8, recompute=r))
+    fields = [training_step.evaluate(training_step.Work(GPT3, 2048, 64), training_step.machine(A100), Layouts(tp=8, pp=8, recompute=r))
               for r in (0, 2)]  # fmt: skip
     assert fields[1].parts["matmul"] / fields[0].parts["matmul"] == pytest.approx(4 / 3)
 
@@ -132,7 +132,7 @@ MODELS = st.sampled_from(["gpt3_175b", "llama3_1_8b", "deepseek_v3", "mixtral_8x
 @given(LAYOUTS, MODELS, st.sampled_from(CHIPS))
 def test_more_is_never_slower(fields, name, chip) -> None:
     lay, shape = Layouts(**fields), model(name)
-    base = training.machine(hardware.Cluster(hardware.system(chip), 1024))
+    base = training_step.machine(hardware.Cluster(hardware.system(chip), 1024))
     before = step_s(lay, base, shape, 4096, 512)
     assert np.isfinite(before) and before > 0
     faster = [(reach, 2 * rate, latency) for reach, rate, latency in base.tiers]
@@ -146,7 +146,7 @@ def test_more_is_never_slower(fields, name, chip) -> None:
 
 
 def test_one_layout_and_a_grid_are_the_same_code() -> None:
-    machine = training.machine(hardware.Cluster(hardware.system("h100"), 1024))
+    machine = training_step.machine(hardware.Cluster(hardware.system("h100"), 1024))
     names = ["micro_batch", "recompute", "zero", "dp_overlap"]
     axes = {n: np.array(AXES[n]).reshape([-1 if i == j else 1 for j in range(4)]) for i, n in enumerate(names)}
     grid = step_s(Layouts(tp=4, pp=4, dp=64, **axes), machine, batch=512)
@@ -160,7 +160,7 @@ def test_arrays_of_models_and_chips_broadcast() -> None:
     from trn3.workload import stack
 
     names = ["gpt3_175b", "llama3_1_8b", "deepseek_v3"]
-    machine = training.machine(hardware.Cluster(hardware.system("h100"), 1024))
+    machine = training_step.machine(hardware.Cluster(hardware.system("h100"), 1024))
     lay = Layouts(tp=2, pp=2, dp=16, ep=4)
     together = step_s(lay, machine, stack([model(n) for n in names]), 4096, 512)
     assert together.tolist() == pytest.approx(
@@ -173,7 +173,7 @@ def test_arrays_of_models_and_chips_broadcast() -> None:
 
 def test_weak_scaling_costs_little_inside_published_sizes() -> None:
     # dgxc-benchmarking, Llama 3.1 405B: 128 to 2304 H100 at constant work per chip stay within a few per cent
-    machine, shape = training.machine(hardware.Cluster(hardware.system("h100"), 2304)), model("llama3_1_405b")
+    machine, shape = training_step.machine(hardware.Cluster(hardware.system("h100"), 2304)), model("llama3_1_405b")
     lay = Layouts(
         tp=8, pp=8, cp=2, dp=1, interleave=8, zero=1, sequence_parallel=1, tp_overlap=1, dp_overlap=1, pp_overlap=1
     )

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trn3 import calibration, data, hardware, serving_fit, training_fit, trust, validation
+from trn3 import committed, data, hardware
+from trn3.fit import calibration, serving_fit, training_fit, trust, validation
 
 KINDS = ("training", "inference")
 
@@ -89,7 +90,7 @@ def test_the_sentence_says_whether_the_chip_was_fitted(kind):
     chips = [hardware.chip(c) for c in ("trainium3", "h100")]
     unseen, seen = (trust.sentence(kind, c) for c in chips)
     fitted = "serving" if kind == "inference" else kind
-    assert [calibration.borrowed(fitted, c.id) for c in chips] == [True, False]
+    assert [committed.borrowed(fitted, c.id) for c in chips] == [True, False]
     assert unseen.startswith(f"No public {chips[0].name} {fitted} run was fitted") and "never fitted" in unseen
     assert f"{trust.summary(kind, 'source')['n_groups']:.0f} groups" in seen and chips[1].name in seen
     assert "generation left out and on generations never fitted." in unseen and "source" in seen.split("80% range")[1]

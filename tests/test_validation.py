@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, training_fit, validation
+from trn3 import data
+from trn3.fit import scores, training_fit, validation
 
 KOR, NAR = "Korthikanti table 5", "Narayanan table 2, PTD"
 
@@ -22,12 +23,12 @@ def left() -> dict[str, dict]:
 def test_weighted_quantile_is_the_plain_one_for_equal_weights() -> None:
     x = np.random.default_rng(0).normal(size=4001)
     for q in (0.1, 0.5, 0.9):
-        assert validation.weighted_quantile(x, q, np.ones(4001)) == pytest.approx(np.quantile(x, q), abs=2e-3)
+        assert scores.weighted_quantile(x, q, np.ones(4001)) == pytest.approx(np.quantile(x, q), abs=2e-3)
 
 
 def test_weights_are_repetitions() -> None:
-    twice = validation.weighted_quantile(np.array([1.0, 1.0, 5.0, 9.0]), 0.5, np.ones(4))
-    assert validation.weighted_quantile(np.array([1.0, 5.0, 9.0]), 0.5, np.array([2.0, 1.0, 1.0])) == pytest.approx(
+    twice = scores.weighted_quantile(np.array([1.0, 1.0, 5.0, 9.0]), 0.5, np.ones(4))
+    assert scores.weighted_quantile(np.array([1.0, 5.0, 9.0]), 0.5, np.array([2.0, 1.0, 1.0])) == pytest.approx(
         twice, abs=1.1
     )
 
@@ -36,16 +37,16 @@ def test_interval_score_by_hand() -> None:
     # Gneiting and Raftery 2007, equation 43: width + 2 / alpha times the miss; alpha = 0.2
     band = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
     group = np.array(["a", "b", "c"])
-    score = validation.interval_score(np.array([0.0, 1.5, -2.0]), band, group)
+    score = scores.interval_score(np.array([0.0, 1.5, -2.0]), band, group)
     assert score == pytest.approx((2.0 + (2.0 + 5.0) + (2.0 + 10.0)) / 3)
-    assert validation.coverage(np.array([0.0, 1.5, -2.0]), band, group) == pytest.approx(1 / 3)
+    assert scores.coverage(np.array([0.0, 1.5, -2.0]), band, group) == pytest.approx(1 / 3)
     open_band = np.where([True, True, False], band, np.nan)
-    assert validation.coverage(np.array([0.0, 1.5, -2.0]), open_band, group) == pytest.approx(1 / 2)
+    assert scores.coverage(np.array([0.0, 1.5, -2.0]), open_band, group) == pytest.approx(1 / 2)
 
 
 def test_groups_count_equally() -> None:
     error = np.log1p(np.array([0.1] * 9 + [0.3]))
-    score = validation.group_score(error, np.array(["big"] * 9 + ["small"]))
+    score = scores.group_score(error, np.array(["big"] * 9 + ["small"]))
     assert score["median_abs_error"].median() == pytest.approx(0.2)
 
 
@@ -57,12 +58,12 @@ def residuals(n_folds: int, per_fold: int = 40, family: str = "x", spread: float
     error = offset + spread * rng.normal(size=fold.size)
     group = np.array([f"{f} {i % 4}" for i, f in enumerate(fold)])
     same = np.full(fold.size, "t")
-    return validation.Residuals(error, fold, error, fold, group, np.full(fold.size, family), same)
+    return scores.Residuals(error, fold, error, fold, group, np.full(fold.size, family), same)
 
 
-def together(*parts: validation.Residuals) -> validation.Residuals:
-    names = [f.name for f in dataclasses.fields(validation.Residuals)]
-    return validation.Residuals(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+def together(*parts: scores.Residuals) -> scores.Residuals:
+    names = [f.name for f in dataclasses.fields(scores.Residuals)]
+    return scores.Residuals(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
 
 
 def test_a_family_of_many_folds_has_the_quantiles_of_its_own_errors() -> None:
@@ -83,7 +84,7 @@ def test_the_factor_of_a_new_family_is_that_of_a_prediction_interval() -> None:
     ends = np.quantile(residuals(50).error, [0.1, 0.9])
     factor = 1.638 / 1.2816 * np.sqrt(1 + 1 / 4)
     wide = ends.mean() + factor * (ends - ends.mean())
-    assert validation.UNSEEN == 4 and residuals(50).band("new", "t") == pytest.approx(wide, rel=0.02)
+    assert scores.UNSEEN == 4 and residuals(50).band("new", "t") == pytest.approx(wide, rel=0.02)
 
 
 def test_a_bias_moves_the_ends_apart_and_the_prediction_stays_inside() -> None:
@@ -114,7 +115,7 @@ def test_bands_hold_what_they_say_of_a_fold_that_they_have_not_seen(n_folds, bet
     held = []
     for seed in range(30):
         known = residuals(n_folds, seed=seed, between=between)
-        held.append(validation.coverage(known.error, known.held_out(), known.group))
+        held.append(scores.coverage(known.error, known.held_out(), known.group))
     assert 0.76 <= np.mean(held) <= 0.92
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from trn3 import cost, uncertainty, waiting
+from trn3 import cost, uncertainty
+from trn3.study import waiting
 from trn3.uncertainty import Input
 
 SPEEDS = {k: Input(x, x, x, "band", "tokens/s") for k, x in (("now", 800.0), ("new", 700.0), ("next", 2100.0))}

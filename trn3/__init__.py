@@ -1,14 +1,16 @@
 """trn3: the open lab for AWS Trainium3.
 
-A module imports only from the tiers below it:
+The core is the flat files of this folder. Read them in this order to know the formulas:
 
-* 0 formulas: ``units roofline collectives energy reliability cost``
-* 1 records: ``data hardware workload``
-* 2 composers: ``memory layouts training search runs inference footprint scaling customers ownership savings waiting
-  claims uncertainty calibration training_fit serving_fit validation trust``
-* 3 showing: ``theme drawing forms charts story explore``
-* 4 running: ``reporting.parameters reporting.engine reporting.batch reporting.packing reporting.markup reporting.html
-  reporting.panel reporting.comparison reporting.site reporting.warm reporting.cli``
+* ground: ``units uncertainty``
+* formulas on numbers and arrays: ``roofline collectives energy reliability cost``
+* records: ``data hardware workload``, and ``committed``, the constants of a chip
+* terms of a step: ``layouts memory training_step serving_step``
+* estimates: ``search training inference``
+
+Beside it stand four rooms: ``fit`` (how the constants were found), ``study`` (one question each, for several systems),
+``show`` (words and charts) and ``reporting`` (reports, batches, commands). Dependencies run one way:
+core < fit < study < reporting; ``show`` imports only ``units`` and ``data``, and core and fit never import it.
 
 ``import trn3`` loads nothing heavy; import the module that you need: ``from trn3 import hardware``.
 """

@@ -47,7 +47,7 @@ class DataError(TrnError):
     """A table in ``data/`` is broken; names the file, the line and the column."""
 
 
-class UnknownId(TrnError):  # noqa: N818
+class UnknownId(TrnError):
     """A name that no table holds; suggests the nearest."""
 
 

@@ -1,6 +1,6 @@
 """Layout search: every combination of splits and choices, memory first, then time; best few and Pareto front.
 
-Terms of a step depend on few axes each; `training.evaluate` computes each on its own axes and they meet by broadcasting
+Terms of a step depend on few axes each; `training_step.evaluate` computes each on its own axes and they meet by broadcasting
 in blocks that fit the cache. A block hands on the codes of its leading layouts, which are computed again in double
 precision at the end, so that nothing depends on the size of a block or on the number of workers.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trn3 import data, hardware, layouts, memory, training, workload
+from trn3 import data, hardware, layouts, memory, training_step, workload
 from trn3.layouts import AXES, FIELDS, Layouts
 from trn3.units import GIB
 from trn3.workload import ModelShape, TrainingJob
@@ -141,9 +141,9 @@ class _Search:
     """One search: the problem, and the leaders so far."""
 
     def __init__(self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, settings: Settings) -> None:
-        self.work = training.Work(job.model, job.seq_len, job.global_batch)
+        self.work = training_step.Work(job.model, job.seq_len, job.global_batch)
         self.chips, self.rank = np.unique(rows.n_chips, return_inverse=True)
-        self.machine = training.machine(hardware.Cluster(system, int(self.chips[-1])), job.dtype)
+        self.machine = training_step.machine(hardware.Cluster(system, int(self.chips[-1])), job.dtype)
         self.rows, self.top, self.settings = rows, top, settings
         self.hbm_bytes = settings.usable_share * system.chip.hbm_bytes
         self.step, self.code, self.limit = np.zeros(0, np.float32), np.zeros(0, np.int64), np.float32(np.inf)
@@ -174,7 +174,7 @@ class _Search:
 
     def time(self, lay: Layouts) -> np.ndarray:
         """Step time on all axes in single precision; only this sum is as large as the block."""
-        steps = training.evaluate(self.work, self.machine, lay)
+        steps = training_step.evaluate(self.work, self.machine, lay)
         rest = np.maximum(steps.floor_s, steps.exchange_s - steps.hide_s) + steps.fixed_s
         return np.asarray(steps.pipeline_s, np.float32) + np.asarray(rest, np.float32)
 
@@ -219,7 +219,7 @@ class _Search:
         chunks = (layouts.chunks(self.work.shape.n_layers, pp)[i] for pp, i in zip(rows["pp"].tolist(), rest.tolist()))
         rows["interleave"] = np.fromiter(chunks, int)
         lay = Layouts(**rows, tp_overlap=tensor * 1, dp_overlap=shared * 1, pp_overlap=stages * 1)
-        step = np.asarray(training.evaluate(self.work, self.machine, lay).step_time_s)
+        step = np.asarray(training_step.evaluate(self.work, self.machine, lay).step_time_s)
         order = np.lexsort((code, step))[:top]
         return Layouts(*(getattr(lay, name)[order] for name in FIELDS)), step[order], self.held(lay)[order]
 

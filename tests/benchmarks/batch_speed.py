@@ -26,8 +26,8 @@ from typing import Any
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from trn3 import hardware  # noqa: E402
-from trn3.reporting import batch, engine, parameters, warm  # noqa: E402
+from trn3 import hardware
+from trn3.reporting import batch, engine, parameters, warm
 
 
 def cpu_s() -> float:

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from trn3 import data, hardware, inference, workload
+from trn3 import data, hardware, inference, serving_step, workload
 
 
 def best_of(call, n: int = 5) -> float:
@@ -23,12 +23,12 @@ def best_of(call, n: int = 5) -> float:
 def points_per_s(n_points: int = 1_000_000) -> float:
     """(Layout, batch) points of DeepSeek-V3 on H200 evaluated per second."""
     model, system = workload.model("deepseek_v3"), hardware.system("hgx_h200")
-    device, constants = inference.device(system, "fp8"), inference.constants(system.chip)
+    device, constants = serving_step.device(system, "fp8"), serving_step.constants(system.chip)
     tp, dp = np.meshgrid(2.0 ** np.arange(5), np.arange(1.0, 41.0), indexing="ij")
-    at = inference.Layouts(tp.reshape(-1, 1), dp.reshape(-1, 1))
+    at = serving_step.Layouts(tp.reshape(-1, 1), dp.reshape(-1, 1))
     batch = np.arange(1.0, n_points // at.tp.size + 1)
-    work = inference.Work(batch, 4096.0, 1024.0, 1.0, 1.0)
-    return at.tp.size * batch.size / best_of(lambda: inference.evaluate(model, device, at, work, constants))
+    work = serving_step.Work(batch, 4096.0, 1024.0, 1.0, 1.0)
+    return at.tp.size * batch.size / best_of(lambda: serving_step.evaluate(model, device, at, work, constants))
 
 
 def frontier_s() -> tuple[float, int]:
@@ -38,7 +38,7 @@ def frontier_s() -> tuple[float, int]:
     def run() -> None:
         done.clear()
         for system in hardware.systems():
-            dtype = inference.format_for(system.chip, "mxfp4")
+            dtype = serving_step.format_for(system.chip, "mxfp4")
             load = workload.ServingLoad(model, 2048, 512, 3.0, 0.05, dtype, "bf16")
             try:
                 done.append(inference.frontier(load, system).frame())

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trn3 import customers, data, workload
+from trn3 import data, workload
 from trn3.reporting import batch, parameters
+from trn3.study import customers
 
 ODD: list[Any] = [
     "", " ", "0", "-0", "-1", "1e308", "1e400", "nan", "inf", "-inf", "None", "true", "1,2", ",", "[]", "{}", "0x10",

@@ -10,7 +10,7 @@ import random
 import resource
 import time
 
-from trn3 import hardware, layouts, memory, search, training, workload
+from trn3 import hardware, layouts, memory, search, training_step, workload
 from trn3.layouts import FIELDS, Layouts
 
 CASES = [
@@ -47,8 +47,8 @@ def split_times(monitored: dict[str, float]) -> None:
 def one_by_one(shape: workload.ModelShape, system: hardware.System, n: int = 400) -> float:
     """Layouts per second when memory and time are computed for one layout at a time."""
     rows = layouts.splits(shape, SEQ_LEN, BATCH)
-    machine = training.machine(hardware.Cluster(system, 4096))
-    work, draw = training.Work(shape, SEQ_LEN, BATCH), random.Random(1)
+    machine = training_step.machine(hardware.Cluster(system, 4096))
+    work, draw = training_step.Work(shape, SEQ_LEN, BATCH), random.Random(1)
     picked = [draw.randrange(len(rows.tp)) for _ in range(n)]
     some = [
         Layouts(*(int(getattr(rows, f)[i]) for f in FIELDS[:6]), zero=draw.randrange(4), tp_overlap=1) for i in picked
@@ -56,7 +56,7 @@ def one_by_one(shape: workload.ModelShape, system: hardware.System, n: int = 400
     start = time.process_time()
     for layout in some:
         memory.training_bytes(shape, SEQ_LEN, BATCH, layout)
-        training.evaluate(work, machine, layout)
+        training_step.evaluate(work, machine, layout)
     return n / (time.process_time() - start)
 
 

@@ -1,1 +1,4 @@
-"""Running notebooks as reports: parameters, engine, batch, HTML and the command line."""
+"""Running notebooks as reports: parameters, engine, batch, pages and the command line.
+
+Who only computes, in Python or in a notebook, never needs it.
+"""

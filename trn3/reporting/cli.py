@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from trn3 import __version__
+from trn3.fit import refit
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples: ./run report 02 -p model=llama3_3_70b; ./run params 02; ./run batch grid.toml --resume"
@@ -130,7 +131,8 @@ def options(args: argparse.Namespace, **more: Any) -> Any:
 
 def finish(rows: list[dict[str, Any]], out: Path) -> int:
     """Say what was made; 1 when a report failed, or the mistake itself where the only one was asked what cannot be."""
-    from trn3 import customers, data, footprint  # noqa: F401  with them all errors in what is asked are known
+    from trn3 import data
+    from trn3.study import customers, footprint  # noqa: F401  with them all errors in what is asked are known
 
     bad = [row for row in rows if row["status"] != "done"]
     mistakes, told = {*data.TrnError.__subclasses__(), data.TrnError}, bad[0]["reason"].partition(": ") if bad else ""
@@ -167,8 +169,8 @@ def refresh(args: argparse.Namespace) -> int:
     import papermill
     from tqdm import tqdm
 
-    from trn3 import charts
     from trn3.reporting import batch, engine, parameters
+    from trn3.show import charts
 
     tqdm.monitor_interval = 0  # its thread would make the forks unsafe, as those of a kernel's client do
     paths = [parameters.find(name) for name in args.names] or parameters.notebooks()
@@ -214,17 +216,16 @@ def search(args: argparse.Namespace) -> int:
 
 def calibrate(args: argparse.Namespace) -> int:
     """`trn3 calibrate`."""
-    from trn3 import calibration
 
     with working("fitting"):
-        frame = calibration.calibrate(args.kind, args.check)
+        frame = refit.calibrate(args.kind, args.check)
     print(frame.to_string(index=False))
     return 0
 
 
 def validate(args: argparse.Namespace) -> int:
     """`trn3 validate`."""
-    from trn3 import validation
+    from trn3.fit import validation
     from trn3.reporting import batch
 
     with working("refitting with each fold left out" if not args.file else "scoring"):

@@ -74,11 +74,11 @@ class ForkEngine:
             NBClientEngine.execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-import papermill.execute  # noqa: E402
-from jupyter_client.session import Session  # noqa: E402
-from nbclient.exceptions import CellExecutionError  # noqa: E402
-from papermill.clientwrap import PapermillNotebookClient  # noqa: E402
-from papermill.engines import Engine, NBClientEngine  # noqa: E402
+import papermill.execute
+from jupyter_client.session import Session
+from nbclient.exceptions import CellExecutionError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NBClientEngine
 
 
 class LostError(RuntimeError):
@@ -97,7 +97,7 @@ class Child:
 
     def __init__(self, work: Callable[[], Any], timeout_s: float, memory_bytes: int) -> None:
         self.timeout_s, self.deadline = timeout_s, time.monotonic() + timeout_s
-        self.answer = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe would block on a child that is stopped halfway
+        self.answer = tempfile.TemporaryFile()
         arguments = (work, self.answer, os.getpid(), memory_bytes)
         self.process = multiprocessing.get_context("fork").Process(target=_live, args=arguments)
         self.process.start()
@@ -172,7 +172,7 @@ class Stream(io.StringIO):
     def __init__(self, name: str, fd: int, send: Callable[..., None]) -> None:
         super().__init__()
         self.name, self.fd, self.send, self.at = name, fd, send, 0
-        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the child
+        self.file = tempfile.TemporaryFile(buffering=0)
         os.dup2(self.file.fileno(), fd)
 
     def fileno(self) -> int:

@@ -22,9 +22,10 @@ import markupsafe
 import vl_convert
 
 import trn3
-from trn3 import charts, data, story, theme
+from trn3 import data
 from trn3.reporting import packing, panel
 from trn3.reporting.markup import clean, markdown
+from trn3.show import charts, story, theme
 from trn3.units import DAY_S
 
 HERE, VEGA_LITE, MOST_ROWS = Path(__file__).parent, "6.4", 60

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trn3 import data, story
+from trn3 import data
 from trn3.reporting.parameters import FILES, Parameter
+from trn3.show import story
 
 ZERO = re.compile(r"\b(?:0|empty)(?: takes|:) (.+)$")
 

@@ -21,7 +21,8 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from trn3 import customers, data, workload
+from trn3 import data, workload
+from trn3.study import customers
 
 NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS", Path(__file__).parents[2] / "notebooks"))
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}

@@ -16,9 +16,11 @@ from typing import Any
 
 import jinja2
 
-from trn3 import claims, data, hardware, story
+from trn3 import data, hardware
 from trn3.reporting import html, panel
 from trn3.reporting.markup import markdown
+from trn3.show import story
+from trn3.study import claims
 
 Row = Mapping[str, Any]
 HERE = Path(__file__).parent

@@ -13,8 +13,10 @@ from typing import Any
 
 import nbformat
 
-from trn3 import calibration, charts, data, hardware, ownership, savings, workload
+from trn3 import committed, data, hardware, workload
 from trn3.reporting import engine, html, markup
+from trn3.show import charts
+from trn3.study import ownership, savings
 
 
 def parent(todo: Sequence[Any]) -> None:
@@ -55,7 +57,7 @@ def _many(todo: Sequence[Any]) -> None:
     for name in data.names():
         data.table(name)
     for kind in ("training", "serving"):
-        calibration._table(kind)
+        committed._table(kind)
     data.named("")
     asked = Counter((one.values["customer"], one.values["draws"]) for one in todo if "draws" in one.values)
     for about in (about for about, times in asked.items() if times > 1):

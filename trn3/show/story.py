@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data
-from trn3.theme import fixed, sig
+from trn3.show.theme import fixed, sig
 
 RESULTS = "application/vnd.trn3.results+json"
 _STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none;

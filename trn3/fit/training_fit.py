@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import calibration, data, hardware, training, validation, workload
-from trn3.calibration import Values
+from trn3 import committed, data, hardware, training_step, workload
+from trn3.fit import calibration, scores
+from trn3.fit.calibration import Values
 from trn3.units import GIGA
 from trn3.workload import ModelShape
 
@@ -74,7 +75,7 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     """
     own = "training_runs.csv"
     columns = list(pd.read_csv(data.DATA / own, nrows=0).columns)
-    rows, name = validation.read_rows(file, own), Path(file or own).name
+    rows, name = scores.read_rows(file, own), Path(file or own).name
     asked = _ASKED if file is not None and not {*_NEEDED[:7]} & {*rows} else [*_ASKED, *_NEEDED[:7]]
     if odd := [f"column {c!r} is unknown; the columns are those of data/{own}" for c in rows if c not in columns] + [
         f"column {c!r} is missing; needed are {', '.join(asked)}" for c in asked if c not in rows
@@ -236,13 +237,13 @@ def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
     }
 
 
-def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> training.Work:
+def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> training_step.Work:
     """Work of the rows with the age of their software."""
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     gpu = np.array([c.vendor == "NVIDIA" for c in chips], dtype=bool)
     fp16 = (rows["precision"] == "fp16").to_numpy()
     fsdp = (lay.zero >= 2) & gpu
-    return training.Work(
+    return training_step.Work(
         shape=shapes(rows),
         seq_len=numbers(rows["seq_len"]),
         global_batch=numbers(rows["global_batch"]),
@@ -279,7 +280,7 @@ def predictor(rows: pd.DataFrame) -> calibration.Predict:
         redo = np.where(mixed, values["remat"], np.where(per_op, values["partly"], 1.0))
         network = np.where(sharded_2021, values["zero3_2021"], 1.0)
         mine = dataclasses.replace(work, redo=redo, network=network)
-        return np.asarray(training.evaluate(mine, training.Machine(constants=values, **machine), lay).step_time_s)
+        return np.asarray(training_step.evaluate(mine, training_step.Machine(constants=values, **machine), lay).step_time_s)
 
     return predict
 
@@ -296,7 +297,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
 
     Returns
     -------
-    trn3.calibration.Problem
+    trn3.fit.calibration.Problem
         Ready to fit or to score [-].
     """
     rows = read(file, corrections)
@@ -316,7 +317,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     families = {c.id: c.family for c in hardware.chips()}
     skipped = {k: v for k, v in skipped.items() if v}
     return calibration.Problem(
-        "training", rows, calibration.tree(calibration.priors("training"), families), predictor(rows), skipped
+        "training", rows, committed.tree(committed.priors("training"), families), predictor(rows), skipped
     )
 
 
@@ -343,7 +344,7 @@ def tables(
 
     Parameters
     ----------
-    problem : trn3.calibration.Problem
+    problem : trn3.fit.calibration.Problem
         Rows [-].
 
     Returns
@@ -372,7 +373,7 @@ def reference(problem: calibration.Problem) -> np.ndarray:
 
     Parameters
     ----------
-    problem : trn3.calibration.Problem
+    problem : trn3.fit.calibration.Problem
         Rows [-].
 
     Returns
@@ -418,7 +419,7 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
         Lower and upper log of predicted over measured, shape (2, n) [-].
     """
     kinds = ["_moe" if n else "" for n in rows["n_experts"]]
-    factors = [[calibration.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
+    factors = [[committed.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
                for k, c, f in zip(kinds, rows["chip"], rows["chip_family"])]  # fmt: skip
     return -np.log(np.array(factors)).T
 
@@ -438,16 +439,16 @@ def _input_range(chip: hardware.Chip) -> float:
 def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:
     """Bands and trust figures as rows of ``data/calibration.csv``.
 
-    A band is a pair of factors from a prediction to the 80 % range of what is measured (`validation.Residuals.band`):
+    A band is a pair of factors from a prediction to the 80 % range of what is measured (`scores.Residuals.band`):
     by family with sources left out; for a generation without rows with generations left out, nowhere narrower than that
     of a new family or its family's own, for routed models nowhere narrower than for dense ones, and widened in
     quadrature by the range of the chip's inputs.
 
     Parameters
     ----------
-    problem : trn3.calibration.Problem
+    problem : trn3.fit.calibration.Problem
         The committed rows [-].
-    full : trn3.calibration.Fit
+    full : trn3.fit.calibration.Fit
         Fit to all of them [-].
 
     Returns
@@ -458,8 +459,8 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     r, step = problem.rows, "step_time_s"
     group = r["group"].to_numpy(str)
     left = {fold: calibration.left_out(problem, r[fold], full) for fold in ("source", "generation")}
-    median = {fold: validation.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()}
-    seen, new = (validation.residuals(r, e, fold, left["generation"]) for fold, e in left.items())
+    median = {fold: scores.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()}
+    seen, new = (scores.residuals(r, e, fold, left["generation"]) for fold, e in left.items())
     n, fitted = (r.groupby(c)["group"].nunique().to_dict() for c in ("family", "generation"))
     out: list[dict[str, Any]] = []
 
@@ -483,6 +484,6 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
                 [new.band("", step), *(x.band(f, step) for x in (seen, new))] for f in (chip.family, "moe")
             )
             by = _input_range(chip)
-            add_band(chip.id, chip.family, "generation", validation.widest(dense, by))
-            add_band(chip.id, "moe", "generation", validation.widest(dense + routed, by))
+            add_band(chip.id, chip.family, "generation", scores.widest(dense, by))
+            add_band(chip.id, "moe", "generation", scores.widest(dense + routed, by))
     return out

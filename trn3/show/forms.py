@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from trn3.drawing import (
+from trn3.show.drawing import (
     PLAIN,
     Chart,
     Rules,
@@ -22,7 +22,7 @@ from trn3.drawing import (
     _tips,
     _zoomed,
 )
-from trn3.theme import PARTS, Axis, C, Spec, clean, sig, style
+from trn3.show.theme import PARTS, Axis, C, Spec, clean, sig, style
 
 SHARES, SCALE = Axis(domain=(0, 1), format=".0%"), Axis("Chips (log)", log=True, base=2)
 MEASURED, COST = Axis("Measured (log)", log=True), Axis("Cumulative cost, million USD")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import calibration, data, hardware, validation
+from trn3 import committed, data, hardware
+from trn3.fit import validation
 
 FOLDS = ("none", "source", "publisher", "generation", "model")
 RUNS = ("source", "generation")
@@ -54,7 +55,7 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     numbers = {
         c: "{:.4f}".format for c in frame.select_dtypes("number") if not c.startswith("n") and c != "corrections"
     }
-    text = lambda f, how: f.assign(**{c: f[c].map(g).where(f[c].notna(), "") for c, g in how.items()}).astype(str)  # noqa: E731
+    text = lambda f, how: f.assign(**{c: f[c].map(g).where(f[c].notna(), "") for c, g in how.items()}).astype(str)
     return text(frame, numbers), text(table, rounded)
 
 
@@ -147,8 +148,8 @@ def sentence(kind: str, chip: hardware.Chip) -> str:
     miss += f"{100 * new['constant_group_median_abs_error']:.0f}%)"
     family = chip.family.capitalize().replace("Tpu", "TPU")
     band = ("band_throughput", "throughput") if name == "serving" else ("band", family)
-    miss += f". {calibration.band_origin(name, *band, chip.id, chip.family)}"
-    if calibration.borrowed(name, chip.id):
+    miss += f". {committed.band_origin(name, *band, chip.id, chip.family)}"
+    if committed.borrowed(name, chip.id):
         return f"No public {chip.name} {name} run was fitted; {miss}."
     seen = (
         f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn ({old['n_groups']:.0f} groups)"

@@ -1,6 +1,6 @@
 """What a move would save one customer: from a checked file to a verdict with a probability.
 
-:func:`evaluate` carries a customer file (`trn3.customers`) through the order of a decision: gate (format, memory,
+:func:`evaluate` carries a customer file (`trn3.study.customers`) through the order of a decision: gate (format, memory,
 software), achievable speed, cost, saving, break-even, probability, verdict. The new chip's rent is never drawn: the
 results are break-even rents, and savings "if it rents for Y".
 """
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, customers, data, footprint, hardware, inference, ownership, training, uncertainty, workload
+from trn3 import cost, data, hardware, inference, serving_step, training, uncertainty, workload
+from trn3.study import customers, footprint, ownership
 from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S, KILO, MEGA, YEAR_S
 
@@ -89,10 +90,10 @@ def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> f
     float
         Share, 0 to 1 [-]
     """
-    widths = map(inference.dtype_bytes, (load.weights_dtype, load.kv_dtype))
-    step = inference.Work(point.batch / point.dp, load.input_tokens, load.output_tokens, *widths)
-    at, device = inference.Layouts(point.tp, point.dp), inference.device(point.system, load.weights_dtype)
-    times = inference.evaluate(load.model, device, at, step, inference.constants(point.system.chip))
+    widths = map(serving_step.dtype_bytes, (load.weights_dtype, load.kv_dtype))
+    step = serving_step.Work(point.batch / point.dp, load.input_tokens, load.output_tokens, *widths)
+    at, device = serving_step.Layouts(point.tp, point.dp), serving_step.device(point.system, load.weights_dtype)
+    times = serving_step.evaluate(load.model, device, at, step, serving_step.constants(point.system.chip))
     return 1.0 - float(times.decode_s / times.tpot_s)
 
 
@@ -238,7 +239,7 @@ class Case:
         at = np.broadcast_to(price_usd_per_chip_h, ())
         return lambda v: self.total(v | {"rent": at})
 
-    @lru_cache(maxsize=8)  # noqa: B019 - a page asks for the same one several times
+    @lru_cache(maxsize=8)
     def tornado(self, price_usd_per_chip_h: float) -> pd.DataFrame:
         """What moves the saving at this rent, widest first; see `trn3.uncertainty.tornado` [USD]."""
         saving = self.saving(price_usd_per_chip_h)
@@ -297,7 +298,7 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     Parameters
     ----------
     customer : record
-        From `trn3.customers.load`
+        From `trn3.study.customers.load`
     baseline : str
         Key of a baseline; the first without it
     n : int
@@ -542,7 +543,7 @@ def prepare(customer: str, n: int) -> None:
     Parameters
     ----------
     customer : str
-        As in `trn3.customers.load`
+        As in `trn3.study.customers.load`
     n : int
         Draws [-]
     """

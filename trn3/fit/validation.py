@@ -1,292 +1,15 @@
-"""Validation: predictions held against what others measured, with bands and the baselines anyone could use.
+"""Validation: predictions held against what others measured, with bands and the baselines anyone could use."""
 
-Errors are logarithms of predicted over measured. Every score weights (source, model, chip) groups equally.
-"""
-
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trn3 import data
-
-LEVEL = 0.8
-UNSEEN = 4.0
-"""Folds for which errors on generations never fitted count in a band; docs/methodology.md compares others."""
-
-
-def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
-    """Rows of a CSV file as text, each with as many fields as the header.
-
-    Parameters
-    ----------
-    file : str or Path, optional
-        The file; the committed one where None [-].
-    own : str
-        Name of the committed file in ``data/`` [-].
-
-    Returns
-    -------
-    pandas.DataFrame
-        Text columns [-].
-
-    Raises
-    ------
-    trn3.data.DataError
-        A file that cannot be read, or the row with more or fewer fields than the header.
-    """
-    path = Path(file or data.DATA / own)
-    try:
-        with path.open(encoding="utf-8", newline="") as text:
-            sizes = [len(line) for line in csv.reader(text)]
-        odd = next((i for i, n in enumerate(sizes) if n not in (0, sizes[0])), 0)
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=0 if odd else None)
-    except (OSError, ValueError, csv.Error) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or error
-        raise data.DataError(f"{path}: cannot be read ({why})") from None
-    if odd:
-        raise data.DataError(f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}")
-    return rows
-
-
-def weighted_quantile(x: np.ndarray, q: float, weights: np.ndarray) -> float:
-    """Quantile of weighted values, interpolated between the centres of their weights.
-
-    Parameters
-    ----------
-    x : numpy.ndarray
-        Values [-].
-    q : float
-        Share below, 0-1 [-].
-    weights : numpy.ndarray
-        Positive weights [-].
-
-    Returns
-    -------
-    float
-        The quantile, nan where there is no value [-].
-
-    Examples
-    --------
-    >>> weighted_quantile(np.array([1.0, 2.0, 3.0]), 0.5, np.ones(3))
-    2.0
-    """
-    if not len(x):
-        return float("nan")
-    order = np.argsort(x, kind="stable")
-    w = weights[order] / weights.sum()
-    return float(np.interp(q, np.cumsum(w) - w / 2, x[order]))
-
-
-def group_score(log_error: np.ndarray, group: np.ndarray) -> pd.DataFrame:
-    """Median absolute error |predicted / measured - 1| of each group.
-
-    Parameters
-    ----------
-    log_error : numpy.ndarray
-        Log of predicted over measured [-].
-    group : numpy.ndarray
-        Group of each row [-].
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns group, n, median_abs_error and bias (median signed error) [-].
-    """
-    frame = pd.DataFrame({"group": group, "error": np.expm1(log_error)})
-    frame["abs"] = frame["error"].abs()
-    by = frame.groupby("group")
-    return pd.DataFrame(
-        {"n": by.size(), "median_abs_error": by["abs"].median(), "bias": by["error"].median()}
-    ).reset_index()
-
-
-def _ends(error: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
-    return np.array([weighted_quantile(error, q, weights) for q in ((1 - level) / 2, (1 + level) / 2)])
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """Left-out errors, and the bands that follow from them; one value per row of a problem.
-
-    Attributes
-    ----------
-    error, fold : numpy.ndarray
-        Log of predicted over measured with the row's fold left out of the fit, and that fold (its source) [-].
-    unseen, generation : numpy.ndarray
-        The same with the row's chip generation left out, and that generation [-].
-    group, family, metric : numpy.ndarray
-        Group of the row; rows of one family share a band; rows of another metric tell a family nothing [-].
-    """
-
-    error: np.ndarray
-    fold: np.ndarray
-    unseen: np.ndarray
-    generation: np.ndarray
-    group: np.ndarray
-    family: np.ndarray
-    metric: np.ndarray
-
-    def keep(self, mask: np.ndarray) -> "Residuals":
-        """Some of the rows.
-
-        Parameters
-        ----------
-        mask : numpy.ndarray
-            Which [-].
-
-        Returns
-        -------
-        Residuals
-            Their errors [-].
-        """
-        return Residuals(*(getattr(self, f.name)[mask] for f in fields(self)))
-
-    def band(self, family: str, metric: str, level: float = LEVEL) -> np.ndarray:
-        r"""Range of the log error of a run that nobody has seen.
-
-        .. math:: q = \frac{n\,q_{own} + k\,q_{new}}{n + k}, \qquad
-            \bar q \pm \frac{t_{n+k-1}}{z} \sqrt{1 + \frac{1}{n+k}}\; (q_\pm - \bar q)
-
-        Parameters
-        ----------
-        family : str
-            Family of the run, known or not [-].
-        metric : str
-            What is predicted [-].
-        level : float
-            Share that the band should hold [-].
-
-        Returns
-        -------
-        numpy.ndarray
-            Lower and upper log error, around 0; measured lies in predicted / exp(upper .. lower) [-].
-
-        Notes
-        -----
-        q_own are the two quantiles of the family's own errors, groups counting equally, from n folds; q_new those of
-        errors on chip generations that were left out, generations counting equally, with the weight of `UNSEEN` = k
-        folds. The lower and the upper end are apart, so a bias moves the band. The factor is that of a normal sample's
-        prediction interval: 1 for many folds, wide for few.
-
-        References
-        ----------
-        Hahn and Meeker 1991, Statistical intervals, section 4.7 (prediction interval from few values).
-        """
-        from scipy import special
-
-        from trn3 import calibration
-
-        mine, near = self.family == family, self.metric == metric
-        weights = calibration.group_weights(self.group[near])
-        share = pd.Series(weights).groupby(self.generation[near]).transform("sum").to_numpy()
-        ends, n = UNSEEN * _ends(self.unseen[near], weights / share, level), len(np.unique(self.fold[mine]))
-        if n:
-            ends = ends + n * _ends(self.error[mine], calibration.group_weights(self.group[mine]), level)
-        total, tail = n + UNSEEN, (1 + level) / 2
-        wide = special.stdtrit(total - 1, tail) / special.ndtri(tail) * np.sqrt(1 + 1 / total)
-        ends, middle = ends / total, ends.mean() / total
-        low, high = middle + wide * (ends - middle)
-        return np.array([min(low, 0.0), max(high, 0.0)])
-
-    def held_out(self, level: float = LEVEL) -> np.ndarray:
-        """Band of every row, from the other folds alone.
-
-        Parameters
-        ----------
-        level : float
-            Share that the bands should hold [-].
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape (2, n): lower and upper log error [-].
-        """
-        out = np.empty((2, len(self.error)))
-        for label in np.unique(self.fold):
-            known = self.keep(self.fold != label)
-            for family in np.unique(self.family[self.fold == label]):
-                mine = (self.fold == label) & (self.family == family)
-                out[:, mine] = known.band(family, self.metric[mine][0], level)[:, None]
-        return out
-
-
-def widest(ends: Sequence[np.ndarray], by: float) -> np.ndarray:
-    """Range that holds several ranges around 0, widened in quadrature by an input that is uncertain itself.
-
-    Parameters
-    ----------
-    ends : sequence of numpy.ndarray
-        Lower and upper log error of each [-].
-    by : float
-        Half the log range of the input [-].
-
-    Returns
-    -------
-    numpy.ndarray
-        Lower and upper log error [-].
-
-    Examples
-    --------
-    >>> widest([np.array([-0.3, 0.0]), np.array([-0.1, 0.3])], 0.4)
-    array([-0.5,  0.5])
-    """
-    low, high = np.array(ends).T
-    return np.hypot([low.min(), high.max()], by) * [-1, 1]
-
-
-def coverage(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> float:
-    """Share of rows inside their band, groups weighted equally; rows without a band do not count.
-
-    Parameters
-    ----------
-    log_error : numpy.ndarray
-        Log of predicted over measured [-].
-    band : numpy.ndarray
-        Lower and upper log error of each row, shape (2, n) [-].
-    group : numpy.ndarray
-        Group of each row [-].
-
-    Returns
-    -------
-    float
-        Share [-].
-    """
-    inside = np.where(np.isnan(band).any(axis=0), np.nan, (band[0] <= log_error) & (log_error <= band[1]))
-    return float(pd.Series(inside).groupby(np.asarray(group)).mean().mean())
-
-
-def interval_score(log_error: np.ndarray, band: np.ndarray, group: np.ndarray, level: float = LEVEL) -> float:
-    """Mean interval score: width plus 2/(1 - level) times the miss; smaller is better.
-
-    Parameters
-    ----------
-    log_error : numpy.ndarray
-        Log of predicted over measured [-].
-    band : numpy.ndarray
-        Lower and upper log error of each row, shape (2, n) [-].
-    group : numpy.ndarray
-        Group of each row; groups count equally [-].
-    level : float
-        Share that the band should hold [-].
-
-    Returns
-    -------
-    float
-        Score in log units [-].
-
-    References
-    ----------
-    Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and estimation, section 6.2.
-    """
-    low, high = band
-    miss = np.maximum(low - log_error, 0) + np.maximum(log_error - high, 0)
-    score = high - low + 2 / (1 - level) * miss
-    return float(pd.Series(score).groupby(np.asarray(group)).mean().mean())
+from trn3 import committed, data, hardware
+from trn3.fit import calibration, serving_fit, training_fit
+from trn3.fit.scores import coverage, group_score, interval_score, residuals, weighted_quantile
 
 
 def baseline_errors(
@@ -308,7 +31,6 @@ def baseline_errors(
     numpy.ndarray
         Log of predicted over measured [-].
     """
-    from trn3 import calibration
 
     x, keys = np.log(measured_over_reference), np.asarray(key)
     out = np.empty(len(x))
@@ -323,7 +45,6 @@ def baseline_errors(
 
 
 def _fitter(kind: str) -> Any:
-    from trn3 import serving_fit, training_fit
 
     kinds = {"training": training_fit, "inference": serving_fit, "serving": serving_fit}
     if kind not in kinds:
@@ -333,12 +54,11 @@ def _fitter(kind: str) -> Any:
 
 def _committed(problem: Any) -> np.ndarray:
     """Log errors with the committed constants."""
-    from trn3 import calibration, hardware
 
     kind, chips = problem.kind, problem.rows["chip"]
     family = {c: hardware.chip(c).family for c in set(chips)}
     values = {
-        n: chips.map({c: calibration.constant(kind, n, c, f) for c, f in family.items()}).to_numpy(float)
+        n: chips.map({c: committed.constant(kind, n, c, f) for c, f in family.items()}).to_numpy(float)
         for n in dict.fromkeys(problem.tree.name)
     }
     return np.log(problem.predict(values) / problem.rows["measured"].to_numpy(float))
@@ -358,32 +78,10 @@ def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[
 
 def _lines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
     """Log errors of the model and of the baselines with each fold left out."""
-    from trn3 import calibration
 
     return {"model": calibration.left_out(problem, fold), **_baselines(fitter, problem, fold)}
 
 
-def residuals(rows: pd.DataFrame, error: np.ndarray, fold: str, unseen: np.ndarray) -> Residuals:
-    """Left-out errors with the labels of their rows.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Rows of a problem [-].
-    error : numpy.ndarray
-        Log of predicted over measured with each label of the column `fold` left out [-].
-    fold : str
-        Column of the rows [-].
-    unseen : numpy.ndarray
-        The same with each generation left out [-].
-
-    Returns
-    -------
-    Residuals
-        For `Residuals.band` [-].
-    """
-    fold_, *labels = (rows[c].to_numpy(str) for c in (fold, "generation", "group", "band", "metric"))
-    return Residuals(error, fold_, unseen, *labels)
 
 
 def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -401,7 +99,6 @@ def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndar
 
 def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str, Any]]:
     """Published tables, scored with every row of their authors left out, and as the folds score them."""
-    from trn3 import calibration
 
     out = {}
     weights = calibration.group_weights(problem.rows["group"].to_numpy(str))

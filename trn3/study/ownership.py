@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, data, footprint, hardware, inference, uncertainty, workload
+from trn3 import cost, data, hardware, inference, serving_step, uncertainty, workload
+from trn3.study import footprint
 from trn3.uncertainty import Input
 from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
 
@@ -96,16 +97,16 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
         fast = points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")["output_tokens_per_s_per_chip"].max()
         rent = float(np.median(sum(owned(rack).values())))
         return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
-    device, k = inference.device(rack, dtype), inference.constants(rack.chip)
+    device, k = serving_step.device(rack, dtype), serving_step.constants(rack.chip)
     batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
-    widths = inference.dtype_bytes(dtype), inference.dtype_bytes("fp8")
-    step = inference.Work(batch, row.input_tokens, row.output_tokens, *widths)
-    time_s = inference.decode_s(shape, device, inference.Layouts(1.0, row.ranks), k, step)
+    widths = serving_step.dtype_bytes(dtype), serving_step.dtype_bytes("fp8")
+    step = serving_step.Work(batch, row.input_tokens, row.output_tokens, *widths)
+    time_s = serving_step.decode_s(shape, device, serving_step.Layouts(1.0, row.ranks), k, step)
     if row.what == "decode":
         return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
     writes = np.max((batch / time_s)[time_s * row.tokens_per_s_per_user <= 1.0])
-    prompt = inference.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
-    reads = 8.0 * row.input_tokens / inference.prefill_s(shape, device, inference.Layouts(1.0, 32.0), k, prompt)
+    prompt = serving_step.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
+    reads = 8.0 * row.input_tokens / serving_step.prefill_s(shape, device, serving_step.Layouts(1.0, 32.0), k, prompt)
     busy = row.output_per_day / writes + row.input_per_day * (1.0 - row.cached_share) / reads
     fleet = np.array([1.0, 1.0, data.assumption("serving_fleet_utilisation").value])  # it follows the load
     return busy / HOUR_S * row.price / band / fleet

@@ -1,6 +1,6 @@
 """What charts are made of: sliders, the chart itself, layers from ``charts.json``, labels, thresholds and points.
 
-Internal to `trn3.charts` and `trn3.forms`, hence the underscores.
+Internal to `trn3.show.charts` and `trn3.show.forms`, hence the underscores.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from trn3.theme import BOOK, Axis, C, Spec, clean, style
+from trn3.show.theme import BOOK, Axis, C, Spec, clean, style
 
 MIME = "application/vnd.vegalite.v5+json"
 Rules = Iterable[tuple[str, float, str]]

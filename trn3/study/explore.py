@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import charts, cost, customers, data, footprint, hardware, inference, runs, story, training, workload
+from trn3 import cost, data, hardware, inference, training, workload
+from trn3.show import charts, story
+from trn3.study import customers, footprint, runs
 from trn3.uncertainty import percentiles
 from trn3.units import KWH_J, MEGA
 

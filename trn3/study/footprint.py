@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data, energy, hardware, inference, training, uncertainty, workload
-from trn3.claims import readings
+from trn3.study.claims import readings
 from trn3.units import KWH_J, Array
 
 N_DRAWS = 1024

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import calibration, data, hardware, inference, validation, workload
-from trn3.inference import Device, Layouts, Work
-from trn3.training_fit import numbers
+from trn3 import committed, data, hardware, inference, serving_step, workload
+from trn3.fit import calibration, scores
+from trn3.fit.training_fit import numbers
+from trn3.serving_step import Device, Layouts, Work
 
 QUANTITIES = {
     "tpot_static": "tpot", "tpot_loop": "tpot", "ttft": "ttft", "job_static": "throughput", "max": "throughput",
@@ -67,7 +68,7 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     pandas.DataFrame
         Text columns [-].
     """
-    rows = validation.read_rows(file, "inference_runs.csv")
+    rows = scores.read_rows(file, "inference_runs.csv")
     own = pd.read_csv(data.DATA / "inference_runs.csv", dtype=str, keep_default_na=False, nrows=0).columns
     missing = [c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows]
     if missing:
@@ -181,7 +182,7 @@ def records(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _device(chip: str, dtype: str) -> Device:
     system = hardware.system(hardware.chip(chip).usual_system)
-    return inference.device(system, dtype if dtype != "int8" and inference.has(system.chip, dtype) else "bf16")
+    return serving_step.device(system, dtype if dtype != "int8" and serving_step.has(system.chip, dtype) else "bf16")
 
 
 def arrays(r: pd.DataFrame) -> SimpleNamespace:
@@ -214,13 +215,13 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     prompt = np.where(d.compiled, np.where(engine.str.contains("optimum|tgi"), graph, power), 0)
     w = Work(
         1.0, share * numbers(r["input_tokens"], 1024), share * numbers(r["output_tokens"], 1),
-        dtype.map(inference.dtype_bytes).to_numpy(float), np.where(kv8, 1.0, 2.0), numbers(r["compiled_batch"], 0),
+        dtype.map(serving_step.dtype_bytes).to_numpy(float), np.where(kv8, 1.0, 2.0), numbers(r["compiled_batch"], 0),
         prompt, graph, expert_reads=np.where(d.compiled, 4.0, 1.0), chunk_tokens=np.where(d.torus, 1e9, 8192.0),
     )  # fmt: skip
     at = _open_layouts(r["what"], Layouts(tp, dp, pp, (numbers(r["ep"], 1) > 1) | (dp > 1)), z, d, w, chips)
     asked = numbers(r["batch_or_concurrency"], np.inf) / at.dp
     held = np.where(w.bucket_batch > 0, w.bucket_batch, np.inf)
-    most = np.where(d.compiled, held, np.maximum(inference.max_batch(z, d, at, w) / beams, 1))
+    most = np.where(d.compiled, held, np.maximum(serving_step.max_batch(z, d, at, w) / beams, 1))
     live = np.where(r["what"].isin(["static", "prefill"]), asked, np.clip(asked, 1, most))
     late = np.maximum(asked / live, 1.0)
     return SimpleNamespace(z=z, d=d, at=at, w=replace(w, batch=live), live=live, late=late, beams=beams)
@@ -228,15 +229,15 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
 
 def _open_layouts(what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray) -> Layouts:
     """Best layout by the centres of the priors, where a source states only the number of chips."""
-    k = {c.name: c.value for c in calibration.priors("serving")}
+    k = {c.name: c.value for c in committed.priors("serving")}
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
     best, tp, dp = np.full(len(what), -1.0), at.tp.copy(), at.dp.copy()
     for n in (1.0, 2.0, 4.0, 8.0):
         many = np.maximum(chips / n, 1)
         for groups, allowed in ((np.ones(len(what)), free), (many, (free & (z.n_experts > 0)) | spread)):
             some = Layouts(np.minimum(n, chips), groups, 1.0, groups > 1)
-            batch = inference.max_batch(z, d, some, w)
-            rate = inference.evaluate(z, d, some, replace(w, batch=np.maximum(batch, 1)), k).tokens_per_s_per_chip
+            batch = serving_step.max_batch(z, d, some, w)
+            rate = serving_step.evaluate(z, d, some, replace(w, batch=np.maximum(batch, 1)), k).tokens_per_s_per_chip
             better = allowed & (batch >= 1) & (rate > best) & (n <= chips)
             best, tp, dp = np.where(better, rate, best), np.where(better, some.tp, tp), np.where(better, groups, dp)
     return Layouts(tp, dp, np.where(best > 0, 1.0, at.pp), at.whole | (dp > 1))
@@ -263,7 +264,7 @@ def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.
     draft, static = r["spec_decode"].str.startswith("MTP").to_numpy(), r["what"].isin(["static", "prefill"]).to_numpy()
     alone = static & ~a.d.compiled
     first = replace(a.w, batch=a.w.batch * a.beams, prompts=np.where(alone, a.w.batch, 1.0))
-    first, mixed = inference.padded(a.d, first), inference.padded(a.d, a.w)
+    first, mixed = serving_step.padded(a.d, first), serving_step.padded(a.d, a.w)
     decode = replace(first, batch=np.maximum(first.bucket_batch, first.batch))
     groups, waiting, told = a.at.dp / a.at.n_chips, a.live - 1.0, a.w.output_tokens
 
@@ -276,9 +277,9 @@ def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.
         k["collective_s"] = v["collective_s"] * np.where(old, v["collective_2023"], by_engine(v, "collective"))
         k["kv_share"] = v["kv_share"] * np.where(a.d.compiled, v["compiled_kv"], 1.0)
         k["attention_share"] = v["attention_share"] * np.where(a.d.compiled, v["compiled_attention"], 1.0)
-        step = inference.decode_s(a.z, a.d, a.at, k, decode) / np.where(draft, by_engine(v, "draft"), 1.0)
-        pre = inference.prefill_s(a.z, a.d, a.at, k, first)
-        share = v["mixing"] * by_engine(v, "mixing") * inference.mixed_prefill_s(a.z, a.d, a.at, k, mixed) / told
+        step = serving_step.decode_s(a.z, a.d, a.at, k, decode) / np.where(draft, by_engine(v, "draft"), 1.0)
+        pre = serving_step.prefill_s(a.z, a.d, a.at, k, first)
+        share = v["mixing"] * by_engine(v, "mixing") * serving_step.mixed_prefill_s(a.z, a.d, a.at, k, mixed) / told
         queue = 1 + v["queue"] * by_engine(v, "queue") * waiting ** v["queue_power"]
         served = pre * queue + v["first_token_s"] + v["first_token_steps"] * by_engine(v, "steps") * step
         alone_s = np.where(a.d.compiled, pre * a.live + v["compiled_first_s"], pre + 2 * v["host_s"])
@@ -322,7 +323,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     )
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
     return calibration.Problem(
-        "serving", r, calibration.tree(calibration.priors("serving"), family), predictor(r, arrays(r)), skipped, 0.1
+        "serving", r, committed.tree(committed.priors("serving"), family), predictor(r, arrays(r)), skipped, 0.1
     )
 
 
@@ -345,7 +346,7 @@ def published(model: str, input_tokens: float, output_tokens: float, dtype: str)
     """
     r = label(read())
     like = {
-        t: bool(t) and abs(inference.dtype_bytes(t) / inference.dtype_bytes(dtype) - 1) < 0.2
+        t: bool(t) and abs(serving_step.dtype_bytes(t) / serving_step.dtype_bytes(dtype) - 1) < 0.2
         for t in r["weights_dtype"].map(_dtype).unique()
     }
     same = workload.model(model).n_params
@@ -396,10 +397,10 @@ def independent() -> pd.DataFrame:
         lengths = float(row.input_tokens), float(row.output_tokens or 1)
         rate, band = float(row.throughput_tok_s), inference.band(system.chip, "throughput")
         if row.batch_kind == "per GPU":
-            d, at, k = inference.device(system, "fp8"), Layouts(1.0, float(row.dp)), inference.constants(system.chip)
+            d, at, k = serving_step.device(system, "fp8"), Layouts(1.0, float(row.dp)), serving_step.constants(system.chip)
             n, decode, rate = float(row.batch_or_concurrency), row.mode == "decode-only", rate / float(row.accel_count)
             w = Work(n if decode else 1.0, *lengths, 1.0, 2.0, prompts=1.0 if decode else n / lengths[0])
-            mid = n / float((inference.decode_s if decode else inference.prefill_s)(m, d, at, k, w))
+            mid = n / float((serving_step.decode_s if decode else serving_step.prefill_s)(m, d, at, k, w))
             what = f"{row.mode} on {row.accel_count} chips"
         else:
             load = workload.ServingLoad(
@@ -463,7 +464,7 @@ def reference(problem: calibration.Problem) -> np.ndarray:
     a = arrays(r)
     a.d = replace(a.d, compiled=np.zeros(len(r), bool))
     free = {
-        c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0 for c in calibration.priors("serving")
+        c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0 for c in committed.priors("serving")
     }
     return predictor(r, a)({n: np.full(len(r), v) for n, v in free.items()})
 
@@ -491,13 +492,13 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     r, out = problem.rows, []
     source, model, new_error = (calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation"))
     twice = pd.concat([r, r], ignore_index=True), np.concatenate([source, model]), np.tile(new_error, 2)
-    seen = validation.residuals(twice[0], twice[1], "source", twice[2])
-    new = validation.residuals(r, new_error, "generation", new_error)
+    seen = scores.residuals(twice[0], twice[1], "source", twice[2])
+    new = scores.residuals(r, new_error, "generation", new_error)
     unseen = [c for c in hardware.chips() if c.id not in set(r["chip"])]
     for (name, metric), rows in r.groupby(["band", "metric"]):
         n, ends = rows["group"].nunique(), [x.band(name, metric) for x in (seen, new)]
         out += calibration.band_lines("global", f"band_{name}", ends[0], n, "source or model")
         for c in unseen:
             by = float(np.log(c.hbm_bytes_per_s / c.hbm_sustained_bytes_per_s))
-            out += calibration.band_lines(c.id, f"band_{name}", validation.widest(ends, by), n, "generation")
+            out += calibration.band_lines(c.id, f"band_{name}", scores.widest(ends, by), n, "generation")
     return out

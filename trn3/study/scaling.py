@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import data, footprint, hardware, layouts, memory, reliability, training, uncertainty, workload
+from trn3 import data, hardware, layouts, memory, reliability, training_step, uncertainty, workload
 from trn3.layouts import Layouts
+from trn3.study import footprint
 from trn3.units import DAY_S, HOUR_S, Array, require
 
 N_DRAWS, STATE_BYTES = 512, memory.WEIGHT_BYTES + memory.OPTIMIZER_BYTES
@@ -144,7 +145,7 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
         need = memory.training_bytes(shape, job.seq_len, batch, lay).total
         even = (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
         fits = (need <= room * system.chip.hbm_bytes) & even
-        time_s = np.where(fits, training.evaluate(*_setup(job, system), lay).step_time_s, np.inf)
+        time_s = np.where(fits, training_step.evaluate(*_setup(job, system), lay).step_time_s, np.inf)
         at = time_s.reshape(-1, len(part)).argmin(axis=0), np.arange(len(part))
         best_s[part] = time_s.reshape(-1, len(part))[at]
         for i, field in enumerate(layouts.FIELDS):
@@ -157,9 +158,9 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
     return out
 
 
-def _setup(job: workload.TrainingJob, system: hardware.System) -> tuple[training.Work, training.Machine]:
+def _setup(job: workload.TrainingJob, system: hardware.System) -> tuple[training_step.Work, training_step.Machine]:
     cluster = hardware.Cluster(system, system.n_chips)
-    return training.Work(job.model, job.seq_len, job.global_batch), training.machine(cluster, job.dtype)
+    return training_step.Work(job.model, job.seq_len, job.global_batch), training_step.machine(cluster, job.dtype)
 
 
 def assumed(given: Mapping[str, float] | None = None) -> dict[str, uncertainty.Input]:
@@ -330,7 +331,7 @@ def _table(
         for n, fields in zip(members, found):
             if fields:
                 lay, parts = Layouts(**fields), max(1.0, n / island)
-                step = {f: float(training.evaluate(*_setup(trial, net), lay).step_time_s) for f, net in nets.items()}
+                step = {f: float(training_step.evaluate(*_setup(trial, net), lay).step_time_s) for f, net in nets.items()}
                 tokens = batch * parts * job.seq_len
                 row = {"n_chips": n, "n_used": lay.n_chips * parts, "parts": parts, "batch_tokens": tokens}
                 row |= {"step_time_s": list(step.values())[1]} | {f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")}

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from trn3 import data, hardware, layouts, scaling, training, training_fit, workload
+from trn3 import data, hardware, layouts, training, workload
+from trn3.fit import training_fit
+from trn3.study import scaling
 from trn3.units import DAY_S
 
 CAUSES = {

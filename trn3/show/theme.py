@@ -1,4 +1,4 @@
-"""Theme: the colours, how each vendor's subjects are drawn, axes and the cleaning of values, for `trn3.charts`.
+"""Theme: the colours, how each vendor's subjects are drawn, axes and the cleaning of values, for `trn3.show.charts`.
 
 What is plain description (colours by name, Vega-Lite configuration, the layers that charts are made of) stands in
 ``charts.json``.

@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from trn3.drawing import (
+from trn3.show.drawing import (
     MIME,
     PLAIN,
     Chart,
@@ -39,8 +39,8 @@ from trn3.drawing import (
     _tips,
     _zoomed,
 )
-from trn3.forms import area, cumulative, ratios, stacks, tornado
-from trn3.theme import BOOK, TOKENS, Axis, C, Spec, apart, clean, dashes, sig, style
+from trn3.show.forms import area, cumulative, ratios, stacks, tornado
+from trn3.show.theme import BOOK, TOKENS, Axis, C, Spec, apart, clean, dashes, sig, style
 
 __all__ = [
     "MIME", "Axis", "Chart", "Slider", "area", "cumulative", "empty", "enable", "finish", "frontier", "lines", "png",

@@ -1,0 +1,289 @@
+"""The committed constants of a chip, the tree from which a chip without runs borrows, and whose runs they rest on.
+
+A constant is kept as a logarithm, in a tree: the global value, the value of a chip family, the value of a chip. A chip
+without measurements takes its family's value with a wider deviation.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from trn3 import data
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One efficiency or cost that the fit may move.
+
+    Attributes
+    ----------
+    name : str
+        Name by which the evaluator asks for it [-].
+    value : float
+        Centre of the prior, positive, in the unit of the constant [-].
+    sd : float
+        Deviation of the logarithm of the global value around the centre [-].
+    family_sd, chip_sd : float
+        Deviation of a family around the global value and of a chip around its family; 0: no such level [-].
+    """
+
+    name: str
+    value: float
+    sd: float
+    family_sd: float = 0.0
+    chip_sd: float = 0.0
+
+
+def priors(kind: str) -> list[Constant]:
+    """What the fit of a kind may move, from ``data/priors.csv``.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+
+    Returns
+    -------
+    list of Constant
+        In the order of the table [-].
+    """
+    rows = data.table("priors")
+    rows = rows[rows["kind"] == kind]
+    return [Constant(*row) for row in zip(*(rows[c] for c in ("name", "value", "sd", "family_sd", "chip_sd")))]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Log constants as nodes: global, family and chip, each with its parent.
+
+    Attributes
+    ----------
+    owner, name : list of str
+        Who owns a node (``global``, a family, a chip) and which constant it is [-].
+    parent : numpy.ndarray
+        Index of the parent, -1 at the global nodes [-].
+    mean, sd : numpy.ndarray
+        Centre at the global nodes (0 elsewhere) and deviation from the parent, in log [-].
+    """
+
+    owner: list[str]
+    name: list[str]
+    parent: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+    def leaf(self, name: str, chip: str) -> int:
+        """Node that a chip sees: its own where there is one, else the global one.
+
+        Parameters
+        ----------
+        name : str
+            Constant [-].
+        chip : str
+            Chip id [-].
+
+        Returns
+        -------
+        int
+            Index of the node [-].
+        """
+        own = [i for i, (n, o) in enumerate(zip(self.name, self.owner)) if n == name and o in (chip, "global")]
+        return own[-1]
+
+    def start(self) -> np.ndarray:
+        """Log constants before any row is seen: every node at its parent.
+
+        Returns
+        -------
+        numpy.ndarray
+            Logarithms of the prior centres [-].
+        """
+        theta = self.mean.copy()
+        for i, p in enumerate(self.parent):
+            theta[i] += theta[p] if p >= 0 else 0.0
+        return theta
+
+    def ridge(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the ridge: (theta - parent - mean) / sd = A theta - b.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Matrix A and vector b [-].
+        """
+        a = np.eye(len(self.sd))
+        child = np.flatnonzero(self.parent >= 0)
+        a[child, self.parent[child]] -= 1.0
+        return a / self.sd[:, None], self.mean / self.sd
+
+    def used(self, leaves: Iterable[np.ndarray]) -> np.ndarray:
+        """Nodes that rows see, with their ancestors.
+
+        Parameters
+        ----------
+        leaves : iterable of numpy.ndarray
+            Indices of the nodes that rows see [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Mask over the nodes [-].
+        """
+        mask = np.zeros(len(self.sd), dtype=bool)
+        for leaf in leaves:
+            mask[leaf] = True
+        for i in reversed(np.flatnonzero(self.parent >= 0)):
+            mask[self.parent[i]] |= mask[i]
+        return mask
+
+    def fill(self, used: np.ndarray, theta: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and deviations of all nodes from those of the used ones; the others stand at their parent.
+
+        Parameters
+        ----------
+        used : numpy.ndarray
+            Mask of the fitted nodes [-].
+        theta, variance : numpy.ndarray
+            Their log constants and variances [-].
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Log constant and deviation of every node [-].
+        """
+        value, spread = self.mean.copy(), self.sd**2
+        value[used], spread[used] = theta, variance
+        for i in np.flatnonzero(~used & (self.parent >= 0)):
+            value[i] += value[self.parent[i]]
+            spread[i] += spread[self.parent[i]]
+        return value, np.sqrt(spread)
+
+
+def tree(constants: Sequence[Constant], families: Mapping[str, str]) -> Tree:
+    """Lay out the nodes of all constants for these chips.
+
+    Parameters
+    ----------
+    constants : sequence of Constant
+        What may be fitted [-].
+    families : mapping of str to str
+        Family of each chip id, also of chips without a row [-].
+
+    Returns
+    -------
+    Tree
+        Nodes in a fixed order [-].
+    """
+    owner: list[str] = []
+    name: list[str] = []
+    parent: list[int] = []
+    centre: list[tuple[float, float]] = []
+
+    def add(who: str, what: str, above: int, mean: float, sd: float) -> int:
+        owner.append(who)
+        name.append(what)
+        parent.append(above)
+        centre.append((mean, sd))
+        return len(owner) - 1
+
+    for c in constants:
+        top = add("global", c.name, -1, float(np.log(c.value)), c.sd)
+        mid = {f: add(f, c.name, top, 0.0, c.family_sd) for f in sorted(set(families.values())) if c.family_sd}
+        for chip in sorted(families) if c.chip_sd else ():
+            add(chip, c.name, mid.get(families[chip], top), 0.0, c.chip_sd)
+    mean, sd = np.array(centre).T
+    return Tree(owner, name, np.array(parent), mean, sd)
+
+
+@cache
+def _table(kind: str) -> dict[tuple[str, str], float]:
+    frame = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False)
+    frame = frame[frame["kind"] == kind]
+    return {(r.name, r.owner): float(r.value) for r in frame.itertuples(index=False, name="Row")}
+
+
+def constant(kind: str, name: str, *owners: str) -> float:
+    """Committed value of a constant.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    name : str
+        Constant [-].
+    *owners : str
+        Who may own it, nearest first (chip, family); ``global`` is tried last [-].
+
+    Returns
+    -------
+    float
+        Value in the unit of the constant [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        No owner has it.
+    """
+    table = _table(kind)
+    if name.startswith("band_") and not _known(kind, *owners[:1]):
+        return (min if name.endswith("_low") else max)(value for (band, _), value in table.items() if band == name)
+    for owner in (*owners, "global"):
+        if (name, owner) in table:
+            return table[name, owner]
+    raise data.DataError(f"calibration.csv has no {kind} constant {name!r} for {owners}; run: trn3 calibrate {kind}")
+
+
+def _known(kind: str, owner: str = "global") -> bool:
+    """Whether the fit knew a chip; to one that was added since as rows of data, no band but the widest is due."""
+    return any(owner == each for _, each in _table(kind))
+
+
+def band_origin(kind: str, name: str, runs_of: str, *owners: str) -> str:
+    """Whose misses a committed band was made of, in words.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    name : str
+        Band, such as ``band_moe`` [-].
+    runs_of : str
+        Name of the runs that share it, for the text [-].
+    *owners : str
+        Who may own it, nearest first (chip, family); ``global`` is tried last [-].
+
+    Returns
+    -------
+    str
+        A sentence without its stop [-].
+    """
+    if not _known(kind, *owners[:1]):
+        return "The 80% range is the widest of all chips, as the fit did not know this one"
+    rows = data.table("calibration")
+    rows = rows[(rows["kind"] == kind) & (rows["name"] == f"{name}_low")].set_index("owner")
+    row = rows.loc[next(o for o in (*owners, "global") if o in rows.index)]
+    own = f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']} and on "
+    return f"The 80% range is made of the misses on {own if row['n_groups'] else ''}generations never fitted"
+
+
+def borrowed(kind: str, owner: str) -> bool:
+    """Whether no measured run of a chip stands behind its constants.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    owner : str
+        Chip [-].
+
+    Returns
+    -------
+    bool
+        True where the chip borrows from its family.
+    """
+    rows = data.table("calibration")
+    rows = rows[(rows["kind"] == kind) & (rows["owner"] == owner) & ~rows["name"].str.startswith("band_")]
+    return not (rows["n_groups"] > 0).any()

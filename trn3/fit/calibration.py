@@ -1,0 +1,326 @@
+"""Calibration: one robust hierarchical fit for every evaluator, its folds, and the table of constants that it makes.
+
+Constants are fitted as logarithms in the tree of `trn3.committed`, each node drawn to its parent by a ridge. Every
+(source, model, chip) group counts once, and the loss bounds what a bad row can do.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3.committed import Tree
+
+Values = Mapping[str, np.ndarray]
+Predict = Callable[[Values], np.ndarray]
+_NUDGE = 1e-5
+"""Step of the finite differences, in log."""
+COLUMNS = ["kind", "owner", "name", "value", "log_sd", "n_groups", "borrowed_from", "rows_hash", "command"]
+
+
+
+
+
+
+
+
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows to fit or to score, and the evaluator that predicts them.
+
+    Attributes
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    rows : pandas.DataFrame
+        One line per row: at least row_id, group, source, publisher, chip, family, generation, model, quantity,
+        measured [-].
+    tree : Tree
+        Constants with their priors [-].
+    predict : callable
+        From constants by name, each an array with one value per row, to the predicted quantity per row [-].
+    skipped : dict
+        Reason by row_id of the rows that are not in ``rows`` [-].
+    scale : float
+        Log error beyond which the loss grows linearly [-].
+    """
+
+    kind: str
+    rows: pd.DataFrame
+    tree: Tree
+    predict: Predict
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    scale: float = 0.08
+
+    @cached_property
+    def index(self) -> dict[str, np.ndarray]:
+        """Node of every constant that each row sees.
+
+        Returns
+        -------
+        dict
+            Constant name to array of node indices, one per row [-].
+        """
+        chips = list(self.rows["chip"])
+        names = list(dict.fromkeys(self.tree.name))
+        leaf = {n: {c: self.tree.leaf(n, c) for c in set(chips)} for n in names}
+        return {n: np.array([leaf[n][c] for c in chips], dtype=int) for n in names}
+
+    def log_errors(self, theta: np.ndarray) -> np.ndarray:
+        """Logarithm of predicted over measured.
+
+        Parameters
+        ----------
+        theta : numpy.ndarray
+            Log constants, one per node [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Log error per row [-].
+        """
+        values = {n: np.exp(theta[i]) for n, i in self.index.items()}
+        return np.log(self.predict(values) / self.rows["measured"].to_numpy(float))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted log constants.
+
+    Attributes
+    ----------
+    theta : numpy.ndarray
+        Log constant of each node [-].
+    log_sd : numpy.ndarray
+        Posterior deviation of each log constant [-].
+    log_errors : numpy.ndarray
+        Log of predicted over measured for every row, left-out rows too [-].
+    """
+
+    theta: np.ndarray
+    log_sd: np.ndarray
+    log_errors: np.ndarray
+
+
+def group_weights(group: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Weight of each row so that every group counts once.
+
+    Parameters
+    ----------
+    group : sequence of str
+        Group of each row [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        One over the number of rows of the row's group [-].
+
+    Examples
+    --------
+    >>> group_weights(["a", "a", "b"]).tolist()
+    [0.5, 0.5, 1.0]
+    """
+    _, inverse, count = np.unique(np.asarray(group, dtype=str), return_inverse=True, return_counts=True)
+    return 1.0 / count[inverse]
+
+
+def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9) -> Fit:
+    """Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge, by damped Gauss-Newton.
+
+    Cost = sum_i w_i s^2 (sqrt(1 + (r_i/s)^2) - 1) / s^2 + 1/2 |A theta - b|^2, with s the scale of the problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, evaluator and priors [-].
+    weights : numpy.ndarray
+        Weight of each row; 0 leaves it out [-].
+    start : numpy.ndarray, optional
+        Log constants to start from [-].
+    tolerance : float
+        Gain of a step, as a share of the cost, at which to stop [-].
+
+    Returns
+    -------
+    Fit
+        The constants, and the errors of all rows with them [-].
+
+    Notes
+    -----
+    A row sees one node per constant, so one extra evaluation per constant gives the whole Jacobian.
+    """
+    t, s = problem.tree, problem.scale
+    used = t.used(problem.index.values())
+    place = np.cumsum(used) - 1
+    index = {n: place[i] for n, i in problem.index.items()}
+    a, b = t.ridge()
+    a, b = a[np.ix_(used, used)], b[used]
+    measured, rows = problem.rows["measured"].to_numpy(float), np.arange(len(problem.rows))
+
+    def errors(theta: np.ndarray) -> np.ndarray:
+        return np.log(problem.predict({n: np.exp(theta[i]) for n, i in index.items()}) / measured)
+
+    def cost(r: np.ndarray, theta: np.ndarray) -> float:
+        return float(weights @ (np.sqrt(1 + (r / s) ** 2) - 1) + 0.5 * np.sum((a @ theta - b) ** 2))
+
+    theta, damping = (t.start() if start is None else start)[used], 1e-4
+    r = errors(theta)
+    for _ in range(60):
+        jacobian = np.zeros((len(r), len(theta)))
+        values = {n: np.exp(theta[i]) for n, i in index.items()}
+        for n, i in index.items():
+            nudged = problem.predict({**values, n: values[n] * np.exp(_NUDGE)})
+            jacobian[rows, i] = (np.log(nudged / measured) - r) / _NUDGE
+        slope, curve = (weights / s**2 * (1 + (r / s) ** 2) ** power for power in (-0.5, -1.5))
+        hessian = jacobian.T @ (curve[:, None] * jacobian) + a.T @ a
+        gradient = jacobian.T @ (slope * r) + a.T @ (a @ theta - b)
+        before = cost(r, theta)
+        for _ in range(12):
+            new = theta + np.clip(np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient), -0.5, 0.5)
+            new_r = errors(new)
+            gained = before - cost(new_r, new)
+            if gained >= 0:
+                break
+            damping *= 8
+        else:
+            break
+        theta, r, damping = new, new_r, max(damping / 8, 1e-9)
+        if gained < tolerance * (1 + before):
+            break
+    return Fit(*t.fill(used, theta, np.diag(np.linalg.inv(hessian))), r)
+
+
+def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Each label once, with the rows that carry it.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Label of each row, such as its source [-].
+
+    Yields
+    ------
+    tuple
+        Label, and the mask of its rows [-].
+    """
+    labels = np.asarray(labels, dtype=str)
+    for label in np.unique(labels):
+        yield str(label), labels == label
+
+
+def left_out(problem: Problem, labels: Sequence[str] | np.ndarray, full: Fit | None = None) -> np.ndarray:
+    """Log error of every row by a fit that has not seen the rows of its label.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, evaluator and priors [-].
+    labels : sequence of str
+        Label of each row; one refit per label [-].
+    full : Fit, optional
+        Fit to all rows, as the start of every refit [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Log of predicted over measured [-].
+    """
+    weights = group_weights(problem.rows["group"].to_numpy(str))
+    full = full or fit(problem, weights)
+    errors = np.empty(len(weights))
+    for _, mask in folds(labels):
+        errors[mask] = fit(problem, np.where(mask, 0.0, weights), full.theta, 1e-6).log_errors[mask]
+    return errors
+
+
+def rows_hash(frame: pd.DataFrame) -> str:
+    """Fingerprint of the rows behind a fit.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The rows [-].
+
+    Returns
+    -------
+    str
+        First 12 hexadecimal digits of the SHA-256 of the rows as CSV [-].
+    """
+    return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:12]
+
+
+def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, Any]] = ()) -> pd.DataFrame:
+    """Fitted constants as rows of ``data/calibration.csv``.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted [-].
+    result : Fit
+        Its outcome [-].
+    extra : sequence of mapping
+        Further rows, such as the bands by family [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per node, ready to write [-].
+    """
+    t, rows = problem.tree, problem.rows
+    seen = {"global": rows["group"].nunique()}
+    for level in ("chip_family" if "chip_family" in rows else "family", "chip"):
+        seen |= rows.groupby(level)["group"].nunique().to_dict()
+    out: list[dict[str, Any]] = []
+    for i, (owner, name) in enumerate(zip(t.owner, t.name)):
+        up = int(t.parent[i])
+        while up >= 0 and not seen.get(t.owner[up], 0):
+            up = int(t.parent[up])
+        borrowed = "" if seen.get(owner, 0) or up < 0 else t.owner[up]
+        value, sd = f"{np.exp(result.theta[i]):.4g}", f"{result.log_sd[i]:.3f}"
+        out.append(dict(zip(COLUMNS[1:7], [owner, name, value, sd, seen.get(owner, 0), borrowed])))
+    frame = pd.DataFrame([*out, *extra])
+    frame.insert(0, "kind", problem.kind)
+    frame["rows_hash"], frame["command"] = rows_hash(rows), f"trn3 calibrate {problem.kind}"
+    return frame[COLUMNS].astype(str)
+
+
+def band_lines(owner: str, name: str, ends: np.ndarray, n_groups: int, fold: str) -> list[dict[str, Any]]:
+    """A band as rows of ``data/calibration.csv``: factors from a prediction to the ends of what is measured.
+
+    Parameters
+    ----------
+    owner, name : str
+        Whose band, and which [-].
+    ends : numpy.ndarray
+        Lower and upper log of predicted over measured [-].
+    n_groups : int
+        Groups of the owner's own runs behind it [-].
+    fold : str
+        What was left out [-].
+
+    Returns
+    -------
+    list of dict
+        For `constants_frame` [-].
+    """
+    sides = (("low", -ends[1]), ("high", -ends[0]))
+    values = [(owner, f"{name}_{s}", f"{np.exp(e):.4g}", "", n_groups, f"{fold} left out") for s, e in sides]
+    return [dict(zip(COLUMNS[1:7], v)) for v in values]
+
+
+
+
+
+
+
+
+
+
+
+
