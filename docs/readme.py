@@ -1,4 +1,6 @@
-"""Write the figures of README.md and its picture from the stored notebooks and scores: python docs/readme.py."""
+"""Write the figures of README.md and its picture from the stored notebooks and scores: python
+docs/readme.py.
+"""
 
 import base64
 import json
@@ -42,11 +44,22 @@ def findings() -> str:
 
 def scores() -> str:
     """Median errors on runs that the fit had not seen, beside the two baselines."""
-    names = ("source left out", "chip generation left out", "groups", "without data", "one constant per chip")
-    lines = [f"| median error over groups of runs | {' | '.join(names)} |", "|---|--:|--:|--:|--:|--:|"]
+    names = (
+        "source left out",
+        "chip generation left out",
+        "groups",
+        "without data",
+        "one constant per chip",
+    )
+    lines = [
+        f"| median error over groups of runs | {' | '.join(names)} |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
     for label, kind, part in SCORES:
         old, new = trust.summary(kind, "source", part), trust.summary(kind, "generation", part)
-        cells = [f"{100 * row['group_median_abs_error']:.1f}%" for row in (old, new)] + [f"{old['n_groups']:.0f}"]
+        cells = [f"{100 * row['group_median_abs_error']:.1f}%" for row in (old, new)] + [
+            f"{old['n_groups']:.0f}"
+        ]
         cells += [f"{100 * old[f'{b}_group_median_abs_error']:.0f}%" for b in ("rule", "constant")]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     tables = ("Korthikanti table 5", "Narayanan table 2, PTD")
@@ -54,12 +67,20 @@ def scores() -> str:
     ends = [f"{t}: mean {100 * r['mape']:.1f}%, worst {100 * r['worst']:.1f}%" for t, r in held]
     note = "Baselines with each source left out: half of peak (training) or a roofline (serving), and one constant per "
     note += "chip. "
-    return "\n".join(lines) + f"\n\n{note}With every Megatron paper left out of the fit, {'; '.join(ends)}."
+    return (
+        "\n".join(lines)
+        + f"\n\n{note}With every Megatron paper left out of the fit, {'; '.join(ends)}."
+    )
 
 
 def render(text: str) -> str:
     """README.md with today's figures."""
-    text = re.sub(r"(<!-- findings:.*?-->\n).*?(\n<!-- end -->)", lambda m: m[1] + findings() + m[2], text, flags=re.S)
+    text = re.sub(
+        r"(<!-- findings:.*?-->\n).*?(\n<!-- end -->)",
+        lambda m: m[1] + findings() + m[2],
+        text,
+        flags=re.S,
+    )
     return re.sub(
         r"(<!-- trust:.*?-->\n).*?(\n?<!-- end trust -->)",
         lambda m: f"{m[1]}{scores()}\n<!-- end trust -->",

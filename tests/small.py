@@ -43,7 +43,11 @@ def write(folder: Path, name: str, *cells: tuple[str, str]) -> Path:
     for number, (tag, text) in enumerate(cells):
         kind = nbformat.v4.new_markdown_cell if tag == "markdown" else nbformat.v4.new_code_cell
         made.append(
-            kind(text, id=f"cell-{number:02d}", metadata={"tags": [tag]} if tag not in ("", "markdown") else {})
+            kind(
+                text,
+                id=f"cell-{number:02d}",
+                metadata={"tags": [tag]} if tag not in ("", "markdown") else {},
+            )
         )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.ipynb"
@@ -54,17 +58,28 @@ def write(folder: Path, name: str, *cells: tuple[str, str]) -> Path:
 def report(folder: Path, name: str = "02_small") -> Path:
     """A notebook by the contract that can also fail in every way."""
     title = "# How many rows?\n\nThis page counts. It is small."
-    cells = [("markdown", title), ("parameters", PARAMETERS), ("", WORK), ("answer", ANSWER), ("results", RESULTS)]
+    cells = [
+        ("markdown", title),
+        ("parameters", PARAMETERS),
+        ("", WORK),
+        ("answer", ANSWER),
+        ("results", RESULTS),
+    ]
     return write(folder, name, *cells)
 
 
 def start(notebooks: Path, *arguments: object, **options: object) -> subprocess.Popen:
     """`trn3` in a process of its own on a folder of notebooks."""
-    env = os.environ | {"TRN3_NOTEBOOKS": str(notebooks), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    env = os.environ | {
+        "TRN3_NOTEBOOKS": str(notebooks),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "trn3", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # A shell that starts the tests in the background makes its children deaf to Ctrl-C; a terminal does not.
+    # A shell that starts the tests in the background makes its children deaf to Ctrl-C; a terminal
+    # does not.
     hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     return subprocess.Popen(command, env=env | options.pop("env", {}), **pipes | hears | options)
 

@@ -1,4 +1,6 @@
-"""Batches: what a grid means, what is remembered, what is redone, and the same on a Dask cluster."""
+"""Batches: what a grid means, what is remembered, what is redone, and the same on a Dask
+cluster.
+"""
 
 import json
 import os
@@ -48,7 +50,9 @@ def test_a_grid_is_crossed_and_each_report_is_made_once(notebooks):
     cases = batch.cases(grid(notebooks, GRID))
     assert len(cases) == 7  # 3 x 2 and one case; the other case is the first combination again
     assert [(c.values["n"], c.values["chip"]) for c in cases[:2]] == [(1, "trainium3"), (1, "b200")]
-    assert cases[-1].values["rivals"] == ["h100", "h200"] and all(c.values["share"] == 0.25 for c in cases)
+    assert cases[-1].values["rivals"] == ["h100", "h200"] and all(
+        c.values["share"] == 0.25 for c in cases
+    )
     assert len({c.stem for c in cases}) == 7 and all(c.stem.startswith("02_small-") for c in cases)
 
 
@@ -65,7 +69,10 @@ def test_a_case_may_name_another_report(notebooks):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('report = "02"\n[grid]\nn = [1, 2, 99]\nchip = ["b200", "b20"]', "case 2: chip: .*3 more cases"),
+        (
+            'report = "02"\n[grid]\nn = [1, 2, 99]\nchip = ["b200", "b20"]',
+            "case 2: chip: .*3 more cases",
+        ),
         ('report = "02"\n[grid]\nn = 3', "grid.n: "),
         ('report = "02"\n[grid]\nn = []', "grid.n: "),
         ('report = "02"\n[grids]\nn = [1]', "grids: "),
@@ -96,7 +103,9 @@ def test_a_missing_grid_is_named(tmp_path):
         batch.cases(tmp_path / "none.toml")
 
 
-def test_the_key_follows_notebook_parameters_data_and_code_but_not_stored_outputs(notebooks, monkeypatch):
+def test_the_key_follows_notebook_parameters_data_and_code_but_not_stored_outputs(
+    notebooks, monkeypatch
+):
     key = batch.case("02", {"n": 2}).key
     assert key != batch.case("02", {"n": 4}).key and key != batch.case("08", {"n": 2}).key
     path = notebooks / "02_small.ipynb"
@@ -153,7 +162,9 @@ def test_a_batch_makes_what_it_can_and_says_what_failed(made):
 def test_results_and_tables_are_beside_the_page(made):
     results = json.loads((made[0] / "out" / "02_small.json").read_text())
     assert set(results) == {"report", "parameters", "data_date", "headline", "tables"}
-    assert results["headline"][0]["value"] == 3 and results["tables"] == {"rows": "02_small-rows.csv"}
+    assert results["headline"][0]["value"] == 3 and results["tables"] == {
+        "rows": "02_small-rows.csv"
+    }
     table = pd.read_csv(made[0] / "out" / "02_small-rows.csv")
     assert table.to_dict("list") == {"row": [0, 1, 2], "double": [0, 2, 4]}
 
@@ -161,7 +172,11 @@ def test_results_and_tables_are_beside_the_page(made):
 def test_the_index_compares_headline_numbers(made):
     table = pd.read_csv(made[0] / "out" / "index.csv")
     assert sorted(table["state"]) == ["done", "done", "done", "failed"]
-    assert sorted(table["value"].dropna()) == [2, 3, 5] and sorted(table["low"].dropna()) == [1, 2, 4]
+    assert sorted(table["value"].dropna()) == [2, 3, 5] and sorted(table["low"].dropna()) == [
+        1,
+        2,
+        4,
+    ]
     page = (made[0] / "out" / "index.html").read_text()
     assert page.count("02_small-") >= 3
 
@@ -170,7 +185,12 @@ def test_the_error_page_tells_cell_message_parameters_and_command(made):
     rows = batch.remembered(made[0] / "out").values()
     failed = next(row for row in rows if row["status"] == "failed")
     page = (made[0] / "out" / f"{failed['report']}.html").read_text()
-    for text in ("no luck with &lt;b&gt;q&lt;/b&gt;", "./run report 02_small", "mode=raise", "ValueError"):
+    for text in (
+        "no luck with &lt;b&gt;q&lt;/b&gt;",
+        "./run report 02_small",
+        "mode=raise",
+        "ValueError",
+    ):
         assert text in page, text
     assert "<b>q</b>" not in page
 
@@ -193,7 +213,11 @@ def test_resume_redoes_what_failed_is_missing_or_stale_and_nothing_else(made):
     assert done.returncode == 1  # one still fails
     after = times(out)
     failed = next(name for name, row in batch.remembered(out).items() if row["status"] == "failed")
-    assert {name.removesuffix(".html") for name in after if after[name] != before[name]} == {cut, edited, failed}
+    assert {name.removesuffix(".html") for name in after if after[name] != before[name]} == {
+        cut,
+        edited,
+        failed,
+    }
     assert after[f"{kept}.html"] == before[f"{kept}.html"] and "</html>" in page.read_text()
     path = home / "notebooks" / "02_small.ipynb"
     path.write_text(path.read_text().replace("how many rows", "how many lines"))
@@ -203,9 +227,14 @@ def test_resume_redoes_what_failed_is_missing_or_stale_and_nothing_else(made):
 
 def test_kernels_make_the_same_again_without_resume(made):
     home, _ = made
-    grid, before = home / "two.toml", {p.name: p.read_text() for p in (home / "out").glob("02_small*")}
+    grid, before = (
+        home / "two.toml",
+        {p.name: p.read_text() for p in (home / "out").glob("02_small*")},
+    )
     grid.write_text('report = "02"\n[grid]\nn = [2, 3]\n')
-    done = small.trn3(home / "notebooks", "batch", grid, "--out", home / "kernels", "--engine", "kernel")
+    done = small.trn3(
+        home / "notebooks", "batch", grid, "--out", home / "kernels", "--engine", "kernel"
+    )
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_text() for p in (home / "kernels").glob("02_small*")}
     assert len(after) == 6 and all(before[name] == text for name, text in after.items())
@@ -213,18 +242,37 @@ def test_kernels_make_the_same_again_without_resume(made):
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:9"])
 def test_a_cluster_that_is_not_there_is_an_error(notebooks, tmp_path, address):
-    done = small.trn3(notebooks, "batch", grid(notebooks, GRID), "--out", tmp_path, "--scheduler", address)
-    assert done.returncode == 2 and done.stderr.startswith("trn3: scheduler ") and done.stderr.count("\n") == 1
+    done = small.trn3(
+        notebooks, "batch", grid(notebooks, GRID), "--out", tmp_path, "--scheduler", address
+    )
+    assert (
+        done.returncode == 2
+        and done.stderr.startswith("trn3: scheduler ")
+        and done.stderr.count("\n") == 1
+    )
 
 
-def test_a_dask_cluster_makes_all_reports_though_a_worker_is_killed(notebooks, tmp_path, monkeypatch):
+def test_a_dask_cluster_makes_all_reports_though_a_worker_is_killed(
+    notebooks, tmp_path, monkeypatch
+):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("TRN3_NOTEBOOKS", str(notebooks))
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    options = {
+        "n_workers": 2,
+        "threads_per_worker": 1,
+        "dashboard_address": None,
+        "memory_limit": 0,
+    }
     path = grid(notebooks, 'report = "02"\n[grid]\nn = [1, 2, 3, 4, 5, 6, 7, 8]\n')
     with distributed.LocalCluster(**options) as cluster:
         process = small.start(
-            notebooks, "batch", path, "--out", tmp_path / "out", "--scheduler", cluster.scheduler_address
+            notebooks,
+            "batch",
+            path,
+            "--out",
+            tmp_path / "out",
+            "--scheduler",
+            cluster.scheduler_address,
         )
         with process, distributed.Client(cluster) as client:
             busy, deadline = [], time.monotonic() + 60
@@ -241,7 +289,9 @@ def test_a_dask_cluster_makes_all_reports_though_a_worker_is_killed(notebooks, t
 def test_workers_with_other_data_are_refused(notebooks, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
-        monkeypatch.setattr(batch, "fingerprint", lambda: threading.current_thread() is threading.main_thread())
+        monkeypatch.setattr(
+            batch, "fingerprint", lambda: threading.current_thread() is threading.main_thread()
+        )
         with pytest.raises(BatchError, match="a worker has other data or code"):
             batch.cluster(cluster.scheduler_address)
 

@@ -1,28 +1,38 @@
-"""Calibration: known constants are found, bad rows are bounded, what was not seen borrows with a wider deviation."""
+"""Calibration: known constants are found, bad rows are bounded, what was not seen borrows with a
+wider deviation.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from trn3 import committed, data
+from trn3.committed import Constant
 from trn3.fit import calibration, refit, training_fit
-from trn3.fit.calibration import Constant
 
 FAMILIES = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "c1": "c"}
 TRUE = {"a1": 0.50, "a2": 0.52, "b1": 0.80}
 
 
 def made_up(bad: int = 0, noise: float = 0.01) -> calibration.Problem:
-    """Time = work / efficiency + fixed, with an efficiency per chip; the first `bad` rows are three times too slow."""
+    """Time = work / efficiency + fixed, with an efficiency per chip; the first `bad` rows are
+    three times too slow.
+    """
     rng = np.random.default_rng(0)
     chip = np.repeat(list(TRUE), 40)
     work = rng.uniform(1, 10, chip.size)
-    measured = (work / np.array([TRUE[c] for c in chip]) + 0.7) * np.exp(noise * rng.normal(size=chip.size))
+    measured = (work / np.array([TRUE[c] for c in chip]) + 0.7) * np.exp(
+        noise * rng.normal(size=chip.size)
+    )
     measured[:bad] *= 3
     group = [f"{c} {i % 8}" for i, c in enumerate(chip)]
-    rows = pd.DataFrame({"row_id": range(chip.size), "group": group, "chip": chip, "measured": measured})
+    rows = pd.DataFrame(
+        {"row_id": range(chip.size), "group": group, "chip": chip, "measured": measured}
+    )
     rows["family"] = rows["chip"].map(FAMILIES)
-    tree = committed.tree([Constant("share", 0.6, 0.5, 0.3, 0.2), Constant("fixed", 1.0, 1.0)], FAMILIES)
+    tree = committed.tree(
+        [Constant("share", 0.6, 0.5, 0.3, 0.2), Constant("fixed", 1.0, 1.0)], FAMILIES
+    )
     return calibration.Problem("training", rows, tree, lambda v: work / v["share"] + v["fixed"])
 
 
@@ -82,7 +92,10 @@ def test_left_out_rows_do_not_teach() -> None:
     problem = made_up()
     left = calibration.left_out(problem, problem.rows["chip"])
     seen = calibration.fit(problem, calibration.group_weights(problem.rows["group"])).log_errors
-    assert np.abs(left[problem.rows["chip"] == "b1"]).mean() > 5 * np.abs(seen[problem.rows["chip"] == "b1"]).mean()
+    assert (
+        np.abs(left[problem.rows["chip"] == "b1"]).mean()
+        > 5 * np.abs(seen[problem.rows["chip"] == "b1"]).mean()
+    )
 
 
 def test_every_group_counts_once() -> None:
@@ -98,9 +111,13 @@ def test_folds_cover_every_row_once() -> None:
 
 def test_committed_constants_follow_from_the_committed_rows() -> None:
     problem = training_fit.problem()
-    result = calibration.fit(problem, calibration.group_weights(problem.rows["group"].to_numpy(str)))
+    result = calibration.fit(
+        problem, calibration.group_weights(problem.rows["group"].to_numpy(str))
+    )
     mine = calibration.constants_frame(problem, result).drop(columns="kind")
-    stored = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False).query("kind == 'training'")
+    stored = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False).query(
+        "kind == 'training'"
+    )
     stored = stored[stored["log_sd"] != ""].drop(columns="kind")
     assert stored.to_csv(index=False) == mine.to_csv(index=False)
 

@@ -1,4 +1,6 @@
-"""Charts: colours that everybody can tell apart, forms that draw every row, specs that Vega-Lite accepts."""
+"""Charts: colours that everybody can tell apart, forms that draw every row, specs that Vega-Lite
+accepts.
+"""
 
 import itertools
 import json
@@ -21,9 +23,21 @@ TEXT = ["ink", "ink2", "ink3", "accent", "link"]
 STATES = ["good", "warn", "bad", "none", "info"]
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB
 BLINDNESS = {
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 
 
@@ -44,7 +58,11 @@ def contrast(a: str, b: str, mode: int) -> float:
 
 def lab(rgb: np.ndarray) -> np.ndarray:
     """CIE L*a*b* under D65 of linear sRGB."""
-    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
     xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.95047, 1.0, 1.08883]
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
@@ -73,7 +91,9 @@ class TestColours:
 
     def test_coloured_label_text_reads(self, mode):
         for name in ("trainium3", "trainium2", "trainium1", "b200", "tpu_v7", "mi355x", "gaudi"):
-            token = next(t for t, hexes in theme.TOKENS.items() if hexes[0] == charts.style(name).text)
+            token = next(
+                t for t, hexes in theme.TOKENS.items() if hexes[0] == charts.style(name).text
+            )
             assert contrast(token, "page", mode) >= 4.5, name
 
     @pytest.mark.parametrize("kind", ["normal", *BLINDNESS])
@@ -84,7 +104,9 @@ class TestColours:
         assert min(np.linalg.norm(seen[a] - seen[b]) for a, b in pairs) >= 12.0
 
     def test_one_hex_is_one_variable(self, mode):
-        """Tokens that share a light hex share the dark one, so that an export can replace hex by variable."""
+        """Tokens that share a light hex share the dark one, so that an export can replace hex by
+        variable.
+        """
         for a, b in itertools.combinations(theme.TOKENS.values(), 2):
             assert a[0] != b[0] or a[1] == b[1]
 
@@ -149,41 +171,88 @@ def frames() -> dict[str, charts.Chart]:
     """One finished chart of each form, from small frames."""
     n = np.array([64, 256, 1024, 4096])
     ratio = pd.DataFrame(
-        {"what": ["Pod, FP8", "Chip, FP8", "Chip, watt"], "x": [4.36, 1.94, 1.29], "claim": [4, 4, 1.4]}
+        {
+            "what": ["Pod, FP8", "Chip, FP8", "Chip, watt"],
+            "x": [4.36, 1.94, 1.29],
+            "claim": [4, 4, 1.4],
+        }
     )
-    ratio = ratio.assign(low=[np.nan, np.nan, 0.97], high=[np.nan, np.nan, 1.38], hollow=[False, False, True])
+    ratio = ratio.assign(
+        low=[np.nan, np.nan, 0.97], high=[np.nan, np.nan, 1.38], hollow=[False, False, True]
+    )
     days = [
-        pd.DataFrame({"n": n, "d": k / n, "s": s}) for s, k in (("Trainium3", 9000), ("B200", 4000), ("H100", 7000))
+        pd.DataFrame({"n": n, "d": k / n, "s": s})
+        for s, k in (("Trainium3", 9000), ("B200", 4000), ("H100", 7000))
     ]
     days[0] = days[0].assign(low=7000 / n, high=12000 / n)
-    runs = pd.DataFrame({"n": [512, 1024], "d": [14, 8], "s": ["H100", "A100"], "label": ["run", ""]})
-    parts = pd.DataFrame(
-        [(s, p, v) for s in ("Trainium3", "B200") for p, v in (("Math", 0.6), ("HBM", 0.5))], columns=list("spv")
+    runs = pd.DataFrame(
+        {"n": [512, 1024], "d": [14, 8], "s": ["H100", "A100"], "label": ["run", ""]}
     )
-    losses = pd.DataFrame([(c, p, v) for c in n for p, v in (("Useful", 0.7), ("Failures", 0.3))], columns=list("cpv"))
+    parts = pd.DataFrame(
+        [(s, p, v) for s in ("Trainium3", "B200") for p, v in (("Math", 0.6), ("HBM", 0.5))],
+        columns=list("spv"),
+    )
+    losses = pd.DataFrame(
+        [(c, p, v) for c in n for p, v in (("Useful", 0.7), ("Failures", 0.3))], columns=list("cpv")
+    )
     runs2 = pd.DataFrame({"u": [10, 20, 40, 30], "t": [900, 600, 200, 100], "s": "B200"})
     ahead = pd.DataFrame(
-        {"u": [10, 40, 80], "t": [600, 350, 60], "low": [480, 280, 40], "high": [750, 430, 90], "s": "Trainium3"}
+        {
+            "u": [10, 40, 80],
+            "t": [600, 350, 60],
+            "low": [480, 280, 40],
+            "high": [750, 430, 90],
+            "s": "Trainium3",
+        }
     )
     knobs = [Slider("price", "Price, USD per chip-hour", 3.3, 5.6, 4.3, 0.1)]
-    ways = pd.DataFrame({"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]})
-    ends = pd.DataFrame({"input": ["Price", "Speed"], "lo": [-1.0, 2.0], "hi": [5.0, 3.0], "low_label": ["8", "9"]})
-    scored = pd.DataFrame({"m": [1.0, 5.0, 20.0], "p": [1.1, 4.5, 21.0], "g": ["H100", "TPU v5p", "A100"]})
+    ways = pd.DataFrame(
+        {"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]}
+    )
+    ends = pd.DataFrame(
+        {"input": ["Price", "Speed"], "lo": [-1.0, 2.0], "hi": [5.0, 3.0], "low_label": ["8", "9"]}
+    )
+    scored = pd.DataFrame(
+        {"m": [1.0, 5.0, 20.0], "p": [1.1, 4.5, 21.0], "g": ["H100", "TPU v5p", "A100"]}
+    )
     log_chips, log_days = Axis("Chips (log)", log=True, base=2), Axis("Days (log)", log=True)
     made = {
-        "rows": charts.rows(ratio, "x", "what", axis=Axis("Ratio", zero=True), unit="×", reference=1),
-        "lines": charts.lines(pd.concat(days), "n", "d", "s", x_axis=log_chips, y_axis=log_days, points=runs,
-                              beyond=1024, rules=[("x", 144, "one UltraServer"), ("y", 10, "")], zoom=True),
-        "stacks": charts.stacks(parts, "s", "p", "v", axis=Axis("J per token"), unit=" J",
-                                totals=pd.DataFrame({"s": ["Trainium3"], "low": [0.9], "high": [1.4]})),
+        "rows": charts.rows(
+            ratio, "x", "what", axis=Axis("Ratio", zero=True), unit="×", reference=1
+        ),
+        "lines": charts.lines(
+            pd.concat(days),
+            "n",
+            "d",
+            "s",
+            x_axis=log_chips,
+            y_axis=log_days,
+            points=runs,
+            beyond=1024,
+            rules=[("x", 144, "one UltraServer"), ("y", 10, "")],
+            zoom=True,
+        ),
+        "stacks": charts.stacks(
+            parts,
+            "s",
+            "p",
+            "v",
+            axis=Axis("J per token"),
+            unit=" J",
+            totals=pd.DataFrame({"s": ["Trainium3"], "low": [0.9], "high": [1.4]}),
+        ),
         "area": charts.area(losses, "c", "p", "v", beyond=1024),
         "frontier": charts.frontier(ahead, "u", "t", "s", measured=runs2, limit=(40, "limit: 40")),
         "tornado": charts.tornado(ends, "input", "lo", "hi", base=2.5, axis=Axis("Saved")),
         "cumulative": charts.cumulative(ways, sliders=knobs),
         "ratios": charts.ratios(scored, "p", "m", "g"),
         "empty": charts.empty("Nothing to draw: no price, so no cost."),
-    }  # fmt: skip
-    words = {"title": "One finds the other", "subtitle": "Ratio (×), 80% range", "source": "Source: AWS, 2025."}
+    }
+    words = {
+        "title": "One finds the other",
+        "subtitle": "Ratio (×), 80% range",
+        "source": "Source: AWS, 2025.",
+    }
     return {name: finish(chart, **words) for name, chart in made.items()}
 
 
@@ -198,7 +267,11 @@ class TestForms:
 
     def test_vega_draws_it_without_a_missing_field(self, name):
         svg = vl_convert.vegalite_to_svg(FORMS[name].spec, vl_version="6.4")
-        assert "NaN" not in svg and "undefined" not in svg and "null" not in re.sub(r"<[^>]*>", "", svg)
+        assert (
+            "NaN" not in svg
+            and "undefined" not in svg
+            and "null" not in re.sub(r"<[^>]*>", "", svg)
+        )
 
     def test_every_row_is_drawn(self, name):
         """Marks per layer equal rows with data; a wrong field name would drop them silently."""
@@ -212,7 +285,10 @@ class TestForms:
                 rows = layer.get("data", FORMS[name].spec.get("data"))["values"]
                 assert rows, f"{layer['name']} is empty"
                 wanted[kind] = wanted.get(kind, 0) + len(rows)
-        groups = {k: "".join(re.findall(rf'<g class="mark-{k} role-mark[^>]*>(.*?)</g>', svg)) for k in wanted}
+        groups = {
+            k: "".join(re.findall(rf'<g class="mark-{k} role-mark[^>]*>(.*?)</g>', svg))
+            for k in wanted
+        }
         drawn = {k: len(re.findall(r"<(?:path|line)", text)) for k, text in groups.items()}
         assert drawn == wanted
 
@@ -220,12 +296,17 @@ class TestForms:
         meta = FORMS[name].spec["usermeta"]["trn3"]
         assert meta["title"] and meta["subtitle"] and meta["source"].startswith("Source:")
         assert name == "empty" or meta["numbers"]["rows"]
-        assert all(len(row) == len(meta["numbers"]["columns"]) for row in (meta["numbers"] or {"rows": []})["rows"])
+        assert all(
+            len(row) == len(meta["numbers"]["columns"])
+            for row in (meta["numbers"] or {"rows": []})["rows"]
+        )
         assert all(token in theme.TOKENS for _, _, token in meta["key"])
 
     def test_only_known_colours_and_no_arithmetic_on_them(self, name):
         text = json.dumps({k: v for k, v in FORMS[name].spec.items() if k != "usermeta"})
-        assert set(re.findall(r"#[0-9A-Fa-f]{6}", text)) <= {light for light, _ in theme.TOKENS.values()}
+        assert set(re.findall(r"#[0-9A-Fa-f]{6}", text)) <= {
+            light for light, _ in theme.TOKENS.values()
+        }
         assert "luminance" not in text and "interpolate" not in text
 
     def test_shows_itself_the_same_each_time(self, name):
@@ -291,7 +372,9 @@ def test_tornado_is_sorted_by_span():
 
 
 def test_break_even_stands_where_the_lines_cross():
-    """Stay 0.58 a month; move 1.5 and 0.1 x 4.3 = 0.43 a month: they meet after 1.5 / 0.15 = 10 months."""
+    """Stay 0.58 a month; move 1.5 and 0.1 x 4.3 = 0.43 a month: they meet after 1.5 / 0.15 = 10
+    months.
+    """
     svg = vl_convert.vegalite_to_svg(FORMS["cumulative"].spec, vl_version="6.4")
     assert "Break-even: month 10.0" in svg and "No break-even" not in svg
 
@@ -308,7 +391,9 @@ def test_an_altair_chart_can_be_finished_too():
     import altair as alt
 
     own = alt.Chart(pd.DataFrame({"x": [1, 2], "y": [3, 4]})).mark_line().encode(x="x:Q", y="y:Q")
-    done = finish(own, title="Own", subtitle="x", source="Source: me.", numbers=pd.DataFrame({"x": [1, 2]}))
+    done = finish(
+        own, title="Own", subtitle="x", source="Source: me.", numbers=pd.DataFrame({"x": [1, 2]})
+    )
     assert "Own" in vl_convert.vegalite_to_svg(done.spec, vl_version="6.4")
 
 
@@ -318,7 +403,9 @@ def test_the_renderer_writes_what_nbformat_and_jupyterlab_take():
     before = alt.renderers.active
     try:
         charts.enable()
-        bundle = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")._repr_mimebundle_()
+        bundle = (
+            alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")._repr_mimebundle_()
+        )
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         assert charts.MIME in data and data[charts.MIME]["config"]["font"] == charts.CONFIG["font"]
     finally:
@@ -339,7 +426,9 @@ def test_an_axis_has_a_length_whatever_the_data(values):
 
 
 class TestLabelSides:
-    """Where the number of a row stands: 0 right of its dot, 1 left of it, 2 right of the claim, 3 above."""
+    """Where the number of a row stands: 0 right of its dot, 1 left of it, 2 right of the claim,
+    3 above.
+    """
 
     def test_right_of_the_dot_where_nothing_is_in_the_way(self):
         assert charts._side(500, 60, 100, 120, math.nan, math.nan) == 0

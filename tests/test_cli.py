@@ -37,13 +37,34 @@ def notebooks(tmp_path, monkeypatch):
 def test_help_loads_nothing_heavy():
     code = "import sys; from trn3.reporting.cli import parser; parser().format_help(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"numpy", "pandas", "scipy", "pydantic", "papermill", "nbformat", "altair", "IPython", "tqdm"}
+    heavy = {
+        "numpy",
+        "pandas",
+        "scipy",
+        "pydantic",
+        "papermill",
+        "nbformat",
+        "altair",
+        "IPython",
+        "tqdm",
+    }
     assert not heavy & set(done.stdout.split())
 
 
 def test_help_names_every_command(capsys):
     code, out, _ = run(capsys, "--help")
-    names = ("report", "batch", "params", "search", "calibrate", "validate", "refresh", "compare", "doctor", "lab")
+    names = (
+        "report",
+        "batch",
+        "params",
+        "search",
+        "calibrate",
+        "validate",
+        "refresh",
+        "compare",
+        "doctor",
+        "lab",
+    )
     assert code == 0 and all(re.search(rf"^    {name}\b", out, re.M) for name in names)
 
 
@@ -68,16 +89,27 @@ def test_help_names_every_command(capsys):
         (["params", "zz"], "no report named 'zz'"),
         (["batch", "none.toml"], "No such file"),
         (["compare", "trainium3", "b20"], "did you mean b200"),
-        (["compare", "trainium3", "none.json"], "none.json: cannot be read (No such file or directory)"),
-        (["search", "--model", "llama2_7b", "--system", "trn3_gen2", "--chips", "10..5"], "the range is empty"),
-        (["search", "--model", "llama2_7b", "--system", "trn3", "--chips", "x"], "--chips x: write a number"),
+        (
+            ["compare", "trainium3", "none.json"],
+            "none.json: cannot be read (No such file or directory)",
+        ),
+        (
+            ["search", "--model", "llama2_7b", "--system", "trn3_gen2", "--chips", "10..5"],
+            "the range is empty",
+        ),
+        (
+            ["search", "--model", "llama2_7b", "--system", "trn3", "--chips", "x"],
+            "--chips x: write a number",
+        ),
         (["search", "--model", "llama2_7b", "--system", "trn9", "--chips", "8"], "trn9"),
         (["validate", "training", "none.csv"], "none.csv"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(notebooks, capsys, arguments, words):
     code, out, err = run(capsys, *arguments)
-    assert code == 2 and words in err and err.startswith("trn3") and err.count("\n") == 1 and not out
+    assert (
+        code == 2 and words in err and err.startswith("trn3") and err.count("\n") == 1 and not out
+    )
 
 
 def test_a_broken_data_file_is_named_with_row_and_column(tmp_path, notebooks):
@@ -89,7 +121,9 @@ def test_a_broken_data_file_is_named_with_row_and_column(tmp_path, notebooks):
     row = next(i for i, line in enumerate(lines) if line.startswith("trainium3,hbm_bytes,"))
     lines[row] = lines[row].replace("published", "publishedd", 1)
     path.write_text("\n".join(lines) + "\n")
-    done = small.trn3(notebooks, "compare", "trainium3", "b200", env={"TRN3_DATA": str(tmp_path / "data")})
+    done = small.trn3(
+        notebooks, "compare", "trainium3", "b200", env={"TRN3_DATA": str(tmp_path / "data")}
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "specs.csv" in done.stderr and str(row + 1) in done.stderr and "status" in done.stderr
 
@@ -102,18 +136,35 @@ def test_params_shows_what_a_report_takes(notebooks, capsys):
 
 
 def test_report_makes_a_page_with_its_numbers(notebooks, tmp_path):
-    done = small.trn3(notebooks, "report", "02", "-p", "n=4", "-p", "note=ä b", "--out", tmp_path / "out")
-    assert done.returncode == 0 and "trn3" not in done.stderr and done.stdout.startswith("1 of 1 reports made: ")
+    done = small.trn3(
+        notebooks, "report", "02", "-p", "n=4", "-p", "note=ä b", "--out", tmp_path / "out"
+    )
+    assert (
+        done.returncode == 0
+        and "trn3" not in done.stderr
+        and done.stdout.startswith("1 of 1 reports made: ")
+    )
     page = Path(done.stdout.strip().split(": ")[1])
-    assert page.is_file() and json.loads(page.with_suffix(".json").read_text())["headline"][0]["value"] == 4
+    assert (
+        page.is_file()
+        and json.loads(page.with_suffix(".json").read_text())["headline"][0]["value"] == 4
+    )
     assert "vega.js" not in os.listdir(tmp_path / "out")
 
 
 def test_of_several_reports_each_takes_the_parameters_that_it_knows(notebooks, tmp_path):
-    cells = (("markdown", "# Why?\n\nA. B."), ("parameters", "k: int = 1  # k [-] {1..9}"), ("answer", "print(k)"))
+    cells = (
+        ("markdown", "# Why?\n\nA. B."),
+        ("parameters", "k: int = 1  # k [-] {1..9}"),
+        ("answer", "print(k)"),
+    )
     small.write(notebooks, "03_other", *cells)
-    done = small.trn3(notebooks, "report", "all", "-p", "k=7", "-p", "n=5", "--out", tmp_path / "out")
-    values = [json.loads(p.read_text())["parameters"] for p in sorted((tmp_path / "out").glob("*.json"))]
+    done = small.trn3(
+        notebooks, "report", "all", "-p", "k=7", "-p", "n=5", "--out", tmp_path / "out"
+    )
+    values = [
+        json.loads(p.read_text())["parameters"] for p in sorted((tmp_path / "out").glob("*.json"))
+    ]
     assert done.returncode == 0 and (values[0]["n"], values[1]) == (5, {"k": 7})
     assert {"index.html", "index.csv", "vega.js"} <= set(os.listdir(tmp_path / "out"))
     done = small.trn3(notebooks, "report", "02", "03", "-p", "kk=7", "--out", tmp_path / "out")
@@ -137,7 +188,11 @@ def test_refresh_stores_the_same_text_twice_and_refuses_what_changes(notebooks):
 
 def test_a_mistake_that_only_the_report_can_see_is_one_line_and_status_2(notebooks, tmp_path):
     look = "from trn3 import hardware\nhardware.chip(key)"
-    cells = (("markdown", "# Why?\n\nA. B."), ("parameters", 'key: str = "trainium3"  # k [-]'), ("answer", look))
+    cells = (
+        ("markdown", "# Why?\n\nA. B."),
+        ("parameters", 'key: str = "trainium3"  # k [-]'),
+        ("answer", look),
+    )
     small.write(notebooks, "03_other", *cells)
     done = small.trn3(notebooks, "report", "03", "-p", "key=b20", "--out", tmp_path / "out")
     assert done.returncode == 2 and not done.stdout
@@ -145,7 +200,9 @@ def test_a_mistake_that_only_the_report_can_see_is_one_line_and_status_2(noteboo
     assert "Traceback" not in done.stderr and "UnknownId" not in done.stderr
 
 
-@pytest.mark.parametrize(("kind", "name"), [("training", "training_runs"), ("inference", "inference_runs")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("training", "training_runs"), ("inference", "inference_runs")]
+)
 def test_validate_takes_one_row_and_names_a_row_with_a_field_too_many(tmp_path, capsys, kind, name):
     head, row = (data.DATA / f"{name}.csv").read_text().splitlines()[:2]
     path = tmp_path / "one.csv"
@@ -168,10 +225,15 @@ def test_validate_takes_one_row_and_names_a_row_with_a_field_too_many(tmp_path, 
 def test_compare_puts_chips_systems_and_results_side_by_side(tmp_path, capsys):
     code, out, _ = run(capsys, "compare", "trainium3", "trainium2")
     line = next(line for line in out.splitlines() if line.startswith("hbm_bytes_per_s"))
-    ratio = data.fact("trainium2", "hbm_bytes_per_s").value / data.fact("trainium3", "hbm_bytes_per_s").value
+    ratio = (
+        data.fact("trainium2", "hbm_bytes_per_s").value
+        / data.fact("trainium3", "hbm_bytes_per_s").value
+    )
     assert code == 0 and float(line.split()[-1]) == pytest.approx(ratio, rel=1e-3)
     for name, value in (("a", 2.0), ("b", 5.0)):
-        (tmp_path / f"{name}.json").write_text(json.dumps({"headline": [{"name": "x", "unit": "s", "value": value}]}))
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps({"headline": [{"name": "x", "unit": "s", "value": value}]})
+        )
     code, out, _ = run(capsys, "compare", tmp_path / "a.json", tmp_path / "b.json")
     assert code == 0 and re.search(r"x\s+s\s+2\s+5\s+2.5", out)
 
@@ -183,7 +245,9 @@ def test_compare_says_what_a_number_is_worth_and_what_there_is_not(capsys):
     lines = {line[:37].strip(): line for line in out.splitlines()}
     watts = data.fact("trainium3", "power_w")  # AWS publishes none, so the assumed one is in use
     assert watts.status == "assumed" and f"{watts.value:.4g} (assumed)" in lines["power_w"]
-    assert lines["peak_flops_per_s mxfp8"].rstrip().endswith(" -")  # no ratio where one has no such number
+    assert (
+        lines["peak_flops_per_s mxfp8"].rstrip().endswith(" -")
+    )  # no ratio where one has no such number
     blank = [not line[-6:].strip() for line in out.splitlines()[1:]]
     assert blank == sorted(blank) and 5 < sum(blank) < len(blank)  # what both have comes first
 
@@ -241,10 +305,17 @@ def test_lab_opens_the_first_notebook_without_news(notebooks, tmp_path):
     command = cli.lab_command(notebooks.parent, tmp_path, python="py", extra=["--no-browser"])
     assert command[:3] == ["py", "-m", "jupyterlab"] and command[-1] == "--no-browser"
     assert "--LabApp.default_url=/lab/tree/notebooks/02_small.ipynb" in command
-    assert "--LabApp.news_url=None" in command and f"--ServerApp.root_dir={notebooks.parent}" in command
+    assert (
+        "--LabApp.news_url=None" in command
+        and f"--ServerApp.root_dir={notebooks.parent}" in command
+    )
 
 
 def test_the_module_runs_as_a_command():
     start = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "trn3", "--version"], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith("trn3 ") and time.monotonic() - start < 10
+    done = subprocess.run(
+        [sys.executable, "-m", "trn3", "--version"], capture_output=True, text=True
+    )
+    assert (
+        done.returncode == 0 and done.stdout.startswith("trn3 ") and time.monotonic() - start < 10
+    )

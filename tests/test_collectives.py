@@ -9,7 +9,8 @@ from trn3 import collectives
 
 NODES = [(8.0, 300e9, 2e-6), (np.inf, 25e9, 20e-6)]
 BUS = {
-    # nccl-tests, doc/PERFORMANCE.md: busbw = S / t x factor is the bandwidth of a link, whatever the ranks
+    # nccl-tests, doc/PERFORMANCE.md: busbw = S / t x factor is the bandwidth of a link, whatever
+    # the ranks
     collectives.all_reduce_s: lambda n: 2 * (n - 1) / n,
     collectives.all_gather_s: lambda n: (n - 1) / n,
     collectives.reduce_scatter_s: lambda n: (n - 1) / n,
@@ -29,7 +30,9 @@ def test_one_rank_exchanges_nothing(operation) -> None:
 
 
 def test_all_reduce_is_reduce_scatter_and_all_gather() -> None:
-    both = collectives.reduce_scatter_s(3e8, 16, 1e11, 1e-6) + collectives.all_gather_s(3e8, 16, 1e11, 1e-6)
+    both = collectives.reduce_scatter_s(3e8, 16, 1e11, 1e-6) + collectives.all_gather_s(
+        3e8, 16, 1e11, 1e-6
+    )
     assert collectives.all_reduce_s(3e8, 16, 1e11, 1e-6) == pytest.approx(both)
 
 
@@ -59,16 +62,23 @@ def test_all_to_all_pays_for_what_leaves_the_node() -> None:
 
 
 def test_latency_of_very_large_rings_grows_slowly() -> None:
-    rounds = [float(collectives.ring_latency_s(8.0 * n, 1, NODES)) for n in (collectives.FLAT_RING, 1e5, 2e5)]
+    rounds = [
+        float(collectives.ring_latency_s(8.0 * n, 1, NODES))
+        for n in (collectives.FLAT_RING, 1e5, 2e5)
+    ]
     assert rounds[0] < rounds[1] < rounds[2] < 1.2 * rounds[1]
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 4096), st.sampled_from([1, 2, 4, 8]), st.floats(1e10, 1e12), st.floats(1e9, 1e11))
+@given(
+    st.integers(1, 4096), st.sampled_from([1, 2, 4, 8]), st.floats(1e10, 1e12), st.floats(1e9, 1e11)
+)
 def test_more_bandwidth_is_never_slower(n, stride, inside, outside) -> None:
     def at(near, far):
         tiers = [(8.0, near, 1e-6), (np.inf, far, 1e-5)]
-        return np.array([f(n, stride, tiers) for f in (collectives.s_per_byte, collectives.split_s_per_byte)])
+        return np.array(
+            [f(n, stride, tiers) for f in (collectives.s_per_byte, collectives.split_s_per_byte)]
+        )
 
     assert (at(2 * inside, outside) <= at(inside, outside)).all()
     assert (at(inside, 2 * outside) <= at(inside, outside)).all()
@@ -77,4 +87,6 @@ def test_more_bandwidth_is_never_slower(n, stride, inside, outside) -> None:
 def test_scalar_equals_array() -> None:
     n = np.array([1.0, 8.0, 9.0, 64.0, 5000.0])
     for f in (collectives.s_per_byte, collectives.split_s_per_byte, collectives.ring_latency_s):
-        assert np.broadcast_to(f(n, 1, NODES), n.shape).tolist() == [float(f(x, 1, NODES)) for x in n]
+        assert np.broadcast_to(f(n, 1, NODES), n.shape).tolist() == [
+            float(f(x, 1, NODES)) for x in n
+        ]

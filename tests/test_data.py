@@ -85,7 +85,11 @@ def test_frictionless_accepts_the_package():
 
 @pytest.mark.parametrize("name", sorted(RESOURCES))
 def test_every_column_is_explained(name):
-    bare = [f["name"] for f in RESOURCES[name]["schema"]["fields"] if not f.get("description", "").strip()]
+    bare = [
+        f["name"]
+        for f in RESOURCES[name]["schema"]["fields"]
+        if not f.get("description", "").strip()
+    ]
     assert not bare
 
 
@@ -121,7 +125,9 @@ def test_ids_are_lower_snake():
         if r["id"] != r["id"].lower()
     ]
     assert not odd
-    assert not [r["id"] for r in data._rows(data.DATA, "subjects") if not r["id"].replace("_", "").isalnum()]
+    assert not [
+        r["id"] for r in data._rows(data.DATA, "subjects") if not r["id"].replace("_", "").isalnum()
+    ]
 
 
 def test_derived_numbers_follow_from_their_arithmetic():
@@ -132,7 +138,9 @@ def test_derived_numbers_follow_from_their_arithmetic():
         n, expression = n + 1, row["note"][2:].split(";")[0]
         found, fact = data.compute(expression), data.to_fact(row)
         expected = fact.value if data.references(expression) else row["value"]
-        assert found == pytest.approx(expected, rel=2e-3), f"data/{name}.csv line {row['_line']}: {row['note']}"
+        assert found == pytest.approx(expected, rel=2e-3), (
+            f"data/{name}.csv line {row['_line']}: {row['note']}"
+        )
     assert n > 100
 
 
@@ -140,7 +148,10 @@ def test_no_fact_stands_in_two_tables():
     seen = {}
     for name, row in long_rows():
         if name != "prices" and row["use"] == "yes":
-            key = (row["subject"] if name != "assumptions" else "assumption", *data._group(row)[1:4])
+            key = (
+                row["subject"] if name != "assumptions" else "assumption",
+                *data._group(row)[1:4],
+            )
             assert seen.setdefault(key, name) == name, key
     assert len(data._facts(data.DATA)) == len(seen)
 
@@ -209,13 +220,19 @@ def test_a_quantity_has_the_unit_that_its_name_says():
             n += 1
             where = f"data/{name}.csv line {row['_line']}: {fact.quantity} in {fact.unit}"
             allowed = named if fact.quantity.startswith("n_") else named[-1:]
-            assert fact.unit in allowed or (fact.quantity.endswith("_share") and fact.unit == "1/yr"), where
+            assert fact.unit in allowed or (
+                fact.quantity.endswith("_share") and fact.unit == "1/yr"
+            ), where
     assert n > 1000
 
 
 def test_units_convert():
     units = {r["unit"]: (r["factor"], r["si"]) for r in data._rows(data.DATA, "units")}
-    assert units["GiB"] == (2**30, "B") and units["Gbit/s"] == (1.25e8, "B/s") and units["yr"] == (365.25 * 86400, "s")
+    assert (
+        units["GiB"] == (2**30, "B")
+        and units["Gbit/s"] == (1.25e8, "B/s")
+        and units["yr"] == (365.25 * 86400, "s")
+    )
     assert all(units[si][0] == 1 and units[si][1] == si for _, si in units.values() if si in units)
 
 
@@ -227,7 +244,9 @@ def test_chip_price_times_chips_is_the_instance_price():
     rows = rows[rows["term"].isin(["on_demand", "capacity_block", "reserved_3y"])]
     keys = ["basis", "region", "term", "price_date", "use"]
     chip = rows[rows["quantity"] == "price_usd_per_chip_h"]
-    both = rows[rows["quantity"] == "price_usd_per_instance_h"].merge(chip, on=keys, suffixes=("", "_chip"))
+    both = rows[rows["quantity"] == "price_usd_per_instance_h"].merge(
+        chip, on=keys, suffixes=("", "_chip")
+    )
     n_chips = both["subject"].map(lambda s: data.fact(s, "n_chips").value)
     assert len(both) > 30
     np.testing.assert_allclose(both["value_chip"] * n_chips, both["value"], rtol=1e-3)
@@ -259,12 +278,21 @@ def test_trainium3_has_no_public_price_and_its_range_spans_its_anchors():
 
 def test_like_for_like_prices_exist_for_the_usual_rivals():
     for chip in ("h100", "h200", "b200", "b300"):
-        listed, block = data.price(chip, "on_demand", "us_east_1").value, data.price(chip, "capacity_block").value
+        listed, block = (
+            data.price(chip, "on_demand", "us_east_1").value,
+            data.price(chip, "capacity_block").value,
+        )
         assert block < listed  # AWS sells blocks below its list price
     listed = data.price("h100", "on_demand", "us_east_1")
     assert listed.value == pytest.approx(55.04 / 8, rel=1e-3)
-    assert (listed.region, listed.term, listed.price_date) == ("us_east_1", "on_demand", "2026-07-20")
-    assert not data.stale(listed.price_date) and data.stale(listed.price_date, datetime.date(2027, 1, 17))  # 181 days
+    assert (listed.region, listed.term, listed.price_date) == (
+        "us_east_1",
+        "on_demand",
+        "2026-07-20",
+    )
+    assert not data.stale(listed.price_date) and data.stale(
+        listed.price_date, datetime.date(2027, 1, 17)
+    )  # 181 days
 
 
 def test_the_newest_and_nearest_price_is_found():
@@ -272,9 +300,13 @@ def test_the_newest_and_nearest_price_is_found():
         9.532 / 16, rel=1e-3
     )  # not Melbourne's of 2024
     assert data.price("h100", "capacity_block").region == "us_east_2"
-    assert data.price("b200", "capacity_block", "us_east_2").region == "us"  # one price all over the United States
+    assert (
+        data.price("b200", "capacity_block", "us_east_2").region == "us"
+    )  # one price all over the United States
     assert data.price("h200", "capacity_block", "us_east_2").basis == "p5en.48xlarge"
-    assert data.price("h200", "capacity_block", basis="p5e.48xlarge").value == pytest.approx(47.76 / 8, rel=1e-3)
+    assert data.price("h200", "capacity_block", basis="p5e.48xlarge").value == pytest.approx(
+        47.76 / 8, rel=1e-3
+    )
     assert data.price("tpu_v6e", "on_demand", "us_east").region == "us_east"
     with pytest.raises(data.UnknownId, match="us_east_1"):
         data.price("h100", "on_demand", "eu_south_2")
@@ -319,7 +351,9 @@ def test_computed_verdicts_follow_from_the_numbers():
 
 def test_judged_verdicts_are_written_and_reasoned():
     for claim in data._rows(data.DATA, "claims"):
-        assert not re.search(r"[0-9]\.[0-9]", claim["reason"]), "a figure that could drift from the tables"
+        assert not re.search(r"[0-9]\.[0-9]", claim["reason"]), (
+            "a figure that could drift from the tables"
+        )
         if claim["verdict_by"] == "judged":
             assert data.verdict(claim["id"]) == claim["verdict"] != ""
 
@@ -341,14 +375,26 @@ def test_verdicts_agree_with_the_audit(claim, word):
 
 
 def test_a_verdict_turns_with_the_data(folder):
-    edit(folder, "systems", cell("value", "30000", subject="trn3_gen2", quantity="hbm_bytes", use="yes"))
+    edit(
+        folder,
+        "systems",
+        cell("value", "30000", subject="trn3_gen2", quantity="hbm_bytes", use="yes"),
+    )
     assert data.verdict("memory_4x") == "Partly"  # 30,000 / 6,144 GiB
 
 
 def test_both_efficiency_claims_cannot_be_the_same_measure():
-    forty = data.compute_range("trainium3.peak_flops_per_s[mxfp8] / trainium2.peak_flops_per_s[fp8]")[1] / 1.4
-    four = data.compute("trn3_gen2.peak_flops_per_s[mxfp8] / trn2_ultraserver.peak_flops_per_s[fp8]") / 4
-    assert forty == pytest.approx(1.39, abs=0.01)  # chip power of 1.39 times Trainium2's: 693 W on 500 W
+    forty = (
+        data.compute_range("trainium3.peak_flops_per_s[mxfp8] / trainium2.peak_flops_per_s[fp8]")[1]
+        / 1.4
+    )
+    four = (
+        data.compute("trn3_gen2.peak_flops_per_s[mxfp8] / trn2_ultraserver.peak_flops_per_s[fp8]")
+        / 4
+    )
+    assert forty == pytest.approx(
+        1.39, abs=0.01
+    )  # chip power of 1.39 times Trainium2's: 693 W on 500 W
     assert four == pytest.approx(1.09, abs=0.01)  # system power of 1.09 times a Trn2 UltraServer's
 
 
@@ -384,7 +430,11 @@ def test_what_people_type_is_understood():
 
 @pytest.mark.parametrize(
     ("kind", "text", "hint"),
-    [("chip", "trainum3", "trainium3"), ("region", "us-est-1", "us_east_1"), ("system", "trn3_gen3", "trn3_gen2")],
+    [
+        ("chip", "trainum3", "trainium3"),
+        ("region", "us-est-1", "us_east_1"),
+        ("system", "trn3_gen3", "trn3_gen2"),
+    ],
 )
 def test_unknown_names_get_the_nearest(kind, text, hint):
     with pytest.raises(data.UnknownId, match=hint) as error:
@@ -419,20 +469,27 @@ def test_ranges():
     power = data.fact("trainium3", "power_w")
     assert power.range.tolist() == [700.0, 1000.0, 1100.0]
     plain = data.fact("trainium3", "hbm_bytes")
-    assert plain.low == plain.value == plain.high and plain.value / plain.scale == 144 and plain.shown_unit == "GiB"
+    assert (
+        plain.low == plain.value == plain.high
+        and plain.value / plain.scale == 144
+        and plain.shown_unit == "GiB"
+    )
 
 
 # ---- expressions
 
 
 @given(
-    st.lists(st.floats(0.1, 100), min_size=4, max_size=4), st.sampled_from(["{} + {} * {} - {}", "({} + {}) / {} * {}"])
+    st.lists(st.floats(0.1, 100), min_size=4, max_size=4),
+    st.sampled_from(["{} + {} * {} - {}", "({} + {}) / {} * {}"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_arithmetic_is_arithmetic(numbers, form):
     text = form.format(*numbers)
     a, b, c, d = numbers
-    assert data.compute(text) == pytest.approx(a + b * c - d if "-" in form else (a + b) / c * d, rel=1e-12)
+    assert data.compute(text) == pytest.approx(
+        a + b * c - d if "-" in form else (a + b) / c * d, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -459,11 +516,17 @@ def test_a_range_tries_every_corner():
     a, b = data.fact("trainium2", "power_w"), data.fact("trainium3", "power_w")
     found = data.compute_range("trainium2.power_w / trainium3.power_w")
     assert found.tolist() == pytest.approx([a.low / b.high, a.value / b.value, a.high / b.low])
-    assert data.compute_range("trainium3.power_w - trainium3.power_w").tolist() == [0, 0, 0]  # one input, one value
+    assert data.compute_range("trainium3.power_w - trainium3.power_w").tolist() == [
+        0,
+        0,
+        0,
+    ]  # one input, one value
 
 
 def test_references_are_found_once_each():
-    found = data.references("h100.hbm_bytes * h100.hbm_bytes / trn3_gen2.tier_bytes_per_s[_, board] + assumption.pue")
+    found = data.references(
+        "h100.hbm_bytes * h100.hbm_bytes / trn3_gen2.tier_bytes_per_s[_, board] + assumption.pue"
+    )
     assert [(f.subject, f.quantity, f.basis) for f in found] == [
         ("h100", "hbm_bytes", ""),
         ("trn3_gen2", "tier_bytes_per_s", "board"),
@@ -490,16 +553,52 @@ def longer_row(header, rows):
 
 
 BREAKS = [
-    ("specs", cell("value", "lots", subject="h100", quantity="hbm_bytes"), "value: 'lots' is not a finite number"),
-    ("specs", cell("value", "inf", subject="h100", quantity="hbm_bytes"), "value: 'inf' is not a finite number"),
-    ("specs", cell("value", "nan", subject="h100", quantity="hbm_bytes"), "value: 'nan' is not a finite number"),
-    ("specs", cell("value", "-80", subject="h100", quantity="hbm_bytes"), "column value: -80 is below 0"),
-    ("specs", cell("value", "", subject="h100", quantity="hbm_bytes"), "column value: nan does not go with measured"),
-    ("specs", cell("unit", "GiBs", subject="h100", quantity="hbm_bytes"), "unit: 'GiBs' is not in data/units.csv"),
+    (
+        "specs",
+        cell("value", "lots", subject="h100", quantity="hbm_bytes"),
+        "value: 'lots' is not a finite number",
+    ),
+    (
+        "specs",
+        cell("value", "inf", subject="h100", quantity="hbm_bytes"),
+        "value: 'inf' is not a finite number",
+    ),
+    (
+        "specs",
+        cell("value", "nan", subject="h100", quantity="hbm_bytes"),
+        "value: 'nan' is not a finite number",
+    ),
+    (
+        "specs",
+        cell("value", "-80", subject="h100", quantity="hbm_bytes"),
+        "column value: -80 is below 0",
+    ),
+    (
+        "specs",
+        cell("value", "", subject="h100", quantity="hbm_bytes"),
+        "column value: nan does not go with measured",
+    ),
+    (
+        "specs",
+        cell("unit", "GiBs", subject="h100", quantity="hbm_bytes"),
+        "unit: 'GiBs' is not in data/units.csv",
+    ),
     ("specs", cell("unit", "", subject="h100", quantity="hbm_bytes"), "column unit: is empty"),
-    ("specs", cell("source_id", "a_friend", subject="h100"), "source_id: 'a_friend' is not in data/sources.csv"),
-    ("specs", cell("subject", "h1000", subject="h100"), "subject: 'h1000' is not in data/subjects.csv"),
-    ("specs", cell("status", "heard", subject="h100"), "status: 'heard' is none of published, measured"),
+    (
+        "specs",
+        cell("source_id", "a_friend", subject="h100"),
+        "source_id: 'a_friend' is not in data/sources.csv",
+    ),
+    (
+        "specs",
+        cell("subject", "h1000", subject="h100"),
+        "subject: 'h1000' is not in data/subjects.csv",
+    ),
+    (
+        "specs",
+        cell("status", "heard", subject="h100"),
+        "status: 'heard' is none of published, measured",
+    ),
     ("specs", cell("use", "maybe", subject="h100"), "use: 'maybe' is none of yes, no"),
     (
         "specs",
@@ -507,21 +606,43 @@ BREAKS = [
         "column use: 0 rows of this quantity have use=yes",
     ),
     ("specs", second_use, "column use: 2 rows of this quantity have use=yes"),
-    ("specs", cell("low", "1101", subject="trainium3", quantity="power_w", use="yes"), "are not in order"),
-    ("specs", cell("high", "", subject="trainium3", quantity="power_w", use="yes"), "low and high go together"),
-    ("specs", cell("note", "twice", subject="h100", status="derived"), "a derived number gives '= arithmetic'"),
+    (
+        "specs",
+        cell("low", "1101", subject="trainium3", quantity="power_w", use="yes"),
+        "are not in order",
+    ),
+    (
+        "specs",
+        cell("high", "", subject="trainium3", quantity="power_w", use="yes"),
+        "low and high go together",
+    ),
+    (
+        "specs",
+        cell("note", "twice", subject="h100", status="derived"),
+        "a derived number gives '= arithmetic'",
+    ),
     ("specs", drop_column, "line 1, column status"),
     ("specs", longer_row, "line 6, column note: 16 cells, not 15"),
-    ("assumptions", cell("status", "assumed", quantity="small_all_reduce_s"), "an assumed number needs low and high"),
+    (
+        "assumptions",
+        cell("status", "assumed", quantity="small_all_reduce_s"),
+        "an assumed number needs low and high",
+    ),
     ("subjects", cell("id", "h100", id="h200"), "column id: repeats line"),
     ("sources", cell("licence", "", id="nvidia_h100"), "column licence: is empty"),
     ("prices", cell("term", "on-demand", subject="h100"), "column term: 'on-demand' is none of"),
     ("claims", cell("level", "galaxy", id="faster_4x"), "column level: 'galaxy' is none of"),
-    ("claim_readings", cell("claim_id", "nine_lives", claim_id="faster_4x"), "'nine_lives' is not in data/claims.csv"),
+    (
+        "claim_readings",
+        cell("claim_id", "nine_lives", claim_id="faster_4x"),
+        "'nine_lives' is not in data/claims.csv",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "change", "text"), BREAKS, ids=[f"{b[0]}-{i}" for i, b in enumerate(BREAKS)])
+@pytest.mark.parametrize(
+    ("name", "change", "text"), BREAKS, ids=[f"{b[0]}-{i}" for i, b in enumerate(BREAKS)]
+)
 def test_a_broken_table_names_file_line_and_column(folder, name, change, text):
     edit(folder, name, change)
     with pytest.raises(data.DataError) as error:

@@ -15,10 +15,18 @@ CHIP = e.coefficients(1000.0, 0.4, 40e-12, 25e-12, (2e15, 2e12, 0.0))
 @settings(max_examples=50, deadline=None)
 @given(rated=st.floats(200, 3000), floor=SHARE, activity=st.floats(0, 1))
 def test_full_load_is_the_rating_and_no_load_the_floor(rated, floor, activity):
-    load = (1e15, activity * 0.7 * rated * (1 - floor) / 40e-12, 0.0)  # memory takes at most 70 % of the dynamic power
+    load = (
+        1e15,
+        activity * 0.7 * rated * (1 - floor) / 40e-12,
+        0.0,
+    )  # memory takes at most 70 % of the dynamic power
     chip = e.coefficients(rated, floor, 40e-12, 25e-12, load)
-    assert sum(e.chip_parts_j(chip, 2.0, *(2 * x for x in load)).values()) == pytest.approx(2 * rated)
-    assert sum(e.chip_parts_j(chip, 2.0, 0.0, 0.0, 0.0).values()) == pytest.approx(2 * rated * floor)
+    assert sum(e.chip_parts_j(chip, 2.0, *(2 * x for x in load)).values()) == pytest.approx(
+        2 * rated
+    )
+    assert sum(e.chip_parts_j(chip, 2.0, 0.0, 0.0, 0.0).values()) == pytest.approx(
+        2 * rated * floor
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -39,14 +47,16 @@ def test_slow_format_lies_between_its_ends():
 
 
 def test_bloom_energy():
-    # Luccioni et al. 2022, table 1: 1,082,990 GPU-hours at 400 W are 433,196 kWh; 57 gCO2e/kWh make 24.7 t.
+    # Luccioni et al. 2022, table 1: 1,082,990 GPU-hours at 400 W are 433,196 kWh; 57 gCO2e/kWh make
+    # 24.7 t.
     energy = 1082990 * 3600.0 * 400.0
     assert energy / KWH_J == pytest.approx(433196)
     assert e.carbon_kg(energy, 57.0) / 1000 == pytest.approx(24.7, abs=0.05)
 
 
 def test_gpt3_energy():
-    # Patterson et al. 2021, table 4: 3.14e23 FLOP at 24.6 TFLOP/s, 330 W with hosts, PUE 1.10: 1,287 MWh.
+    # Patterson et al. 2021, table 4: 3.14e23 FLOP at 24.6 TFLOP/s, 330 W with hosts, PUE 1.10:
+    # 1,287 MWh.
     seconds = 3.14e23 / 24.6e12
     parts = e.facility_parts_j({"chip": 330.0 * seconds}, seconds, 0.0, 1.10)
     assert sum(parts.values()) / KWH_J / 1000 == pytest.approx(1287, rel=0.002)
@@ -70,7 +80,8 @@ def test_tokens_per_megawatt_is_one_over_joules_per_token():
 
 
 def test_claims_in_watts():
-    # 40 % more work per watt at twice the work needs 2/1.4 of the power; four times at equal work a quarter.
+    # 40 % more work per watt at twice the work needs 2/1.4 of the power; four times at equal work a
+    # quarter.
     assert e.implied_w(700.0, 2.0, 1.4) == pytest.approx(1000.0)
     assert e.implied_w(500.0, 1.0, 4.0) == 125.0
     ratio = np.array([1.2, 1.4, 4.0])

@@ -13,7 +13,8 @@ import small
 
 from trn3.reporting import engine
 
-# Everything that can reach a cell: prints, raw descriptors, subprocesses, displays, updates, warnings, tracebacks.
+# Everything that can reach a cell: prints, raw descriptors, subprocesses, displays, updates,
+# warnings, tracebacks.
 CELLS = [
     'print("a"); import sys, os, subprocess; print("b", file=sys.stderr); print("c")',
     'print("1"); subprocess.run(["echo", "2"]); print("3"); os.system("echo 4; echo five >&2"); os.write(1, b"6\\n")',
@@ -54,7 +55,9 @@ Path(sys.argv[2]).write_text(json.dumps(runs))
 def python(code: str, *arguments: object, **env: str) -> str:
     """Run code in a process of its own, where a fork is safe."""
     env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | env
-    env.pop("PYTEST_CURRENT_TEST", None)  # ipykernel reads it, and then does not capture what subprocesses write
+    env.pop(
+        "PYTEST_CURRENT_TEST", None
+    )  # ipykernel reads it, and then does not capture what subprocesses write
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
@@ -63,20 +66,29 @@ def python(code: str, *arguments: object, **env: str) -> str:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    path = small.write(tmp_path_factory.mktemp("engine"), "01_cells", *(("", cell) for cell in CELLS))
+    path = small.write(
+        tmp_path_factory.mktemp("engine"), "01_cells", *(("", cell) for cell in CELLS)
+    )
     python(SCRIPT, path, path.with_suffix(".json"))
     text = path.with_suffix(".json").read_text()
-    return json.loads(re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", re.sub(r"ipykernel_\d+", "KERNEL", text)))
-
-
-def ordered(output: dict) -> str:
-    """An output with its lines in order: a kernel reads a subprocess when it gets to it, before or after a print."""
-    return json.dumps(
-        output | ({"text": sorted(output["text"].splitlines())} if "text" in output else {}), sort_keys=True
+    return json.loads(
+        re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", re.sub(r"ipykernel_\d+", "KERNEL", text))
     )
 
 
-@pytest.mark.parametrize("number", range(len(CELLS)), ids=lambda n: re.sub(r"\W+", " ", CELLS[n])[:30].strip())
+def ordered(output: dict) -> str:
+    """An output with its lines in order: a kernel reads a subprocess when it gets to it, before
+    or after a print.
+    """
+    return json.dumps(
+        output | ({"text": sorted(output["text"].splitlines())} if "text" in output else {}),
+        sort_keys=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "number", range(len(CELLS)), ids=lambda n: re.sub(r"\W+", " ", CELLS[n])[:30].strip()
+)
 def test_a_cell_gives_what_it_gives_in_a_kernel(runs, number):
     forked, again, kernel = (cells[number] for cells in runs)
     assert sorted(map(ordered, forked["outputs"])) == sorted(map(ordered, kernel["outputs"]))
@@ -88,11 +100,17 @@ def test_the_comparison_would_see_a_difference(runs):
     texts = [json.dumps(cell["outputs"]) for cell in runs[0]]
     assert "1\\n2\\n3\\n4\\n6\\n" in texts[1] and "five" in texts[1]
     assert "<b>2</b>" in texts[6] and "<b>1</b>" not in texts[6]
-    assert "gone" not in texts[8] + texts[9] and "ZeroDivisionError" in texts[20] and "careful" in texts[4]
+    assert (
+        "gone" not in texts[8] + texts[9]
+        and "ZeroDivisionError" in texts[20]
+        and "careful" in texts[4]
+    )
 
 
 def test_every_notebook_gives_its_stored_outputs():
-    """What is stored came from a kernel (and nbval checks that it still does): so the engines agree on all of them."""
+    """What is stored came from a kernel (and nbval checks that it still does): so the engines
+    agree on all of them.
+    """
     code = """
     import sys
     from pathlib import Path
@@ -156,7 +174,10 @@ def test_a_child_is_lost_with_its_reason_and_leaves_nothing_running(tmp_path):
 
 def test_papermill_finds_the_engine_and_a_thread_sends_it_to_a_kernel(tmp_path):
     path = small.write(
-        tmp_path, "01_x", ("parameters", "n: int = 1  # n [-] {1..9}"), ("", "import os; print(n, os.getppid())")
+        tmp_path,
+        "01_x",
+        ("parameters", "n: int = 1  # n [-] {1..9}"),
+        ("", "import os; print(n, os.getppid())"),
     )
     code = """
     import logging, os, sys, threading
@@ -176,9 +197,13 @@ def test_papermill_finds_the_engine_and_a_thread_sends_it_to_a_kernel(tmp_path):
 
 
 def test_steady_notebooks_hold_nothing_that_changes(tmp_path):
-    cell = nbformat.v4.new_code_cell("1", metadata={"papermill": {"start_time": "x"}, "execution": {}, "tags": ["a"]})
+    cell = nbformat.v4.new_code_cell(
+        "1", metadata={"papermill": {"start_time": "x"}, "execution": {}, "tags": ["a"]}
+    )
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in ("a", "b")]
-    nb = engine.steady(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "x"}}))
+    nb = engine.steady(
+        nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "x"}})
+    )
     assert nb.metadata.language_info == {"name": "python"} and "papermill" not in nb.metadata
     assert nb.cells[0].metadata == {"tags": ["a"]} and nb.cells[0].id == "cell-00"
     assert [o.text for o in nb.cells[0].outputs] == ["ab"]

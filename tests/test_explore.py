@@ -1,4 +1,6 @@
-"""Exploring: the table of answers, its words, the command that repeats a state, and the speed of a change."""
+"""Exploring: the table of answers, its words, the command that repeats a state, and the speed of
+a change.
+"""
 
 import json
 import time
@@ -43,7 +45,10 @@ def test_every_question_is_answered_for_both_uses(found):
 
 
 def test_speed_and_cost_are_those_of_the_serving_model_and_of_the_cost_formula(found):
-    point, row = inference.best(STATE.load, hardware.system(STATE.system)), by(found).loc[explore.MEASURES[3]]
+    point, row = (
+        inference.best(STATE.load, hardware.system(STATE.system)),
+        by(found).loc[explore.MEASURES[3]],
+    )
     rate = point.output_tokens_per_s_per_chip
     usd = cost.usd_per_unit(explore.rent(point.system).value, rate[1], STATE.utilisation) * 1e6
     assert row["system"] == pytest.approx(usd, rel=1e-12)
@@ -88,14 +93,21 @@ def test_the_rent_is_that_of_the_term_and_region_or_says_that_it_is_not():
 
 
 def test_energy_is_compared_draw_by_draw_as_on_the_other_pages(found):
-    prints, _ = footprint.compare(STATE.load, [STATE.system, STATE.rival], STATE.region, STATE.utilisation)
+    prints, _ = footprint.compare(
+        STATE.load, [STATE.system, STATE.rival], STATE.region, STATE.utilisation
+    )
     ours, theirs = (each.total_j for each in prints.values())
     row = by(found).loc["J per output token"]
-    assert np.allclose(row[["low", "ratio", "high"]].astype(float), np.percentile(theirs / ours, [10, 50, 90]))
+    assert np.allclose(
+        row[["low", "ratio", "high"]].astype(float), np.percentile(theirs / ours, [10, 50, 90])
+    )
 
 
 def test_a_system_against_itself_says_so():
-    assert "nothing to compare" in explore.chart(explore.evaluate(replace(STATE, rival=STATE.system))).meta["title"]
+    assert (
+        "nothing to compare"
+        in explore.chart(explore.evaluate(replace(STATE, rival=STATE.system))).meta["title"]
+    )
 
 
 def test_what_cannot_run_is_named_and_the_rest_is_answered():
@@ -160,7 +172,9 @@ def test_a_report_shows_a_table_and_the_lab_live_controls(monkeypatch, found):
     assert json.dumps(title)
     named["model"].value = "deepseek_v3"
     named["input_tokens"].value = 10**6
-    assert "takes at most" in table.value  # longer than the model's context: serving has no answer, and says why
+    assert (
+        "takes at most" in table.value
+    )  # longer than the model's context: serving has no answer, and says why
     named["n_chips"].value = 0
     assert "n_chips" in table.value and not picture.outputs
 
@@ -168,10 +182,18 @@ def test_a_report_shows_a_table_and_the_lab_live_controls(monkeypatch, found):
 def test_a_change_is_answered_within_a_tenth_of_a_second():
     """Process time, median over changes of each kind; generous, as the machine may be busy."""
     changes = [
-        {"model": "gpt_oss_120b"}, {"system": "trn2_ultraserver"}, {"rival": "hgx_h200"}, {"n_chips": 2048},
-        {"dtype": "bf16"}, {"input_tokens": 4096}, {"tpot_ms": 20.0}, {"price": 5.0}, {"utilisation": 0.4},
-        {"tokens": 5e12}, {"global_batch": 4096},
-    ]  # fmt: skip
+        {"model": "gpt_oss_120b"},
+        {"system": "trn2_ultraserver"},
+        {"rival": "hgx_h200"},
+        {"n_chips": 2048},
+        {"dtype": "bf16"},
+        {"input_tokens": 4096},
+        {"tpot_ms": 20.0},
+        {"price": 5.0},
+        {"utilisation": 0.4},
+        {"tokens": 5e12},
+        {"global_batch": 4096},
+    ]
     times = []
     for change in changes:
         start = time.process_time()

@@ -31,7 +31,9 @@ def test_no_chip_draws_more_than_its_rating(point):
 
 
 def test_idle_chips_cost_energy(point):
-    busy, half = (np.median(footprint.serving(point, "fp8", "us-east-2", u).total_j) for u in (1.0, 0.5))
+    busy, half = (
+        np.median(footprint.serving(point, "fp8", "us-east-2", u).total_j) for u in (1.0, 0.5)
+    )
     assert busy < half < 2 * busy
 
 
@@ -77,10 +79,16 @@ def test_published_checks():
     rows = scaling.checks().set_index("check")
     assert set(rows["kind"]) == {"independent", "left out", "reproduces its input"}
     independent = rows[rows["kind"] == "independent"]
-    # energies and power within a factor of two; the notes of the rows explain in which direction and why
+    # energies and power within a factor of two; the notes of the rows explain in which direction
+    # and why
     assert independent["ratio"].between(0.5, 2.0).all()
-    fleets = rows[(rows["kind"] == "left out") & rows["unit"].isin(["per day", "per 1,000 node-days", "per week"])]
-    assert (fleets["low"] <= fleets["published"]).all() and (fleets["published"] <= fleets["high"]).all()
+    fleets = rows[
+        (rows["kind"] == "left out")
+        & rows["unit"].isin(["per day", "per 1,000 node-days", "per week"])
+    ]
+    assert (fleets["low"] <= fleets["published"]).all() and (
+        fleets["published"] <= fleets["high"]
+    ).all()
     own = rows[rows["kind"] == "reproduces its input"]
     assert own["ratio"].between(0.97, 1.03).all()
 

@@ -1,4 +1,6 @@
-"""Chips, systems and clusters: complete, consistent with what vendors publish, and open to new rows."""
+"""Chips, systems and clusters: complete, consistent with what vendors publish, and open to new
+rows.
+"""
 
 import dataclasses
 import math
@@ -48,7 +50,9 @@ def test_tiers_run_outward(name):
     assert system.n_chips == 1 or system.tiers[-2].n_chips == system.n_chips
     assert all(0 < t.latency_s < 1e-3 and t.bytes_per_s > 1e9 for t in system.tiers)
     assert all(a.latency_s <= b.latency_s for a, b in zip(system.tiers, system.tiers[1:]))
-    assert system.tiers[-1].bytes_per_s == pytest.approx(system.chip.scale_out_bytes_per_s, rel=1e-9)
+    assert system.tiers[-1].bytes_per_s == pytest.approx(
+        system.chip.scale_out_bytes_per_s, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", ALL_SYSTEMS)
@@ -71,7 +75,10 @@ def test_published_totals_are_the_chips_times_their_number(name):
         ):
             continue
         one = data.fact(system.chip.id, total.quantity, total.dtype).value
-        assert total.value == pytest.approx(one * system.n_chips, rel=0.005), (total.quantity, total.dtype)
+        assert total.value == pytest.approx(one * system.n_chips, rel=0.005), (
+            total.quantity,
+            total.dtype,
+        )
 
 
 def test_trainium3_ultraserver_has_three_link_tiers():
@@ -82,14 +89,19 @@ def test_trainium3_ultraserver_has_three_link_tiers():
         ("cross_rack", 144, 128),
         ("scale_out", math.inf, 25),  # 200 Gbit/s of EFA
     ]
-    assert system.chip.scale_up_bytes_per_s == sum(t.bytes_per_s for t in system.tiers[:3])  # 1,152 GB/s
+    assert system.chip.scale_up_bytes_per_s == sum(
+        t.bytes_per_s for t in system.tiers[:3]
+    )  # 1,152 GB/s
 
 
 def test_memory_is_capped_by_the_dma_engines():
     # 16 engines per core at 17, 23 and 33 GB/s: AWS's DMA guide
     assert hardware.chip("trainium1").hbm_sustained_bytes_per_s == pytest.approx(2 * 16 * 17e9)
     assert hardware.chip("trainium3").hbm_sustained_bytes_per_s == pytest.approx(8 * 16 * 33e9)
-    assert hardware.chip("trainium2").hbm_sustained_bytes_per_s == hardware.chip("trainium2").hbm_bytes_per_s
+    assert (
+        hardware.chip("trainium2").hbm_sustained_bytes_per_s
+        == hardware.chip("trainium2").hbm_bytes_per_s
+    )
     assert hardware.chip("h100").hbm_sustained_bytes_per_s == hardware.chip("h100").hbm_bytes_per_s
 
 
@@ -102,7 +114,11 @@ def test_tensor_engine_peak_is_array_times_clock():
 
 def test_formats_of_one_width_stand_in_for_each_other():
     trainium3, h100, b300, v100 = (hardware.chip(c) for c in ("trainium3", "h100", "b300", "v100"))
-    assert (trainium3.native("fp8"), h100.native("fp8"), h100.native("mxfp8")) == ("mxfp8", "fp8", "fp8")
+    assert (trainium3.native("fp8"), h100.native("fp8"), h100.native("mxfp8")) == (
+        "mxfp8",
+        "fp8",
+        "fp8",
+    )
     assert (b300.native("fp4"), trainium3.native("fp4"), hardware.chip("mi355x").native("fp4")) == (
         "nvfp4",
         "mxfp4",
@@ -170,9 +186,20 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
     row = "{s},{q},{v},,,{u},,{d},{b},published,yes,this_survey,,2026-11-22,\n"
     with (folder / "subjects.csv").open("a", encoding="utf-8") as file:
         file.write(
-            subject.format(id="anvil1", kind="chip", name="Anvil 1", usual="anvil_4", chip="", alias="the_anvil")
+            subject.format(
+                id="anvil1",
+                kind="chip",
+                name="Anvil 1",
+                usual="anvil_4",
+                chip="",
+                alias="the_anvil",
+            )
         )
-        file.write(subject.format(id="anvil_4", kind="system", name="4x Anvil 1", usual="", chip="anvil1", alias=""))
+        file.write(
+            subject.format(
+                id="anvil_4", kind="system", name="4x Anvil 1", usual="", chip="anvil1", alias=""
+            )
+        )
     with (folder / "specs.csv").open("a", encoding="utf-8") as file:
         numbers = [
             ("peak_flops_per_s", 5, "PFLOP/s", "bf16"),
@@ -186,8 +213,12 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
         file.write(row.format(s="anvil_4", q="n_chips", v=4, u="count", d="", b=""))
         for tier, n_chips, rate, latency in (("ring", 4, 500, 1), ("scale_out", "", 50, 10)):
             if n_chips:
-                file.write(row.format(s="anvil_4", q="tier_chips", v=n_chips, u="count", d="", b=tier))
-            file.write(row.format(s="anvil_4", q="tier_bytes_per_s", v=rate, u="GB/s", d="", b=tier))
+                file.write(
+                    row.format(s="anvil_4", q="tier_chips", v=n_chips, u="count", d="", b=tier)
+                )
+            file.write(
+                row.format(s="anvil_4", q="tier_bytes_per_s", v=rate, u="GB/s", d="", b=tier)
+            )
             file.write(row.format(s="anvil_4", q="tier_latency_s", v=latency, u="us", d="", b=tier))
     system = hardware.system("The Anvil")
     assert system.id == "anvil_4" and system.n_chips == 4 and len(system.tiers) == 2
@@ -207,4 +238,6 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
 def test_gpu_peaks_are_cores_times_clock(name, dtype, flops):
     # dense operations of a streaming multiprocessor in a cycle: twice as many in every generation
     chip = hardware.chip(name)
-    assert chip.n_cores * flops * chip.fact("tensor_clock_hz").value == pytest.approx(chip.peak(dtype), rel=5e-3)
+    assert chip.n_cores * flops * chip.fact("tensor_clock_hz").value == pytest.approx(
+        chip.peak(dtype), rel=5e-3
+    )

@@ -1,5 +1,6 @@
-"""The page: offline under a strict policy, the same each time, readable in both themes, on paper and by keyboard."""
-
+"""The page: offline under a strict policy, the same each time, readable in both themes, on paper
+and by keyboard.
+"""
 
 import functools
 import html as escapes
@@ -27,7 +28,9 @@ from trn3.show.charts import Axis, Slider, finish
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 ARGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1"><a href="javascript:window.hit=1">x</a>'
 ABOUT = {
@@ -35,28 +38,56 @@ ABOUT = {
     "parameters": {"model": "llama", "price": 4.3, "region": EVIL},
     "data_date": "2026-11-22",
 }
-ABOUT |= {"defaults": {"model": "llama", "price": 4.0, "region": EVIL}, "command": f"trn3 report 08 -p region={EVIL}"}
+ABOUT |= {
+    "defaults": {"model": "llama", "price": 4.0, "region": EVIL},
+    "command": f"trn3 report 08 -p region={EVIL}",
+}
 HEAD = 'model: str = "llama"  # model [-] {model}\nprice: float = 4.0  # price [USD/h] {1..9}\nregion: str = "a"  # region [-] {region}'
 
 
 def code(source: str, *tags: str, shown: list = ()) -> nbformat.NotebookNode:
-    outputs = [nbformat.v4.new_output("execute_result", data=s._repr_mimebundle_(), execution_count=1) for s in shown]
+    outputs = [
+        nbformat.v4.new_output("execute_result", data=s._repr_mimebundle_(), execution_count=1)
+        for s in shown
+    ]
     return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}, outputs=outputs)
 
 
 def live() -> list[charts.Chart]:
     """Break-even and tornado that follow the same sliders."""
     knobs = [Slider("price", "Trainium3 price, USD per chip-hour", 3.3, 5.6, 4.3, 0.1)]
-    ways = pd.DataFrame({"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]})
-    cost = finish(charts.cumulative(ways, sliders=knobs), title="Moving pays back within a year", subtitle="Cost, million USD",
-                  source="Source: AWS.", key=[("line", "Stay", "nvidia")])  # fmt: skip
+    ways = pd.DataFrame(
+        {"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]}
+    )
+    cost = finish(
+        charts.cumulative(ways, sliders=knobs),
+        title="Moving pays back within a year",
+        subtitle="Cost, million USD",
+        source="Source: AWS.",
+        key=[("line", "Stay", "nvidia")],
+    )
     ends = pd.DataFrame(
-        {"input": ["Price", "Speed"], "lo": ["(0.58-0.33)*24-1.5", "(0.5-0.1*price)*24"], "hi": ["0", "3"]}
+        {
+            "input": ["Price", "Speed"],
+            "lo": ["(0.58-0.33)*24-1.5", "(0.5-0.1*price)*24"],
+            "hi": ["0", "3"],
+        }
     )
     torn = charts.tornado(
-        ends, "input", "lo", "hi", base="(0.58-0.1*price)*24-1.5", axis=Axis("Saved", domain=(-3, 6)), sliders=knobs
+        ends,
+        "input",
+        "lo",
+        "hi",
+        base="(0.58-0.1*price)*24-1.5",
+        axis=Axis("Saved", domain=(-3, 6)),
+        sliders=knobs,
     )
-    return [cost, finish(torn, title="The price decides", subtitle="Saving, million USD", source="Source: trn3.")]
+    return [
+        cost,
+        finish(
+            torn, title="The price decides", subtitle="Saving, million USD", source="Source: trn3."
+        ),
+    ]
 
 
 @functools.cache
@@ -66,23 +97,45 @@ def sample() -> nbformat.NotebookNode:
     figures = [story.Figure(k, "1.2 J", "80% range 1.0–1.5") for k in "abcd"]
     known = data.fact("trainium3", "power_w")
     forms = [code(f"charts.{name}(...)", "figure", shown=[chart]) for name, chart in FORMS.items()]
-    return nbformat.v4.new_notebook(cells=[
-        markdown("# Should this team move?\nTwo sentences. They say what."),
-        code(HEAD, "parameters"),
-        code("story.answer()", "answer", shown=[story.answer("Yes, below 6 USD.", "At 4 USD it saves.", figures)]),
-        code("cost", "headline", shown=[cost]),
-        code("torn", "half", shown=[torn]),
-        code("stacks", "half", shown=[FORMS["stacks"]]),
-        markdown(f"## How\nProse **bold** {EVIL} and $a_1$.\n\n$$T = \\frac{{F}}{{P}}$$\n\n| a | b |\n|---|--:|\n| x | 1 |"),
-        *forms,
-        code("assert True", "worked", shown=[story.say(f"All {EVIL}.")]),
-        code("story.assumptions()", "assumptions", shown=[story.assumptions([("Power", known)])]),
-        code("story.flips()", "flips", shown=[story.flips(["A price below **7 USD**."])]),
-        code("story.checks()", "checks", shown=[story.checks([story.Check("Holds", "a"), story.Check("Partly", "b", "left out")])]),
-        code("frame", shown=[story.table(pd.DataFrame({"Name": [EVIL], "Value": [1.5]}))]),
-        code("story.sources()", "sources", shown=[story.sources(["neuron_trn3", known.source_id])]),
-        code("story.results()", "results", shown=[story.results([{"name": "n", "value": 1}])]),
-    ])  # fmt: skip
+    return nbformat.v4.new_notebook(
+        cells=[
+            markdown("# Should this team move?\nTwo sentences. They say what."),
+            code(HEAD, "parameters"),
+            code(
+                "story.answer()",
+                "answer",
+                shown=[story.answer("Yes, below 6 USD.", "At 4 USD it saves.", figures)],
+            ),
+            code("cost", "headline", shown=[cost]),
+            code("torn", "half", shown=[torn]),
+            code("stacks", "half", shown=[FORMS["stacks"]]),
+            markdown(
+                f"## How\nProse **bold** {EVIL} and $a_1$.\n\n$$T = \\frac{{F}}{{P}}$$\n\n| a | b |\n|---|--:|\n| x | 1 |"
+            ),
+            *forms,
+            code("assert True", "worked", shown=[story.say(f"All {EVIL}.")]),
+            code(
+                "story.assumptions()", "assumptions", shown=[story.assumptions([("Power", known)])]
+            ),
+            code("story.flips()", "flips", shown=[story.flips(["A price below **7 USD**."])]),
+            code(
+                "story.checks()",
+                "checks",
+                shown=[
+                    story.checks(
+                        [story.Check("Holds", "a"), story.Check("Partly", "b", "left out")]
+                    )
+                ],
+            ),
+            code("frame", shown=[story.table(pd.DataFrame({"Name": [EVIL], "Value": [1.5]}))]),
+            code(
+                "story.sources()",
+                "sources",
+                shown=[story.sources(["neuron_trn3", known.source_id])],
+            ),
+            code("story.results()", "results", shown=[story.results([{"name": "n", "value": 1}])]),
+        ]
+    )
 
 
 def export(folder: Path, notebook=None, name: str = "08_sample", **more) -> Path:
@@ -96,8 +149,15 @@ def export(folder: Path, notebook=None, name: str = "08_sample", **more) -> Path
 def stored(path: Path, folder: Path) -> Path:
     """The page of a stored notebook, without running it."""
     defaults = parameters.validate(path, {})
-    about = {"report": path.stem, "parameters": defaults, "defaults": defaults, "command": f"trn3 report {path.stem}"}
-    return export(folder, nbformat.read(path, 4), path.stem, **about, data_date=str(data.data_date()))
+    about = {
+        "report": path.stem,
+        "parameters": defaults,
+        "defaults": defaults,
+        "command": f"trn3 report {path.stem}",
+    }
+    return export(
+        folder, nbformat.read(path, 4), path.stem, **about, data_date=str(data.data_date())
+    )
 
 
 def unpacked(parts: list) -> Any:
@@ -136,40 +196,68 @@ CELLS = (
 )
 
 
-@given(st.lists(st.tuples(CELLS, CELLS, st.lists(CELLS, max_size=3)), max_size=12), st.lists(CELLS, max_size=5))
+@given(
+    st.lists(st.tuples(CELLS, CELLS, st.lists(CELLS, max_size=3)), max_size=12),
+    st.lists(CELLS, max_size=5),
+)
 @settings(max_examples=100)
 def test_specs_are_packed_without_loss(rows, other):
     values = [dict(zip("xyz", row)) for row in rows]
-    layer = {"data": {"values": values}, "encoding": {"x": {"type": "quantitative", "title": "Days", "o": other}}}
+    layer = {
+        "data": {"values": values},
+        "encoding": {"x": {"type": "quantitative", "title": "Days", "o": other}},
+    }
     spec = {"layer": [layer, layer | {"mark": "point"}], "values": other}
     assert unpacked(json.loads(packing.text(packing.packed(spec)))) == spec
 
 
 def specs(text: str) -> list[dict]:
-    found = re.findall(r'<div class="vl" data-n="\d+"></div><script type="application/json">(.*?)</script>', text, re.S)
+    found = re.findall(
+        r'<div class="vl" data-n="\d+"></div><script type="application/json">(.*?)</script>',
+        text,
+        re.S,
+    )
     return [unpacked(json.loads(s)) for s in found]
 
 
 def words(text: str) -> str:
     """What a reader reads: no code, no scripts, no tags."""
     text = re.sub(
-        r"<(script|style|details class=\"code\"|pre)\b.*?</(script|style|details|pre)>", " ", text, flags=re.S
+        r"<(script|style|details class=\"code\"|pre)\b.*?</(script|style|details|pre)>",
+        " ",
+        text,
+        flags=re.S,
     )
     return escapes.unescape(
-        re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"</?(strong|b|em|a|code)\b[^>]*>", "", text)))
+        re.sub(
+            r"\s+",
+            " ",
+            re.sub(r"<[^>]*>", " ", re.sub(r"</?(strong|b|em|a|code)\b[^>]*>", "", text)),
+        )
     )
 
 
-# ----------------------------------------------------------------------------------------------- without a browser
+# ------------------------------------------------------------------------------- without a browser
 def test_a_long_table_shows_its_beginning_and_names_the_file_with_all(tmp_path):
     frame = pd.DataFrame({"x": range(100), "y": range(100), "s": "a"})
-    long = finish(charts.lines(frame, "x", "y", "s"), title="T", subtitle="In units", source="Source: x.")
-    page = export(
-        tmp_path, nbformat.v4.new_notebook(cells=[sample().cells[0], code("x", "figure", shown=[long])]), "long"
+    long = finish(
+        charts.lines(frame, "x", "y", "s"), title="T", subtitle="In units", source="Source: x."
     )
-    text, output = page.read_text(), nbformat.v4.new_output("display_data", data=long._repr_mimebundle_())
+    page = export(
+        tmp_path,
+        nbformat.v4.new_notebook(cells=[sample().cells[0], code("x", "figure", shown=[long])]),
+        "long",
+    )
+    text, output = (
+        page.read_text(),
+        nbformat.v4.new_output("display_data", data=long._repr_mimebundle_()),
+    )
     table = re.search(r'<details class="numbers">(.*?)</details>', text, re.S)[1]
-    assert table.count("<tr>") == 1 + html.MOST_ROWS and "100 rows" in table and 'href="long-figure_1.csv"' in table
+    assert (
+        table.count("<tr>") == 1 + html.MOST_ROWS
+        and "100 rows" in table
+        and 'href="long-figure_1.csv"' in table
+    )
     assert len(html.long_tables([output])["figure_1"]["data"]) == 100
 
 
@@ -183,7 +271,9 @@ class TestPage:
         path = tmp_path / "a.html"
         html.write(path, "old")
         monkeypatch.setattr(
-            html.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+            html.os,
+            "replace",
+            lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         with pytest.raises(OSError, match="No space"):
             html.write(path, "new")
@@ -198,12 +288,16 @@ class TestPage:
         css = html._assets()["css"]
         for name in used:
             light, dark = theme.TOKENS[name]
-            assert css.count(f"--{name}:{light};") >= 1 and css.count(f"--{name}:{dark};") == 2  # by wish, by button
+            assert (
+                css.count(f"--{name}:{light};") >= 1 and css.count(f"--{name}:{dark};") == 2
+            )  # by wish, by button
 
     def test_the_sheet_is_plain_on_paper(self):
         css = html._assets()["css"]
         dark = [m.start() for m in re.finditer("color-scheme:dark;", css)]
-        assert len(dark) == 2 and all("@media screen" in css[:d].rpartition("}")[2] for d in dark), "paper stays light"
+        assert len(dark) == 2 and all(
+            "@media screen" in css[:d].rpartition("}")[2] for d in dark
+        ), "paper stays light"
 
     def test_policy_lets_nothing_in(self, tmp_path):
         alone = export(tmp_path, shared_js=False).read_text()
@@ -220,7 +314,10 @@ class TestPage:
     def test_text_from_outside_never_becomes_markup(self, tmp_path):
         text = export(tmp_path).read_text()
         body = re.sub(
-            r"<script.*?</script>", "", text.replace(f"<script>{html._assets()['js']}</script>", ""), flags=re.S
+            r"<script.*?</script>",
+            "",
+            text.replace(f"<script>{html._assets()['js']}</script>", ""),
+            flags=re.S,
         )
         assert "window.hit" in body  # shown as text
         assert "<img" not in body and "javascript:" not in re.sub(
@@ -235,7 +332,9 @@ class TestPage:
         for markup in figures:
             title = escapes.unescape(re.search(r"<h3>(.*?)</h3>", markup)[1])
             assert len(title.split()) <= 14 and not title.endswith(".")
-            assert re.search(r'<p class="sub">[^<]+</p>', markup) and re.search(r'<p class="src">[^<]+</p>', markup)
+            assert re.search(r'<p class="sub">[^<]+</p>', markup) and re.search(
+                r'<p class="src">[^<]+</p>', markup
+            )
             if 'class="nothing"' not in markup:
                 assert 'class="numbers"' in markup and specs(markup)[0]["description"]
 
@@ -245,7 +344,9 @@ class TestPage:
         assert "4.36" in markup and "—" in markup  # a missing end of a range
 
     def test_changed_parameters_are_marked_and_units_shown(self, tmp_path):
-        panel = re.search(r'<section class="run".*?</section>', export(tmp_path).read_text(), re.S)[0]
+        panel = re.search(r'<section class="run".*?</section>', export(tmp_path).read_text(), re.S)[
+            0
+        ]
         assert panel.count("changed</span>") == 1
         assert re.search(r"4\.3 USD/h<span class=\"pill\">changed", panel)
 
@@ -261,7 +362,13 @@ class TestPage:
             "<figure>",
             'class="prose intro"',
         ]
-        marks += ["What we assumed", "What would change the answer", "Checked against", "<h2>Sources", "<footer>"]
+        marks += [
+            "What we assumed",
+            "What would change the answer",
+            "Checked against",
+            "<h2>Sources",
+            "<footer>",
+        ]
         places = [text.index(m) for m in marks]
         assert places == sorted(places)
         assert text.count("<h2>Sources") == 1
@@ -275,13 +382,17 @@ class TestPage:
     def test_sliders_appear_once_and_leave_the_spec(self, tmp_path):
         text = export(tmp_path).read_text()
         assert text.count('type="range"') == 1 and "Follows the sliders above" in text
-        assert not any("input" in (p.get("bind") or {}) for s in specs(text) for p in s.get("params", []))
+        assert not any(
+            "input" in (p.get("bind") or {}) for s in specs(text) for p in s.get("params", [])
+        )
 
     def test_sizes(self, tmp_path):
         assert (
             len(html._assets()["css"]) <= 18_000 and len(html._assets()["js"]) <= 10_000
         )  # two of them the charts' look
-        assert export(tmp_path, shared_js=False).stat().st_size <= 1_100_000  # ten charts; four are held to 1 MB below
+        assert (
+            export(tmp_path, shared_js=False).stat().st_size <= 1_100_000
+        )  # ten charts; four are held to 1 MB below
 
     def test_a_broken_formula_costs_no_page(self):
         assert "frac" in markup_.formula(r"\frac{a}{") or "<math" in markup_.formula(r"\frac{a}{")
@@ -289,31 +400,90 @@ class TestPage:
 
 
 @pytest.mark.parametrize(
-    "markup", ["<b>1</b>", '<table class="x"><tr><td>1</td></tr></table>', '<a href="#a">1</a>', "a &lt; b"]
+    "markup",
+    ["<b>1</b>", '<table class="x"><tr><td>1</td></tr></table>', '<a href="#a">1</a>', "a &lt; b"],
 )
 def test_clean_keeps_what_is_harmless(markup):
     assert markup_.clean(markup) == markup
 
 
-@pytest.mark.parametrize("markup", [
-    "<script>1</script>", "<style>*{}</style>", "<iframe src=x>", '<b onclick="x">', '<a href="javascript:1">', '<a href="//evil">',
-    '<a href=" javascript:1">', "<svg onload=1>", '<p style="a">', "<object data=x>", '<a href="data:text/html,1">', "<base href=x>",
-    "<meta http-equiv=refresh>", '<a href="JaVaScRiPt:1">', "<form action=x>", "<img src=x>",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<script>1</script>",
+        "<style>*{}</style>",
+        "<iframe src=x>",
+        '<b onclick="x">',
+        '<a href="javascript:1">',
+        '<a href="//evil">',
+        '<a href=" javascript:1">',
+        "<svg onload=1>",
+        '<p style="a">',
+        "<object data=x>",
+        '<a href="data:text/html,1">',
+        "<base href=x>",
+        "<meta http-equiv=refresh>",
+        '<a href="JaVaScRiPt:1">',
+        "<form action=x>",
+        "<img src=x>",
+    ],
+)
 def test_clean_drops_what_could_act(markup):
     left = markup_.clean(markup)
     assert not re.search(r"script|style|iframe|on\w+=|href|svg|object|base|meta|form|img|src", left)
 
 
 class TestIndexAndError:
-    ROWS = [
-        {"report": "01_claims", "notebook": "01_claims", "question": "Do they hold?", "status": "done", "parameters": {"baseline": "a"},
-         "headline": [{"name": "n", "value": 4.36, "low": 1, "high": 5, "baseline": 1, "unit": "×", "conditions": "FP8", "status": "Partly"}]},
-        {"report": "07_cost", "notebook": "07_cost", "status": "failed", "reason": "no price " + EVIL, "parameters": {"region": "x"}, "headline": []},
-        {"report": "05_energy", "notebook": "05_energy", "status": "done", "parameters": {}, "headline": [{"name": "n", "value": None, "unit": "J"}]},
-        {"report": "02-a", "notebook": "02_chip", "status": "done", "parameters": {"chip": "a"}, "headline": [{"value": -1.5, "unit": "%"}]},
-        {"report": "02-b", "notebook": "02_chip", "status": "done", "parameters": {"chip": "b"}, "headline": [{"value": 131072, "unit": "chips"}]},
-    ]  # fmt: skip
+    ROWS = [  # noqa: RUF012
+        {
+            "report": "01_claims",
+            "notebook": "01_claims",
+            "question": "Do they hold?",
+            "status": "done",
+            "parameters": {"baseline": "a"},
+            "headline": [
+                {
+                    "name": "n",
+                    "value": 4.36,
+                    "low": 1,
+                    "high": 5,
+                    "baseline": 1,
+                    "unit": "×",
+                    "conditions": "FP8",
+                    "status": "Partly",
+                }
+            ],
+        },
+        {
+            "report": "07_cost",
+            "notebook": "07_cost",
+            "status": "failed",
+            "reason": "no price " + EVIL,
+            "parameters": {"region": "x"},
+            "headline": [],
+        },
+        {
+            "report": "05_energy",
+            "notebook": "05_energy",
+            "status": "done",
+            "parameters": {},
+            "headline": [{"name": "n", "value": None, "unit": "J"}],
+        },
+        {
+            "report": "02-a",
+            "notebook": "02_chip",
+            "status": "done",
+            "parameters": {"chip": "a"},
+            "headline": [{"value": -1.5, "unit": "%"}],
+        },
+        {
+            "report": "02-b",
+            "notebook": "02_chip",
+            "status": "done",
+            "parameters": {"chip": "b"},
+            "headline": [{"value": 131072, "unit": "chips"}],
+        },
+    ]
 
     def test_index_shows_every_report_and_failures_in_place(self, tmp_path):
         pages.index(self.ROWS, tmp_path / "index.html", data_date="2026-11-22")
@@ -324,19 +494,36 @@ class TestIndexAndError:
         assert text.count('class="card failed"') == 1 and text.count("<svg") >= 1
         for row in self.ROWS:
             assert f'{row["report"]}.html"' in text
-        assert "4 of 5 reports were made; 1 failed." in text and "131,072 chips" in text and "−1.50%" in text
+        assert (
+            "4 of 5 reports were made; 1 failed." in text
+            and "131,072 chips" in text
+            and "−1.50%" in text
+        )
         assert "<script>window" not in text and not re.search(r"\b(nan|None)\b", words(text))
 
     def test_index_orders_by_question(self, tmp_path):
         pages.index(self.ROWS, tmp_path / "index.html", data_date="2026-11-22")
-        groups = re.findall(r"<h2>(\w+)</h2><div class=\"card", (tmp_path / "index.html").read_text())
+        groups = re.findall(
+            r"<h2>(\w+)</h2><div class=\"card", (tmp_path / "index.html").read_text()
+        )
         assert groups == ["Trust", "Savings", "Energy"]
 
     def test_error_page_names_the_parameter_and_hides_the_traceback(self, tmp_path):
-        html.error_page(tmp_path / "e.html", report="07_cost", parameters={"region": "eu-west-3", "model": "m"}, command="trn3 report 07_cost",
-                        message="ParameterError: region: no price in eu-west-3", cell=4, source="x = 1", traceback="Traceback " + EVIL)  # fmt: skip
+        html.error_page(
+            tmp_path / "e.html",
+            report="07_cost",
+            parameters={"region": "eu-west-3", "model": "m"},
+            command="trn3 report 07_cost",
+            message="ParameterError: region: no price in eu-west-3",
+            cell=4,
+            source="x = 1",
+            traceback="Traceback " + EVIL,
+        )
         text = (tmp_path / "e.html").read_text()
-        assert "<strong>region: no price in eu-west-3.</strong>" in text and text.count("not possible") == 1
+        assert (
+            "<strong>region: no price in eu-west-3.</strong>" in text
+            and text.count("not possible") == 1
+        )
         assert "Traceback" not in text[: text.index("<details")] and "<script>window" not in text
 
 
@@ -344,14 +531,22 @@ class TestIndexAndError:
 class TestStored:
     def test_size(self, path, tmp_path):
         page = stored(path, tmp_path)
-        limit = 100_000 if path.stem == "10_validation" else 80_000  # validation names some 250 groups of runs
+        limit = (
+            100_000 if path.stem == "10_validation" else 80_000
+        )  # validation names some 250 groups of runs
         assert page.stat().st_size <= limit, "beside a shared script"
-        assert page.stat().st_size + len(html.script().encode()) + len(html._assets()["js"]) <= 1_000_000, "alone"
+        assert (
+            page.stat().st_size + len(html.script().encode()) + len(html._assets()["js"])
+            <= 1_000_000
+        ), "alone"
 
     def test_every_figure_is_complete(self, path, tmp_path):
-        for markup in re.findall(r"<figure>(.*?)</figure>", stored(path, tmp_path).read_text(), re.S):
+        for markup in re.findall(
+            r"<figure>(.*?)</figure>", stored(path, tmp_path).read_text(), re.S
+        ):
             title, sub = (
-                escapes.unescape(re.search(p, markup)[1]) for p in (r"<h3>(.*?)</h3>", r'<p class="sub">(.*?)</p>')
+                escapes.unescape(re.search(p, markup)[1])
+                for p in (r"<h3>(.*?)</h3>", r'<p class="sub">(.*?)</p>')
             )
             assert len(title.split()) <= 14 and not title.endswith("."), title
             assert len(sub) > 10 and '<p class="src">Source' in markup, title
@@ -361,22 +556,28 @@ class TestStored:
     def test_words(self, path, tmp_path):
         text = words(stored(path, tmp_path).read_text())
         assert not re.search(r"\b(nan|NaN|None(?! of)|inf|undefined|object at)\b", text)
-        assert not re.search(r"(?<![\d-])\d+(\.\d+)? ?- ?\d+(\.\d+)? (USD|W|J|ms|days|%)", text), "an en dash in ranges"
+        assert not re.search(r"(?<![\d-])\d+(\.\d+)? ?- ?\d+(\.\d+)? (USD|W|J|ms|days|%)", text), (
+            "an en dash in ranges"
+        )
         assert not re.search(r"(?<![\w-])-\d", text), "U+2212 for negatives"
         assert not re.search(
-            r"\d %|\bTFLOPS\b|up to \d+×? (faster|more)", text.replace("“", "«").split("Every claim")[0]
+            r"\d %|\bTFLOPS\b|up to \d+×? (faster|more)",
+            text.replace("“", "«").split("Every claim")[0],
         )
         assert "left chart" not in text and "right chart" not in text
 
     def test_badges(self, path, tmp_path):
         text = stored(path, tmp_path).read_text()
-        for state, glyph, word in re.findall(r'<span class="badge (\w+) (\w+)">([^<]*)</span>', text):
+        for state, glyph, word in re.findall(
+            r'<span class="badge (\w+) (\w+)">([^<]*)</span>', text
+        ):
             assert any(
-                [state, glyph] == list(pair) and word.lower().startswith(k) for k, pair in story.BADGES.items()
+                [state, glyph] == list(pair) and word.lower().startswith(k)
+                for k, pair in story.BADGES.items()
             ), word
 
 
-# ------------------------------------------------------------------------------------------------- in a real browser
+# ------------------------------------------------------------------------------- in a real browser
 @pytest.fixture(scope="module")
 def browser():
     if not CHROMIUM and not os.environ.get("CI"):  # in CI a missing browser is a failure
@@ -384,7 +585,9 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as engine:
-        driver = engine.chromium.launch(executable_path=CHROMIUM, args=[*ARGS.split(), "--disable-sync"])
+        driver = engine.chromium.launch(
+            executable_path=CHROMIUM, args=[*ARGS.split(), "--disable-sync"]
+        )
         yield driver
         driver.close()
 
@@ -405,7 +608,10 @@ def visit(browser):
 
     def go(path: Path, width: int = 1280, scheme: str = "light", css: str = ""):
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, bypass_csp=bool(css)
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            offline=True,
+            bypass_csp=bool(css),
         )
         contexts.append(context)
         page = context.new_page()
@@ -436,14 +642,18 @@ class TestBrowser:
     @pytest.mark.parametrize("name", ["08_sample", "alone"])
     def test_opens_offline_in_silence(self, visit, site, name):
         page = visit(site / f"{name}.html")
-        assert [Path(u).name for u in page.asked] == [f"{name}.html"] + ["vega.js"] * (name != "alone")
+        assert [Path(u).name for u in page.asked] == [f"{name}.html"] + ["vega.js"] * (
+            name != "alone"
+        )
         assert all(u.startswith("file:") for u in page.asked) and page.said == []
         drawn = page.evaluate(
             "[...document.querySelectorAll('.vl')].every(v => v.querySelectorAll('svg path').length > 2)"
         )
         assert drawn and page.evaluate("window.hit") is None
 
-    @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light"), (320, "dark")])
+    @pytest.mark.parametrize(
+        ("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light"), (320, "dark")]
+    )
     def test_fits_the_screen(self, visit, site, width, scheme):
         page = visit(site / "08_sample.html", width, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -454,9 +664,7 @@ class TestBrowser:
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
     def test_nothing_is_smaller_than_twelve_pixels(self, visit, site):
-        sizes = (
-            "[...document.querySelectorAll('body *')].filter(e => e.textContent.trim() && e.getClientRects().length)"
-        )
+        sizes = "[...document.querySelectorAll('body *')].filter(e => e.textContent.trim() && e.getClientRects().length)"
         assert (
             visit(site / "08_sample.html").evaluate(
                 f"Math.min(...{sizes}.map(e => parseFloat(getComputedStyle(e).fontSize)))"
@@ -479,8 +687,12 @@ class TestBrowser:
         assert page.evaluate(line) == before
 
     def test_dark_readers_get_dark(self, visit, site):
-        rgb = visit(site / "08_sample.html", scheme="dark").evaluate("getComputedStyle(document.body).backgroundColor")
-        assert rgb == "rgb({}, {}, {})".format(*(int(theme.TOKENS["page"][1][i : i + 2], 16) for i in (1, 3, 5)))
+        rgb = visit(site / "08_sample.html", scheme="dark").evaluate(
+            "getComputedStyle(document.body).backgroundColor"
+        )
+        assert rgb == "rgb({}, {}, {})".format(
+            *(int(theme.TOKENS["page"][1][i : i + 2], 16) for i in (1, 3, 5))
+        )
 
     def test_sliders_by_keyboard_move_break_even_and_tornado(self, visit, site):
         page = visit(site / "08_sample.html")
@@ -491,7 +703,9 @@ class TestBrowser:
             page.keyboard.press("ArrowRight")
         page.wait_for_timeout(100)
         moved = page.evaluate(texts)
-        assert "Break-even: month 10.0" in first[0] and "Break-even: month 15.0" in moved[0]  # 1.5 / (0.58 - 0.48)
+        assert (
+            "Break-even: month 10.0" in first[0] and "Break-even: month 15.0" in moved[0]
+        )  # 1.5 / (0.58 - 0.48)
         assert moved[1] != first[1] and page.text_content(".sliders output") == "4.8"
         assert page.text_content(".sliders p").startswith("You changed: Trainium3 price")
         page.click(".reset")
@@ -502,7 +716,9 @@ class TestBrowser:
         page = visit(site / "08_sample.html")
         for _ in range(200):
             page.keyboard.press("Tab")
-            if page.evaluate("(e => { e.dataset.met = 1; return e === document.body })(document.activeElement)"):
+            if page.evaluate(
+                "(e => { e.dataset.met = 1; return e === document.body })(document.activeElement)"
+            ):
                 break
         controls = ":is(a[href], button, input, summary, [tabindex='0']):not([data-met])"
         missed = f"[...document.querySelectorAll(`{controls}`)].filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))"
@@ -522,7 +738,9 @@ class TestBrowser:
     def test_zoom_needs_shift_and_goes_back(self, visit, site):
         page = visit(site / "08_sample.html")
         figure = page.locator("figure:has(.whole)").first
-        text = "e => [...e.querySelectorAll('.role-axis-label text')].map(t => t.textContent).join()"
+        text = (
+            "e => [...e.querySelectorAll('.role-axis-label text')].map(t => t.textContent).join()"
+        )
         figure.scroll_into_view_if_needed()
         box = figure.locator(".vl").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 120)
@@ -558,12 +776,18 @@ class TestBrowser:
         if not shutil.which("pdftotext") and not os.environ.get("CI"):
             pytest.skip("no pdftotext: paper was not read")
         text = subprocess.run(
-            ["pdftotext", "-layout", tmp_path / "a.pdf", "-"], capture_output=True, text=True, check=True
+            ["pdftotext", "-layout", tmp_path / "a.pdf", "-"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         pages = [p for p in text.split("\f") if p.strip()]
         assert not re.search(r"\b(Copy|Reset|Show the numbers|Code for this chart)\b", text)
         assert all(len(p.split()) > 12 for p in pages), "a page with nothing but the foot"
-        subprocess.run(["pdftoppm", "-r", "20", "-f", "1", "-l", "2", tmp_path / "a.pdf", tmp_path / "p"], check=True)
+        subprocess.run(
+            ["pdftoppm", "-r", "20", "-f", "1", "-l", "2", tmp_path / "a.pdf", tmp_path / "p"],
+            check=True,
+        )
         for picture in tmp_path.glob("p-*.ppm"):
             raw = picture.read_bytes()
             pixels = raw[-int.from_bytes(len(raw[15:]).to_bytes(8, "big"), "big") :]
@@ -575,11 +799,16 @@ class TestBrowser:
         said = []
         page.on("console", lambda m: said.append(m.text))
         page.goto((site / "index.html").as_uri())
-        order = "[...document.querySelectorAll('table.sort tbody tr')].map(r => r.cells[0].textContent)"
+        order = (
+            "[...document.querySelectorAll('table.sort tbody tr')].map(r => r.cells[0].textContent)"
+        )
         before = page.evaluate(order)
         page.click("text=Headline >> nth=-1")
         assert page.evaluate(order) != before
-        assert page.evaluate("document.querySelector('[aria-sort]').getAttribute('aria-sort')") == "ascending"
+        assert (
+            page.evaluate("document.querySelector('[aria-sort]').getAttribute('aria-sort')")
+            == "ascending"
+        )
         assert said == []
         context.close()
 
@@ -587,7 +816,9 @@ class TestBrowser:
 @pytest.mark.browser
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_stored_reports_look_right_everywhere(visit, path, tmp_path):
-    """Offline and silent at three widths, nothing outside the screen, the answer on the first one."""
+    """Offline and silent at three widths, nothing outside the screen, the answer on the first
+    one.
+    """
     page_path = stored(path, tmp_path)
     for width, scheme in ((1280, "light"), (400, "dark"), (320, "light")):
         page = visit(page_path, width, scheme)
@@ -595,26 +826,47 @@ def test_stored_reports_look_right_everywhere(visit, path, tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, width
         assert page.evaluate(OUTSIDE) == [] and page.evaluate(WIDTHS), width
         if width == 1280:
-            top = page.evaluate("document.querySelector('figure h3')?.getBoundingClientRect().top ?? 0")
+            top = page.evaluate(
+                "document.querySelector('figure h3')?.getBoundingClientRect().top ?? 0"
+            )
             assert top < 900, "the headline's title stands on the first screen"
 
 
 @pytest.mark.browser
 def test_on_a_phone_texts_become_cards_and_numbers_scroll_under_a_whole_caption(visit, tmp_path):
-    words = pd.DataFrame({"Chip": ["a"], "Sold": ["in one region"], "Not sold": ["in another"], "USD": ["1.00"]})
-    numbers = pd.DataFrame({"Chip": ["a"]} | {f"A long head of column {i}": ["1,000"] for i in range(6)})
-    shown = [story.table(words, "Texts"), story.table(numbers, "Numbers, with a caption of many words " * 3)]
-    cells = [nbformat.v4.new_markdown_cell("# Why?\nA. B."), *(code("table", shown=[one]) for one in shown)]
+    words = pd.DataFrame(
+        {"Chip": ["a"], "Sold": ["in one region"], "Not sold": ["in another"], "USD": ["1.00"]}
+    )
+    numbers = pd.DataFrame(
+        {"Chip": ["a"]} | {f"A long head of column {i}": ["1,000"] for i in range(6)}
+    )
+    shown = [
+        story.table(words, "Texts"),
+        story.table(numbers, "Numbers, with a caption of many words " * 3),
+    ]
+    cells = [
+        nbformat.v4.new_markdown_cell("# Why?\nA. B."),
+        *(code("table", shown=[one]) for one in shown),
+    ]
     page = visit(export(tmp_path, nbformat.v4.new_notebook(cells=cells)), 400)
     texts, counts = page.query_selector_all("table.grid")
-    assert [t.evaluate("t => t.classList.contains('stack')") for t in (texts, counts)] == [True, False]
-    assert texts.evaluate("t => [...t.querySelectorAll('td')].every(d => getComputedStyle(d).textAlign === 'left')")
+    assert [t.evaluate("t => t.classList.contains('stack')") for t in (texts, counts)] == [
+        True,
+        False,
+    ]
+    assert texts.evaluate(
+        "t => [...t.querySelectorAll('td')].every(d => getComputedStyle(d).textAlign === 'left')"
+    )
     assert counts.evaluate("t => getComputedStyle(t.querySelector('td')).textAlign") == "right"
-    assert counts.evaluate("t => t.caption.getBoundingClientRect().right <= innerWidth && t.clientWidth > innerWidth")
+    assert counts.evaluate(
+        "t => t.caption.getBoundingClientRect().right <= innerWidth && t.clientWidth > innerWidth"
+    )
 
 
 def test_a_link_between_notebooks_leads_to_the_page_where_there_is_one(tmp_path):
-    """In JupyterLab the link opens the notebook; among pages it opens the page; alone it is plain text."""
+    """In JupyterLab the link opens the notebook; among pages it opens the page; alone it is
+    plain text.
+    """
     table = pd.DataFrame({"Page": ["[07 Cost](07_cost.ipynb)", "[04 Serving](04_serving.ipynb)"]})
     shown = story.table(table)
     assert '<a href="07_cost.ipynb">07 Cost</a>' in shown.bundle["text/html"]

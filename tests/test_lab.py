@@ -1,4 +1,6 @@
-"""Every notebook runs top to bottom in a real JupyterLab in Chromium, with its charts drawn and no request leaving."""
+"""Every notebook runs top to bottom in a real JupyterLab in Chromium, with its charts drawn and
+no request leaving.
+"""
 
 import os
 import re
@@ -14,16 +16,24 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
 LAB = ROOT / ".venv-lab" / "bin" / "python"
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+CHROMIUM = next(
+    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+)
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        not os.environ.get("CI") and not (CHROMIUM and LAB.exists()), reason="needs Chromium and .venv-lab (./run lab)"
+        not os.environ.get("CI") and not (CHROMIUM and LAB.exists()),
+        reason="needs Chromium and .venv-lab (./run lab)",
     ),
 ]
 
@@ -36,10 +46,21 @@ def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
     extra = ["--no-browser", "--LabApp.expose_app_in_browser=True"]
-    command = cli.lab_command(home, tmp_path_factory.mktemp("settings"), python=str(LAB), extra=extra)
-    env = os.environ | {"JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_DATA_DIR": str(home / "data")}
+    command = cli.lab_command(
+        home, tmp_path_factory.mktemp("settings"), python=str(LAB), extra=extra
+    )
+    env = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+    }
     server = subprocess.Popen(
-        command, cwd=home, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=home,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     log, url, deadline = "", None, time.monotonic() + 60
     while url is None and time.monotonic() < deadline and server.poll() is None:
@@ -76,7 +97,9 @@ def is_local(url: str) -> bool:
 def test_opens_on_the_first_page_in_reading_order_and_asks_nothing(lab, page):
     page.goto(f"http://{lab.netloc}/?token={lab.query.split('token=')[1]}")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_function("document.querySelectorAll('.jp-DirListing-itemText').length", timeout=60_000)
+    page.wait_for_function(
+        "document.querySelectorAll('.jp-DirListing-itemText').length", timeout=60_000
+    )
     page.wait_for_timeout(2_000)  # a prompt comes after the page
     assert page.url.endswith(NOTEBOOKS[0])
     assert page.locator(".jp-DirListing-itemText").all_inner_texts() == NOTEBOOKS
@@ -88,15 +111,19 @@ def test_opens_on_the_first_page_in_reading_order_and_asks_nothing(lab, page):
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_runs_in_jupyterlab(lab, page, notebook):
     token = lab.query.split("token=")[1]
-    page.goto(f"http://{lab.netloc}/lab/workspaces/w{notebook[:2]}/tree/notebooks/{notebook}?token={token}&reset")
+    page.goto(
+        f"http://{lab.netloc}/lab/workspaces/w{notebook[:2]}/tree/notebooks/{notebook}?token={token}&reset"
+    )
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     page.wait_for_function(
-        "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
+        "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=60_000,
     )
     page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(
-        "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'", timeout=90_000
+        "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'",
+        timeout=90_000,
     )
     outputs = page.evaluate(
         """() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map(c => c.toJSON())

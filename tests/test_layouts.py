@@ -36,16 +36,22 @@ def splits(shape, seq_len, batch, n_chips, **options):
     return Layouts(*(getattr(rows, f)[keep] for f in FIELDS[:6]))
 
 
-# Counted independently by a plain loop over the axes: (N, tp, pp, cp, dp) tuples, distinct layouts with and without
-# the overlap switches as axes.
-COUNTS = [([4096], 133, 1.14e6, 0.146e6), ([512, 1024, 2048, 4096], 526, 5.53e6, 0.72e6),
-          (range(512, 4097), 2443, 20.97e6, 2.70e6)]  # fmt: skip
+# Counted independently by a plain loop over the axes: (N, tp, pp, cp, dp) tuples, distinct layouts
+# with and without the overlap switches as axes.
+COUNTS = [
+    ([4096], 133, 1.14e6, 0.146e6),
+    ([512, 1024, 2048, 4096], 526, 5.53e6, 0.72e6),
+    (range(512, 4097), 2443, 20.97e6, 2.70e6),
+]
 
 
 @pytest.mark.parametrize(("n_chips", "tuples", "distinct", "without"), COUNTS)
 def test_as_many_layouts_as_counted_elsewhere(n_chips, tuples, distinct, without):
     rows = splits(GPT3, 2048, 1536, n_chips)
-    assert len(set(zip(rows.tp.tolist(), rows.pp.tolist(), rows.cp.tolist(), rows.dp.tolist()))) == tuples
+    assert (
+        len(set(zip(rows.tp.tolist(), rows.pp.tolist(), rows.cp.tolist(), rows.dp.tolist())))
+        == tuples
+    )
     for switches, count in ((True, distinct), (False, without)):
         found = sum(size(block) for _, block in layouts.blocks(rows, GPT3, switches))
         assert found == pytest.approx(count, rel=0.005)
@@ -68,8 +74,9 @@ def test_every_layout_once_and_runnable(name, n, batch):
 
 
 def test_all_layouts_are_there():
-    # By hand for one sequence on two chips: of tp, pp and cp one is 2. Recompute 3 each; tp: sequence parallel 2 and
-    # overlap 2; pp: 1 or one of the divisors of 48 layers (10), overlap 2; cp: ZeRO 4 and overlap 2.
+    # By hand for one sequence on two chips: of tp, pp and cp one is 2. Recompute 3 each; tp:
+    # sequence parallel 2 and overlap 2; pp: 1 or one of the divisors of 48 layers (10), overlap 2;
+    # cp: ZeRO 4 and overlap 2.
     blocks = layouts.blocks(splits(GPT3, 2048, 1, [2]), GPT3)
     assert sum(size(block) for _, block in blocks) == 3 * 2 * 2 + 3 * 10 * 2 + 3 * 4 * 2
 
@@ -86,7 +93,8 @@ def test_the_size_of_a_block_changes_nothing(block):
 
 def test_layers_that_do_not_divide_still_have_stages():
     stages = set(layouts.splits(model("llama3_1_405b"), 8192, 64).pp.tolist())
-    # 126 layers: every divisor, and 4, 8, 16, 32 stages of up to 32, 16, 8, 4 layers with some left for the last one.
+    # 126 layers: every divisor, and 4, 8, 16, 32 stages of up to 32, 16, 8, 4 layers with some left
+    # for the last one.
     assert {1, 2, 3, 6, 7, 9, 14, 18, 21, 42, 63, 126} | {4, 8, 16, 32} == stages
 
 
@@ -114,7 +122,9 @@ def test_what_does_not_divide_is_named_with_both_numbers(fields, one, other):
 
 
 def test_more_chips_than_there_are():
-    with pytest.raises(LayoutError, match=r"8 x 8 x 64 x 1 = 4096 chips, but there are n_chips = 2048"):
+    with pytest.raises(
+        LayoutError, match=r"8 x 8 x 64 x 1 = 4096 chips, but there are n_chips = 2048"
+    ):
         layouts.check(Layouts(tp=8, pp=8, dp=64), GPT3, 2048, 1536, 2048)
 
 
@@ -130,7 +140,9 @@ def test_published_layouts_pass():
         ("gpt_530b", 35, 280, 1, 3),
         ("gpt3_175b", 12, 1536, 16, 1),
     ):
-        layouts.check(Layouts(tp=8, pp=pp, dp=dp, interleave=v), model(name), 2048, batch, 8 * pp * dp)
+        layouts.check(
+            Layouts(tp=8, pp=pp, dp=dp, interleave=v), model(name), 2048, batch, 8 * pp * dp
+        )
 
 
 def test_rows_are_whole_numbers():

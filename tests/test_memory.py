@@ -12,8 +12,9 @@ from trn3.layouts import Layouts
 from trn3.units import GIB
 from trn3.workload import model
 
-# Korthikanti et al. 2022 (arXiv:2205.05198), table 3 and figure 1: model, pp, batch, microbatch, interleave; GiB of
-# parameters and optimizer, of activations without recompute, with sequence parallelism and selective recompute; TP 8.
+# Korthikanti et al. 2022 (arXiv:2205.05198), table 3 and figure 1: model, pp, batch, microbatch,
+# interleave; GiB of parameters and optimizer, of activations without recompute, with sequence
+# parallelism and selective recompute; TP 8.
 FIGURE_1 = [
     ("gpt_22b", 1, 4, 4, 1, 45.6, 59.3, 9.6),
     ("gpt3_175b", 8, 64, 1, 3, 45.6, 66.8, 12.4),
@@ -25,10 +26,14 @@ FIGURE_1 = [
 @pytest.mark.parametrize(("name", "pp", "batch", "micro", "v", "state", "plain", "lean"), FIGURE_1)
 def test_figure_1_of_korthikanti_within_2_percent(name, pp, batch, micro, v, state, plain, lean):
     for recompute, sp, activations in ((0, 0, plain), (1, 1, lean)):
-        lay = Layouts(tp=8, pp=pp, micro_batch=micro, interleave=v, recompute=recompute, sequence_parallel=sp)
+        lay = Layouts(
+            tp=8, pp=pp, micro_batch=micro, interleave=v, recompute=recompute, sequence_parallel=sp
+        )
         held = memory.training_bytes(model(name), 2048, batch, lay, unfused=1)
         assert held.activations / GIB == pytest.approx(activations, rel=0.02)
-        assert (held.weights + held.gradients + held.optimizer) / GIB == pytest.approx(state, rel=0.02)
+        assert (held.weights + held.gradients + held.optimizer) / GIB == pytest.approx(
+            state, rel=0.02
+        )
 
 
 @pytest.mark.parametrize("t", [1, 4, 8])
@@ -37,7 +42,12 @@ def test_table_2_of_korthikanti(t):
     h, scores = m.d_model, 5 * m.n_heads * s / m.d_model
 
     def per_token(recompute, sp, tp):
-        return memory.layer_activation_bytes(m, s, Layouts(tp=tp, recompute=recompute, sequence_parallel=sp)) / h
+        return (
+            memory.layer_activation_bytes(
+                m, s, Layouts(tp=tp, recompute=recompute, sequence_parallel=sp)
+            )
+            / h
+        )
 
     assert per_token(0, 0, 1) == pytest.approx(34 + scores)
     assert per_token(0, 0, t) == pytest.approx(10 + 24 / t + scores / t)
@@ -48,12 +58,27 @@ def test_table_2_of_korthikanti(t):
 
 
 def test_zero_shards_what_its_stage_says():
-    # Rajbhandari et al. 2020 (arXiv:1910.02054), section 3: the optimizer, then gradients, then weights over N_d ranks.
+    # Rajbhandari et al. 2020 (arXiv:1910.02054), section 3: the optimizer, then gradients, then
+    # weights over N_d ranks.
     m, n = model("llama2_7b"), 64
-    plain, one, two, three = (memory.training_bytes(m, 2048, 64, Layouts(dp=n, zero=z)) for z in range(4))
-    assert (plain.weights, plain.gradients, plain.optimizer) == (2 * m.n_params, 4 * m.n_params, 12 * m.n_params)
-    assert (one.weights, one.gradients, one.optimizer * n) == (plain.weights, plain.gradients, plain.optimizer)
-    assert (two.weights, two.gradients * n, two.optimizer * n) == (plain.weights, plain.gradients, plain.optimizer)
+    plain, one, two, three = (
+        memory.training_bytes(m, 2048, 64, Layouts(dp=n, zero=z)) for z in range(4)
+    )
+    assert (plain.weights, plain.gradients, plain.optimizer) == (
+        2 * m.n_params,
+        4 * m.n_params,
+        12 * m.n_params,
+    )
+    assert (one.weights, one.gradients, one.optimizer * n) == (
+        plain.weights,
+        plain.gradients,
+        plain.optimizer,
+    )
+    assert (two.weights, two.gradients * n, two.optimizer * n) == (
+        plain.weights,
+        plain.gradients,
+        plain.optimizer,
+    )
     layer = m.n_params / m.n_layers
     assert three.weights == pytest.approx(2 * (m.n_params / n + 2 * layer)), "and two whole layers"
     assert plain.activations == three.activations
@@ -65,16 +90,24 @@ def test_experts_spread_over_their_ranks():
     routed = m.n_layers * m.n_experts * m.n_expert_params
     assert alone.weights - spread.weights == pytest.approx(2 * routed * 7 / 8)
     sharded = memory.training_bytes(m, 4096, 8, Layouts(dp=8, ep=8, zero=1))
-    assert sharded.optimizer == pytest.approx(12 * m.n_params / 8), "every parameter once among eight ranks"
+    assert sharded.optimizer == pytest.approx(12 * m.n_params / 8), (
+        "every parameter once among eight ranks"
+    )
 
 
 layout = st.fixed_dictionaries(
     {
-        "tp": st.sampled_from([1, 2, 8]), "pp": st.sampled_from([1, 2, 8]), "dp": st.sampled_from([1, 4, 16]),
-        "cp": st.sampled_from([1, 2]), "interleave": st.sampled_from([1, 2, 4]), "recompute": st.integers(0, 2),
-        "zero": st.integers(0, 3), "sequence_parallel": st.integers(0, 1), "micro_batch": st.sampled_from([1, 2, 4]),
+        "tp": st.sampled_from([1, 2, 8]),
+        "pp": st.sampled_from([1, 2, 8]),
+        "dp": st.sampled_from([1, 4, 16]),
+        "cp": st.sampled_from([1, 2]),
+        "interleave": st.sampled_from([1, 2, 4]),
+        "recompute": st.integers(0, 2),
+        "zero": st.integers(0, 3),
+        "sequence_parallel": st.integers(0, 1),
+        "micro_batch": st.sampled_from([1, 2, 4]),
     }
-)  # fmt: skip
+)
 
 
 def total(name, fields, **other):
@@ -86,8 +119,15 @@ def total(name, fields, **other):
 def test_memory_moves_the_way_it_must(fields, name):
     assert total(name, fields) > 0
     for field, larger in (("micro_batch", 2), ("micro_batch", 8)):
-        assert total(name, fields, **{field: fields[field] * larger}) >= total(name, fields), "never falls with it"
-    for better in ({"zero": 3}, {"sequence_parallel": 1}, {"tp": fields["tp"] * 2}, {"cp": fields["cp"] * 2}):
+        assert total(name, fields, **{field: fields[field] * larger}) >= total(name, fields), (
+            "never falls with it"
+        )
+    for better in (
+        {"zero": 3},
+        {"sequence_parallel": 1},
+        {"tp": fields["tp"] * 2},
+        {"cp": fields["cp"] * 2},
+    ):
         assert total(name, fields, **better) <= total(name, fields) * (1 + 1e-12)
     if fields["recompute"] < 2 and fields["pp"] > 1:
         assert total(name, fields, recompute=fields["recompute"] + 1) <= total(name, fields) * 1.2
@@ -95,13 +135,17 @@ def test_memory_moves_the_way_it_must(fields, name):
 
 def test_many_layouts_are_each_of_them():
     m, zero, micro = model("llama3_1_8b"), np.arange(4)[:, None], np.array([1, 2, 4])
-    many = memory.training_bytes(m, 4096, 64, Layouts(tp=2, dp=8, zero=zero, micro_batch=micro)).total
+    many = memory.training_bytes(
+        m, 4096, 64, Layouts(tp=2, dp=8, zero=zero, micro_batch=micro)
+    ).total
     one = [[total_of(m, z, b) for b in micro] for z in range(4)]
     assert many == pytest.approx(np.array(one), rel=1e-12)
 
 
 def total_of(m, zero, micro):
-    return memory.training_bytes(m, 4096, 64, Layouts(tp=2, dp=8, zero=zero, micro_batch=int(micro))).total
+    return memory.training_bytes(
+        m, 4096, 64, Layouts(tp=2, dp=8, zero=zero, micro_batch=int(micro))
+    ).total
 
 
 def test_flash_attention_stores_no_scores():

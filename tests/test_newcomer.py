@@ -1,4 +1,6 @@
-"""What a stranger does on the first day, with no code: an own chip, an own model, an own file of each kind."""
+"""What a stranger does on the first day, with no code: an own chip, an own model, an own file of
+each kind.
+"""
 
 import datetime
 import io
@@ -19,11 +21,16 @@ from trn3.fit import training_fit, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A made-up chip and a made-up dense model. All that is said of them stands here; the tables take it as rows.
+# A made-up chip and a made-up dense model. All that is said of them stands here; the tables take it
+# as rows.
 PEAK = {"bf16": 1.5e15, "fp8": 3e15}
 HBM_BYTES, HBM_BYTES_PER_S, POWER_W, PRICE = 200e9, 6e12, 900.0, 2.5
 LAYERS, WIDTH, HEADS, KV_HEADS, HEAD, FFN, VOCAB = 40, 6144, 48, 8, 128, 20480, 64000
-N_PARAMS = LAYERS * (2 * WIDTH * HEAD * (HEADS + KV_HEADS) + 3 * WIDTH * FFN + 2 * WIDTH) + 2 * VOCAB * WIDTH + WIDTH
+N_PARAMS = (
+    LAYERS * (2 * WIDTH * HEAD * (HEADS + KV_HEADS) + 3 * WIDTH * FFN + 2 * WIDTH)
+    + 2 * VOCAB * WIDTH
+    + WIDTH
+)
 
 SPECS = [
     *(("peak_flops_per_s", v / 1e12, "TFLOP/s", d) for d, v in PEAK.items()),
@@ -54,7 +61,13 @@ def folder(tmp_path_factory):
     shutil.copytree(data.DATA, folder)
     read = {"source_id": "this_survey", "accessed": "2026-11-22"}
     told = read | {"status": "published", "use": "yes"}
-    about = {"vendor": "Acme", "family": "anvil", "generation": 1, "availability": "available", "since": "2026-01"}
+    about = {
+        "vendor": "Acme",
+        "family": "anvil",
+        "generation": 1,
+        "availability": "available",
+        "since": "2026-01",
+    }
     about |= {"source_id": "this_survey"}
     add(
         folder,
@@ -63,27 +76,63 @@ def folder(tmp_path_factory):
         about | {"id": "anvil_8", "kind": "system", "name": "8x Anvil 1", "chip": "anvil1"},
     )
     add(
-        folder, "specs", *(told | dict(zip(("quantity", "value", "unit", "dtype"), s), subject="anvil1") for s in SPECS)
+        folder,
+        "specs",
+        *(
+            told | dict(zip(("quantity", "value", "unit", "dtype"), s), subject="anvil1")
+            for s in SPECS
+        ),
     )
     add(
         folder,
         "systems",
-        *(told | dict(zip(("quantity", "value", "unit", "basis"), t), subject="anvil_8") for t in TIERS),
+        *(
+            told | dict(zip(("quantity", "value", "unit", "basis"), t), subject="anvil_8")
+            for t in TIERS
+        ),
     )
-    rent = {"subject": "anvil1", "quantity": "price_usd_per_chip_h", "value": PRICE, "unit": "USD/h", "currency": "USD"}
+    rent = {
+        "subject": "anvil1",
+        "quantity": "price_usd_per_chip_h",
+        "value": PRICE,
+        "unit": "USD/h",
+        "currency": "USD",
+    }
     rent |= {"region": "us_east_2", "term": "capacity_block", "price_date": "2026-11-22"}
     add(folder, "prices", told | rent)
-    shape = {"id": "own_14b", "name": "Own 14B", "n_layers": LAYERS, "d_model": WIDTH, "n_heads": HEADS, "d_ff": FFN}
-    shape |= {"n_kv_heads": KV_HEADS, "head_dim": HEAD, "gated": 1, "vocab": VOCAB, "tied": 0, "context": 32768}
-    zero = ("n_experts top_k n_shared_experts d_ff_expert n_dense_layers kv_lora_rank q_lora_rank rope_dim v_head_dim "
-            "window n_window_layers n_positions")  # fmt: skip
+    shape = {
+        "id": "own_14b",
+        "name": "Own 14B",
+        "n_layers": LAYERS,
+        "d_model": WIDTH,
+        "n_heads": HEADS,
+        "d_ff": FFN,
+    }
+    shape |= {
+        "n_kv_heads": KV_HEADS,
+        "head_dim": HEAD,
+        "gated": 1,
+        "vocab": VOCAB,
+        "tied": 0,
+        "context": 32768,
+    }
+    zero = (
+        "n_experts top_k n_shared_experts d_ff_expert n_dense_layers kv_lora_rank q_lora_rank rope_dim v_head_dim "
+        "window n_window_layers n_positions"
+    )
     add(folder, "models", read | shape | dict.fromkeys(zero.split(), 0) | {"attention": "gqa"})
     return folder
 
 
 def python(folder: Path, *arguments: object) -> str:
-    env = os.environ | {"TRN3_DATA": str(folder), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, env=env, cwd=ROOT)
+    env = os.environ | {
+        "TRN3_DATA": str(folder),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, env=env, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -117,15 +166,21 @@ def answers(folder):
 
 
 def test_a_model_of_rows_is_counted(answers):
-    assert answers["n_params"] == pytest.approx(N_PARAMS, rel=1e-3) and answers["system"] == "anvil_8"
+    assert (
+        answers["n_params"] == pytest.approx(N_PARAMS, rel=1e-3) and answers["system"] == "anvil_8"
+    )
 
 
 def test_training_on_a_chip_of_rows_keeps_to_arithmetic(answers):
     low, middle, high = answers["days"]
-    least = 6 * N_PARAMS * 1e11 / (64 * PEAK["bf16"]) / 86400  # two FLOPs per parameter forward, four backward, at peak
+    least = (
+        6 * N_PARAMS * 1e11 / (64 * PEAK["bf16"]) / 86400
+    )  # two FLOPs per parameter forward, four backward, at peak
     assert least < low < middle < high and answers["memory"] < HBM_BYTES
     assert 0 < answers["mfu"][0] < answers["mfu"][1] < 1
-    assert middle * answers["mfu"][1] == pytest.approx(least, rel=0.25)  # attention and the embedding make the rest
+    assert middle * answers["mfu"][1] == pytest.approx(
+        least, rel=0.25
+    )  # attention and the embedding make the rest
 
 
 def test_serving_on_a_chip_of_rows_keeps_to_arithmetic(answers):
@@ -138,7 +193,9 @@ def test_serving_on_a_chip_of_rows_keeps_to_arithmetic(answers):
 
 
 def test_no_layout_is_lost_for_want_of_a_row(answers):
-    assert answers["odd"] == 0  # the links between chips are in the system's tiers, if not among the chip's specs
+    assert (
+        answers["odd"] == 0
+    )  # the links between chips are in the system's tiers, if not among the chip's specs
 
 
 def test_a_chip_that_the_fit_did_not_know_has_the_widest_range(answers):
@@ -159,10 +216,22 @@ def test_energy_and_cost_of_a_chip_of_rows_follow_from_its_watts_and_rent(answer
 def pages(folder, tmp_path_factory):
     """Whole reports of the chip, with a model of the reader's own config.json."""
     home = tmp_path_factory.mktemp("pages")
-    config = {"num_hidden_layers": LAYERS, "hidden_size": WIDTH, "num_attention_heads": HEADS, "head_dim": HEAD}
-    config |= {"num_key_value_heads": KV_HEADS, "intermediate_size": FFN, "vocab_size": VOCAB, "model_type": "llama"}
+    config = {
+        "num_hidden_layers": LAYERS,
+        "hidden_size": WIDTH,
+        "num_attention_heads": HEADS,
+        "head_dim": HEAD,
+    }
+    config |= {
+        "num_key_value_heads": KV_HEADS,
+        "intermediate_size": FFN,
+        "vocab_size": VOCAB,
+        "model_type": "llama",
+    }
     (home / "mine").mkdir()
-    (home / "mine" / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 32768}))
+    (home / "mine" / "config.json").write_text(
+        json.dumps(config | {"max_position_embeddings": 32768})
+    )
     given = [
         "-p",
         "systems=anvil_8,hgx_h100",
@@ -171,7 +240,9 @@ def pages(folder, tmp_path_factory):
         "-p",
         f"model={home / 'mine' / 'config.json'}",
     ]
-    told = python(folder, "-m", "trn3", "report", "03", "04", "05", "07", *given, "--out", home / "out")
+    told = python(
+        folder, "-m", "trn3", "report", "03", "04", "05", "07", *given, "--out", home / "out"
+    )
     assert "4 of 4 reports made" in told
     return home / "out"
 
@@ -180,11 +251,13 @@ def pages(folder, tmp_path_factory):
 def test_whole_reports_are_made_of_rows(pages, name):
     page = next(pages.glob(f"{name}-*.html")).read_text(encoding="utf-8")
     results = json.loads(next(pages.glob(f"{name}-*.json")).read_text(encoding="utf-8"))
-    assert "Anvil 1" in page and all(n["value"] is None or n["value"] > 0 for n in results["headline"])
+    assert "Anvil 1" in page and all(
+        n["value"] is None or n["value"] > 0 for n in results["headline"]
+    )
     assert "Your own file" in page if name == "03_training_time" else True
 
 
-# ------------------------------------------------------------------------------------------- own measured runs
+# ------------------------------------------------------------------------------- own measured runs
 @pytest.mark.parametrize(("kind", "n"), [("training", 2), ("inference", 4)])
 def test_the_templates_of_measured_runs_are_scored_row_by_row_and_change_nothing(kind, n, capsys):
     from trn3.reporting import cli
@@ -204,14 +277,24 @@ def test_the_templates_of_measured_runs_are_scored_row_by_row_and_change_nothing
 
 def test_a_run_on_a_known_model_needs_eight_columns(tmp_path):
     columns = "model,accelerator,n_accel,precision,tp,seq_len,global_batch,iter_time_s"
-    rows = ["llama3_1_70b,h100,512,bf16,8,8192,1024,16", "DeepSeek-V3,H100,1024,bf16,8,4096,2048,70"]
+    rows = [
+        "llama3_1_70b,h100,512,bf16,8,8192,1024,16",
+        "DeepSeek-V3,H100,1024,bf16,8,4096,2048,70",
+    ]
     (tmp_path / "few.csv").write_text("\n".join([columns, *rows]) + "\n")
     read = training_fit.read(tmp_path / "few.csv")
-    assert list(read["dp"].astype(float)) == [64, 128] and list(read["row_id"]) == ["row 2", "row 3"]
+    assert list(read["dp"].astype(float)) == [64, 128] and list(read["row_id"]) == [
+        "row 2",
+        "row 3",
+    ]
     assert validation.validate("training", tmp_path / "few.csv", "none")["scored"] == 2
     for name in columns.split(","):
-        (tmp_path / "less.csv").write_text(columns.replace(name, "notes", 1) + "\n" + rows[0] + "\n")
-        with pytest.raises(data.TrnError, match=f"less.csv row 1: column '{name}' is missing; needed are model, "):
+        (tmp_path / "less.csv").write_text(
+            columns.replace(name, "notes", 1) + "\n" + rows[0] + "\n"
+        )
+        with pytest.raises(
+            data.TrnError, match=f"less.csv row 1: column '{name}' is missing; needed are model, "
+        ):
             training_fit.read(tmp_path / "less.csv")
     (tmp_path / "odd.csv").write_text(columns.replace("tp,", "tpp,") + "\n" + rows[0] + "\n")
     with pytest.raises(data.TrnError, match="column 'tpp' is unknown"):
@@ -222,14 +305,25 @@ def test_a_known_shape_survives_the_columns_of_a_run():
     models = list(workload.models().values())
     read = training_fit.shapes(pd.DataFrame([training_fit._written(m) for m in models]))
     for i, m in enumerate(models):
-        assert read.n_params[i] == pytest.approx(m.n_params, rel=0.02), m.id  # learned positions have no column
+        assert read.n_params[i] == pytest.approx(m.n_params, rel=0.02), (
+            m.id
+        )  # learned positions have no column
         assert read.n_active_params[i] == pytest.approx(m.n_active_params, rel=0.02), m.id
 
 
-# ------------------------------------------------------------------------------------------- in the browser
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+# ---------------------------------------------------------------------------------- in the browser
+CHROMIUM = next(
+    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 browser = pytest.mark.skipif(not os.environ.get("CI") and not CHROMIUM, reason="needs Chromium")
 
 
@@ -258,11 +352,18 @@ def test_every_chart_of_a_page_is_saved_as_png_and_csv(chromium, pages):
         assert re.fullmatch(rf"04_serving-\w+-chart-{i // 2 + 1}\.(png|csv)", name)
         if name.endswith("png"):
             wide, high = struct.unpack(">II", content[16:24])
-            assert content.startswith(b"\x89PNG") and wide >= 1600 and high > 600  # twice the size, with title
+            assert (
+                content.startswith(b"\x89PNG") and wide >= 1600 and high > 600
+            )  # twice the size, with title
         else:
-            table, shown = pd.read_csv(io.BytesIO(content)), page.locator("figure").nth(i // 2).locator(".numbers tr")
+            table, shown = (
+                pd.read_csv(io.BytesIO(content)),
+                page.locator("figure").nth(i // 2).locator(".numbers tr"),
+            )
             assert len(table) == shown.count() - 1
-            assert any(pd.api.types.is_numeric_dtype(table[c]) for c in table)  # no thousands commas
+            assert any(
+                pd.api.types.is_numeric_dtype(table[c]) for c in table
+            )  # no thousands commas
     page.close()
 
 

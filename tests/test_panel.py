@@ -15,7 +15,9 @@ NOTEBOOKS = parameters.notebooks()
 def test_every_parameter_of_the_collection_has_words(path):
     declared = parameters.read(path)
     for entry in panel.entries({p.name: p.default for p in declared}, declared):
-        assert entry["label"] == data.named(entry["name"]), f"no row in labels.csv for {entry['name']}"
+        assert entry["label"] == data.named(entry["name"]), (
+            f"no row in labels.csv for {entry['name']}"
+        )
         assert "_" not in entry["text"] and not re.search(r"\de[-+]?\d", entry["text"]), entry
 
 
@@ -33,7 +35,10 @@ def test_numbers_follow_the_rules_of_the_house():
 
 
 def test_a_zero_that_stands_for_something_says_for_what():
-    assert panel.value(0.0, declared("rent; 0 takes the assumed middle", "USD per chip-hour")) == "the assumed middle"
+    assert (
+        panel.value(0.0, declared("rent; 0 takes the assumed middle", "USD per chip-hour"))
+        == "the assumed middle"
+    )
     assert panel.value(0.0, declared("delay", "months")) == "0 months"
 
 

@@ -27,11 +27,22 @@ def test_reads_name_type_default_meaning_unit_and_what_is_allowed(path):
     assert (first.name, first.type, first.default) == ("n", "int", 3)
     assert (first.meaning, first.unit, first.allowed) == ("how many rows", "-", "1..10")
     assert second.wants == "a number from 0 to 1 [-]"
-    assert [p.name for p in parameters.read(path)] == ["n", "share", "chip", "rivals", "sizes", "mode", "note", "flag"]
+    assert [p.name for p in parameters.read(path)] == [
+        "n",
+        "share",
+        "chip",
+        "rivals",
+        "sizes",
+        "mode",
+        "note",
+        "flag",
+    ]
 
 
 def test_hash_sign_brackets_and_braces_in_a_default_are_not_a_comment(tmp_path):
-    path = small.write(tmp_path, "01_x", ("parameters", 'a: str = "x # [y] {z}"  # meaning of a [m] {}'))
+    path = small.write(
+        tmp_path, "01_x", ("parameters", 'a: str = "x # [y] {z}"  # meaning of a [m] {}')
+    )
     assert parameters.read(path)[0].default == "x # [y] {z}"
     assert parameters.read(path)[0].unit == "m"
 
@@ -135,7 +146,11 @@ def test_models_and_customers_are_checked_before_anything_runs(tmp_path):
     cell = 'model: str = "llama2_7b"  # the model {model}\ncustomer: str = "karakuri"  # who {customer}'
     assert one(cell, tmp_path, model="Llama-3.3-70B")["model"] == "llama3_3_70b"
     assert one(cell, tmp_path, customer="Karakuri")["customer"] == "karakuri"
-    for bad in ({"model": "llamma2_7b"}, {"model": "../../etc/passwd"}, {"model": str(tmp_path / "no.json")}):
+    for bad in (
+        {"model": "llamma2_7b"},
+        {"model": "../../etc/passwd"},
+        {"model": str(tmp_path / "no.json")},
+    ):
         with pytest.raises(ParameterError, match="model: "):
             one(cell, tmp_path, **bad)
     for bad in ("../karakuri", "karakury", str(tmp_path / "no.toml")):
@@ -157,7 +172,13 @@ def test_schema_is_json_schema_with_units(path):
     schema = json.loads(json.dumps(parameters.schema(path)))
     assert schema["additionalProperties"] is False
     n = schema["properties"]["n"]
-    assert (n["type"], n["minimum"], n["maximum"], n["unit"], n["default"]) == ("integer", 1, 10, "-", 3)
+    assert (n["type"], n["minimum"], n["maximum"], n["unit"], n["default"]) == (
+        "integer",
+        1,
+        10,
+        "-",
+        3,
+    )
     assert schema["properties"]["mode"]["enum"][:2] == ["fine", "raise"]
     assert schema["properties"]["rivals"]["items"]["type"] == "string"
 
@@ -168,7 +189,9 @@ def test_a_report_is_found_by_name_or_number(path, monkeypatch, name):
     assert parameters.find(name) == path
 
 
-@pytest.mark.parametrize("name", ["22", "", "*", "..", "../02_small", "/etc/passwd", "02_small.ipynb", "\0", "02_smal"])
+@pytest.mark.parametrize(
+    "name", ["22", "", "*", "..", "../02_small", "/etc/passwd", "02_small.ipynb", "\0", "02_smal"]
+)
 def test_a_report_name_is_a_name_and_no_path(path, monkeypatch, name):
     monkeypatch.setattr(parameters, "NOTEBOOKS", path.parent)
     with pytest.raises(ParameterError, match="no report named"):
@@ -177,7 +200,12 @@ def test_a_report_name_is_a_name_and_no_path(path, monkeypatch, name):
 
 NAMES = st.sampled_from(["n", "share", "chip", "rivals", "sizes", "mode", "note"])
 anything = st.one_of(
-    st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.one_of(st.text(), st.integers()))
+    st.text(),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.lists(st.one_of(st.text(), st.integers())),
 )
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from trn3 import data
 
-EVIDENCE = Path(os.environ.get("TRN3_EVIDENCE") or Path(__file__).resolve().parents[2] / "shared" / "evidence")
+EVIDENCE = Path(
+    os.environ.get("TRN3_EVIDENCE") or Path(__file__).resolve().parents[2] / "shared" / "evidence"
+)
 CHIPS = {
     "NVIDIA A100 SXM 80GB": "a100_80",
     "NVIDIA A100 SXM 40GB": "a100_40",
@@ -64,7 +66,11 @@ def surveyed():
         path = EVIDENCE / f"{name}.csv"
         if path.exists():
             with path.open(encoding="utf-8", newline="") as file:
-                rows += [r for r in csv.DictReader(file) if r["entity"] in CHIPS and r["quantity"] in QUANTITIES]
+                rows += [
+                    r
+                    for r in csv.DictReader(file)
+                    if r["entity"] in CHIPS and r["quantity"] in QUANTITIES
+                ]
     return [r for r in rows if r["value"].replace(".", "", 1).isdigit()]
 
 
@@ -78,17 +84,32 @@ def test_every_surveyed_spec_stands_in_the_tables():
         quantity, *dtypes = QUANTITIES[row["quantity"]].split()
         value = float(row["value"]) * units[row["unit"].replace(" per chip", "")]
         found = [
-            f for f in data.facts(CHIPS[row["entity"]]) if f.quantity == quantity and (not dtypes or f.dtype in dtypes)
+            f
+            for f in data.facts(CHIPS[row["entity"]])
+            if f.quantity == quantity and (not dtypes or f.dtype in dtypes)
         ]
-        near = [f for f in found if any(abs(v / value - 1) < 1e-6 for v in (f.low, f.value, f.high))]
-        assert near, f"{row['entity']} {row['quantity']} = {row['value']} {row['unit']}: {[f.value for f in found]}"
+        near = [
+            f for f in found if any(abs(v / value - 1) < 1e-6 for v in (f.low, f.value, f.high))
+        ]
+        assert near, (
+            f"{row['entity']} {row['quantity']} = {row['value']} {row['unit']}: {[f.value for f in found]}"
+        )
 
 
 def test_rivals_peaks_keep_the_ratios_of_their_formats():
     """What no survey is needed for: a narrower format runs at 0.9 to 4 times the rate."""
-    halves = [("bf16", "fp8"), ("tf32", "bf16"), ("fp8", "nvfp4"), ("fp8", "mxfp4"), ("bf16", "mxfp8")]
+    halves = [
+        ("bf16", "fp8"),
+        ("tf32", "bf16"),
+        ("fp8", "nvfp4"),
+        ("fp8", "mxfp4"),
+        ("bf16", "mxfp8"),
+    ]
     for chip in data.ids("chip"):
         for wide, narrow in halves:
-            a, b = data.maybe(chip, "peak_flops_per_s", wide), data.maybe(chip, "peak_flops_per_s", narrow)
+            a, b = (
+                data.maybe(chip, "peak_flops_per_s", wide),
+                data.maybe(chip, "peak_flops_per_s", narrow),
+            )
             if a and b and a.status != "assumed":
                 assert 0.9 <= b.value / a.value <= 4.01, (chip, wide, narrow)

@@ -33,7 +33,9 @@ def test_a_changed_figure_is_noticed(writer):
 
 
 def test_the_picture_is_the_stored_headline_of_the_start_page(writer):
-    assert (ROOT / "docs" / "headline.png").read_bytes() == writer.picture(), "python docs/readme.py writes it"
+    assert (ROOT / "docs" / "headline.png").read_bytes() == writer.picture(), (
+        "python docs/readme.py writes it"
+    )
 
 
 def test_every_notebook_and_link_is_there():

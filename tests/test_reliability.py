@@ -1,4 +1,6 @@
-"""Failures and checkpoints: cited values, limits, identities, and the simulation against the exact result."""
+"""Failures and checkpoints: cited values, limits, identities, and the simulation against the
+exact result.
+"""
 
 import numpy as np
 import pytest
@@ -12,20 +14,23 @@ TIMES = st.floats(0.1, 1e5)
 
 
 def test_llama3_interruptions():
-    # Llama 3 Herd of Models: 419 unexpected interruptions of 16,384 H100 in 54 days; one every 3.1 hours.
+    # Llama 3 Herd of Models: 419 unexpected interruptions of 16,384 H100 in 54 days; one every 3.1
+    # hours.
     rate = 419 / (16384 * 54 * DAY_S)
     assert r.mtti_s(16384, rate) / HOUR_S == pytest.approx(3.09, abs=0.005)
 
 
 @pytest.mark.parametrize(("n_gpus", "hours"), [(16384, 1.80), (131072, 0.23)])
 def test_meta_projection(n_gpus, hours):
-    # Kokolis et al. 2025: 6.50 failures per 1,000 node-days of 8 GPUs; their projected times to failure.
+    # Kokolis et al. 2025: 6.50 failures per 1,000 node-days of 8 GPUs; their projected times to
+    # failure.
     rate = 6.50 / (1000 * 8 * DAY_S)
     assert r.mtti_s(n_gpus, rate) / HOUR_S == pytest.approx(hours, rel=0.03)
 
 
 def test_meta_formula_is_the_small_loss_limit():
-    # Kokolis et al. 2025: E[ETTR] = (1 - N r (u0 + dt/2)) / (1 + w/dt), to first order in the losses.
+    # Kokolis et al. 2025: E[ETTR] = (1 - N r (u0 + dt/2)) / (1 + w/dt), to first order in the
+    # losses.
     mtti, restart, write, work = 1e7, 300.0, 20.0, 3600.0
     published = (1 - (restart + work / 2) / mtti) / (1 + write / work)
     assert r.goodput(work, write, restart, mtti) == pytest.approx(published, abs=2e-6)
@@ -98,7 +103,8 @@ def test_simulation_agrees_with_the_exact_result(mtti, restart, write):
     work = float(r.best_interval_s(write, mtti))
     exact = r.time_shares(work, write, restart, mtti)
     run = r.simulate(work, write, restart, mtti, 400_000, seed=11)
-    # 30 cases: four standard errors are exceeded once in 500 test files by chance, and the seed is fixed
+    # 30 cases: four standard errors are exceeded once in 500 test files by chance, and the seed is
+    # fixed
     assert abs(run.useful - exact["useful"]) <= 4 * run.standard_error
     for name in ("checkpoint", "lost", "restart"):
         assert getattr(run, name) == pytest.approx(float(exact[name]), abs=8e-3)
@@ -132,7 +138,10 @@ def play_two_levels(memory, storage, share_memory, mtti, n_failures, seed):
     w2 = float(r.best_interval_s(c2, mtti / (1 - share_memory)))
     per_storage = max(1, round(w2 * float(r.goodput(w1, c1, r1, mtti / share_memory)) / w1))
     random = np.random.default_rng(seed)
-    lives, from_memory = random.exponential(mtti, n_failures), random.random(n_failures) < share_memory
+    lives, from_memory = (
+        random.exponential(mtti, n_failures),
+        random.random(n_failures) < share_memory,
+    )
     stored = held = 0
     pending = 0.0
     for life, mild in zip(lives.tolist(), from_memory.tolist(), strict=True):
@@ -143,17 +152,23 @@ def play_two_levels(memory, storage, share_memory, mtti, n_failures, seed):
             if left < 0:
                 break
             stored, held = (stored, held + 1) if held < per_storage else (stored + held, 0)
-        worse = life < pending and pending == r2  # a failure within a restart from storage restarts that
+        worse = (
+            life < pending and pending == r2
+        )  # a failure within a restart from storage restarts that
         held = held if mild and not worse else 0
         pending = r1 if mild and not worse else r2
     return stored * w1 / lives.sum()
 
 
-@pytest.mark.parametrize(("mtti", "p"), [(2000.0, 0.9), (600.0, 0.95), (11000.0, 0.8), (180.0, 0.95)])
+@pytest.mark.parametrize(
+    ("mtti", "p"), [(2000.0, 0.9), (600.0, 0.95), (11000.0, 0.8), (180.0, 0.95)]
+)
 def test_two_levels_against_a_simulation_of_both(mtti, p):
     levels = ((1.0, 60.0), (30.0, 600.0))
     shares = r.two_level(*levels, p, mtti)
-    assert float(shares["useful"]) == pytest.approx(play_two_levels(*levels, p, mtti, 30_000, seed=5), abs=0.015)
+    assert float(shares["useful"]) == pytest.approx(
+        play_two_levels(*levels, p, mtti, 30_000, seed=5), abs=0.015
+    )
     assert sum(float(s) for s in shares.values()) == pytest.approx(1.0)
 
 

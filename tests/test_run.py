@@ -24,7 +24,9 @@ def test_needs_only_the_standard_library():
     tree = ast.walk(ast.parse((ROOT / "run").read_text()))
     names = {a.name.split(".")[0] for n in tree if isinstance(n, ast.Import) for a in n.names}
     names |= {
-        n.module.split(".")[0] for n in ast.walk(ast.parse((ROOT / "run").read_text())) if isinstance(n, ast.ImportFrom)
+        n.module.split(".")[0]
+        for n in ast.walk(ast.parse((ROOT / "run").read_text()))
+        if isinstance(n, ast.ImportFrom)
     }
     assert names <= sys.stdlib_module_names
 

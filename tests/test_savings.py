@@ -1,4 +1,6 @@
-"""Customer files and the decision they lead to: every problem listed, every field felt, and the claims placed."""
+"""Customer files and the decision they lead to: every problem listed, every field felt, and the
+claims placed.
+"""
 
 import re
 import time
@@ -37,7 +39,7 @@ def changed(tmp_path, name: str, *pairs: tuple[str, str]):
     return written(tmp_path, text)
 
 
-# --------------------------------------------------------------------------------------------------- the file
+# ---------------------------------------------------------------------------------------- the file
 @pytest.mark.parametrize("name", [*NAMES, "template"])
 def test_the_files_of_the_data_are_in_order(name):
     customer = customers.load(name)
@@ -52,7 +54,11 @@ def test_the_files_of_the_data_are_in_order(name):
 
 
 def test_every_key_of_the_table_is_used_or_optional():
-    used = {k for n in [*NAMES, "template"] for k in re.findall(r"^(\w+) =", (FOLDER / f"{n}.toml").read_text(), re.M)}
+    used = {
+        k
+        for n in [*NAMES, "template"]
+        for k in re.findall(r"^(\w+) =", (FOLDER / f"{n}.toml").read_text(), re.M)
+    }
     table = data.table("customer_fields")
     assert set(table[table["required"] == "yes"]["field"]) <= used
     assert not table.duplicated(["record", "field"]).any()
@@ -60,20 +66,35 @@ def test_every_key_of_the_table_is_used_or_optional():
 
 def test_the_template_shows_every_key_and_its_optional_lines_work(tmp_path):
     text = (FOLDER / "template.toml").read_text()
-    assert set(data.table("customer_fields")["field"]) <= set(re.findall(r"^(?:#: )?(\w+) =", text, re.M))
+    assert set(data.table("customer_fields")["field"]) <= set(
+        re.findall(r"^(?:#: )?(\w+) =", text, re.M)
+    )
     whole = customers.load(written(tmp_path, re.sub(r"^#: ", "", text, flags=re.M)))
-    assert {w.kind for w in whole.workloads} == set(customers.KINDS) and whole.claim and len(whole.baselines) > 3
+    assert (
+        {w.kind for w in whole.workloads} == set(customers.KINDS)
+        and whole.claim
+        and len(whole.baselines) > 3
+    )
     for base in whole.baselines:
         assert np.isfinite(savings.evaluate(whole, base.key, n=64).break_even).any()
 
 
 def test_one_fault_is_one_line_in_plain_words(tmp_path):
     said = {
-        ('now = "hgx_h100"', 'now = "hgx_h1000"'): "workloads[0].now = 'hgx_h1000': system 'hgx_h1000' is unknown",
-        ('kind = "serve"', 'kind = "serv"'): "workloads[0].kind = 'serv'; allowed: serve, train, stream",
+        (
+            'now = "hgx_h100"',
+            'now = "hgx_h1000"',
+        ): "workloads[0].now = 'hgx_h1000': system 'hgx_h1000' is unknown",
+        (
+            'kind = "serve"',
+            'kind = "serv"',
+        ): "workloads[0].kind = 'serv'; allowed: serve, train, stream",
         ('kind = "serve"', ""): "workloads[0].kind is missing; allowed: serve, train, stream",
         ("as_of = 2026-11-22", 'as_of = "soon"'): "as_of = 'soon': write a day, such as 2026-11-22",
-        (', unit = "USD/h", why = "put', ', why = "put'): "baselines[2].now_price.unit: is missing; allowed: USD/h",
+        (
+            ', unit = "USD/h", why = "put',
+            ', why = "put',
+        ): "baselines[2].now_price.unit: is missing; allowed: USD/h",
         ('owner = "platform lead"', ""): "owner: is missing (who runs the pilot)",
         (
             "engineer_weeks = {",
@@ -84,8 +105,14 @@ def test_one_fault_is_one_line_in_plain_words(tmp_path):
         with pytest.raises(customers.CustomerError) as caught:
             customers.load(changed(tmp_path, "template", change))
         head, *lines = str(caught.value).splitlines()
-        assert head == "c.toml: 1 problem" and len(lines) == 1 and lines[0].startswith(f"c.toml: {words}"), lines
-    with pytest.raises(customers.CustomerError, match=r"none\.toml: cannot be read \(No such file or directory\)$"):
+        assert (
+            head == "c.toml: 1 problem"
+            and len(lines) == 1
+            and lines[0].startswith(f"c.toml: {words}")
+        ), lines
+    with pytest.raises(
+        customers.CustomerError, match=r"none\.toml: cannot be read \(No such file or directory\)$"
+    ):
         customers.load(str(tmp_path / "none.toml"))
 
 
@@ -93,14 +120,26 @@ def test_all_problems_are_listed_at_once(tmp_path):
     path = changed(
         tmp_path,
         "template",
-        ('unit = "weeks", why = "port, tune, check"', 'why = "port, tune, check"'),  # a missing unit
+        (
+            'unit = "weeks", why = "port, tune, check"',
+            'why = "port, tune, check"',
+        ),  # a missing unit
         ("input_tokens =", "input_tokns ="),  # a misspelt key
         ("load = { mid = 30e6, low = 15e6", "load = { mid = 30e6, low = -15e6"),  # a negative load
         ('model = "llama3_3_70b"', 'model = "llama_3_3_7b"'),  # an unknown model
-        ('term = "on_demand"\nregion = "us_east_2"', 'term = "on_demand"\nregion = "eu_west_9"'),  # no price there
-        ("busy = { mid = 0.4, low = 0.25, high = 0.6", "busy = { mid = 0.4, low = 0.25, high = 1.6"),  # out of bounds
+        (
+            'term = "on_demand"\nregion = "us_east_2"',
+            'term = "on_demand"\nregion = "eu_west_9"',
+        ),  # no price there
+        (
+            "busy = { mid = 0.4, low = 0.25, high = 0.6",
+            "busy = { mid = 0.4, low = 0.25, high = 1.6",
+        ),  # out of bounds
         ("tpot_s = 0.05 ", "tpot_s = -0.05 "),
-        ("port_back_share = { mid = 0.3, low = 0.1, high = 0.6", "port_back_share = { mid = 0.3"),  # no range
+        (
+            "port_back_share = { mid = 0.3, low = 0.1, high = 0.6",
+            "port_back_share = { mid = 0.3",
+        ),  # no range
         ("discount_rate = {", "discount_rate = 0.08 # {"),  # a bare number
         ('family = "llama"', 'family = "lama"'),
         ('access = "public"  ', 'access = "open"  '),
@@ -126,7 +165,9 @@ def test_all_problems_are_listed_at_once(tmp_path):
         assert any(all(w in line for w in words) for line in lines), (words, lines)
 
 
-@pytest.mark.parametrize("text", ["", "name = 3", "= 1", "workloads = 3\nbaselines = [1]", "[models]\na = 1"])
+@pytest.mark.parametrize(
+    "text", ["", "name = 3", "= 1", "workloads = 3\nbaselines = [1]", "[models]\na = 1"]
+)
 def test_no_file_ends_in_a_traceback(tmp_path, text):
     with pytest.raises(customers.CustomerError):
         customers.load(written(tmp_path, text))
@@ -136,7 +177,9 @@ KEYS = ["kind", "now", "new", "model", "term", "region", "date", "now_price", "f
 LEAVES = st.none() | st.integers() | st.text(max_size=5)
 JUNK = st.recursive(
     LEAVES,
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(KEYS), each, max_size=4),
+    lambda each: (
+        st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(KEYS), each, max_size=4)
+    ),
     max_leaves=8,
 )
 
@@ -144,7 +187,10 @@ JUNK = st.recursive(
 @given(JUNK)
 @settings(max_examples=60, deadline=None)
 def test_the_cross_checks_take_anything(junk):
-    for raw in ({"workloads": junk, "baselines": junk}, {"workloads": [junk], "baselines": [junk], "models": junk}):
+    for raw in (
+        {"workloads": junk, "baselines": junk},
+        {"workloads": [junk], "baselines": [junk], "models": junk},
+    ):
         assert isinstance(list(customers._unresolved(raw)), list)
 
 
@@ -158,15 +204,20 @@ def test_a_price_comes_from_the_asked_date_term_and_region():
     # AWS, before the cut of June 2025: p5.48xlarge at 98.32 USD/h for eight H100
     base = {"term": "on_demand", "region": "us_east_1", "date": "2025-05"}
     assert customers.price(base, "now", "hgx_h100").mid == pytest.approx(98.32 / 8)
-    assert customers.price({"term": "on_demand", "region": "us_east_1"}, "now", "hgx_h100").mid == pytest.approx(6.88)
-    assert customers.price({"term": "capacity_block", "region": "us_east_2"}, "now", "hgx_h100").mid < 6.0
+    assert customers.price(
+        {"term": "on_demand", "region": "us_east_1"}, "now", "hgx_h100"
+    ).mid == pytest.approx(6.88)
+    assert (
+        customers.price({"term": "capacity_block", "region": "us_east_2"}, "now", "hgx_h100").mid
+        < 6.0
+    )
     assumed = customers.price({"region": "us_east_2"}, "new", "trn3_gen2")
     assert assumed.status == "assumed" and assumed.low < assumed.mid < assumed.high
     with pytest.raises(data.UnknownId, match="trainium3 has no price for term = on_demand"):
         customers.price({"new_term": "on_demand"}, "new", "trn3_gen2")
 
 
-# --------------------------------------------------------------------------------------------------- the decision
+# ------------------------------------------------------------------------------------ the decision
 def test_probability_falls_with_the_rent_and_agrees_with_the_saving(cases):
     for case in cases.values():
         rents = np.geomspace(0.1, 50.0, 12)
@@ -180,11 +231,24 @@ def test_doubling_the_rival_moves_the_saving_and_not_what_the_break_even_rests_o
     old = '{ mid = 3.25, low = 2.1, high = 4.5, unit = "USD/h"'
     new = '{ mid = 6.5, low = 4.2, high = 9.0, unit = "USD/h"'
     one = savings.evaluate(customers.load("template"), "contract", n=512)
-    two = savings.evaluate(customers.load(changed(tmp_path, "template", (old, new))), "contract", n=512)
+    two = savings.evaluate(
+        customers.load(changed(tmp_path, "template", (old, new))), "contract", n=512
+    )
     a, b = one.results[0].mid, two.results[0].mid
-    own = ("now_chip_h", "new_chip_h", "labour_usd", "extra_chip_h", "delay_months", "dual_months", "growth", "rate")
+    own = (
+        "now_chip_h",
+        "new_chip_h",
+        "labour_usd",
+        "extra_chip_h",
+        "delay_months",
+        "dual_months",
+        "growth",
+        "rate",
+    )
     assert all(getattr(a, f) == getattr(b, f) for f in own)
-    assert np.array_equal(one.results[0].balance[1], two.results[0].balance[1])  # hours of the new chip
+    assert np.array_equal(
+        one.results[0].balance[1], two.results[0].balance[1]
+    )  # hours of the new chip
     assert np.all(two.saving(3.5) > one.saving(3.5))
     assert two.stay_usd == pytest.approx(2 * one.stay_usd)
     labour = one.results[0].drawn.labour_usd
@@ -234,7 +298,9 @@ def test_every_choice_of_the_file_moves_the_result(tmp_path, cases, old, new):
 
 def test_total_is_the_sum_and_the_tornado_uses_it(cases):
     case = cases["karakuri"]
-    assert case.saving(3.0) == pytest.approx(sum(r.balance[0] - 3.0 * r.balance[1] for r in case.results))
+    assert case.saving(3.0) == pytest.approx(
+        sum(r.balance[0] - 3.0 * r.balance[1] for r in case.results)
+    )
     v = {n: x[:7] for n, x in case.samples.items()} | {"rent": np.array(3.0)}
     assert case.total(v) == pytest.approx(case.saving(3.0)[:7])
 
@@ -251,7 +317,9 @@ def test_thresholds_are_where_the_saving_changes_sign(cases):
 
 
 def test_verdict_follows_the_probability_and_the_offer(cases):
-    case = cases["template"]  # a public customer and a chip without a public offer: never more than a pilot
+    case = cases[
+        "template"
+    ]  # a public customer and a chip without a public offer: never more than a pilot
     assert savings.verdict(case, 1e-3) == ("pilot", 1.0)
     assert savings.verdict(case, 1e3) == ("stay", 0.0)
     assert savings.verdict(cases["decart"], 1e-3)[0] == "move"  # by contract
@@ -262,7 +330,9 @@ def test_verdict_follows_the_probability_and_the_offer(cases):
 
 def test_caveats_are_known_and_only_those_triggered(cases):
     known = set(data.table("caveats")["trigger"])
-    assert {"no offer", "mxfp8", "serve", "public"} <= savings.triggers(cases["template"].results[0]) & known
+    assert {"no offer", "mxfp8", "serve", "public"} <= savings.triggers(
+        cases["template"].results[0]
+    ) & known
     assert "moe" in savings.triggers(cases["anthropic"].results[0])
     assert "moe" not in savings.triggers(cases["template"].results[0])
     assert {"train", "port"} <= savings.triggers(cases["karakuri"].results[0])
@@ -271,7 +341,11 @@ def test_caveats_are_known_and_only_those_triggered(cases):
 
 def test_the_gate_names_what_stops_a_workload(tmp_path):
     work = customers.load("template").workloads[0]
-    assert savings.gate(work, None, "does not fit")["status"].tolist() == ["no", "works", "no offer"]
+    assert savings.gate(work, None, "does not fit")["status"].tolist() == [
+        "no",
+        "works",
+        "no offer",
+    ]
     path = changed(tmp_path, "template", ("tpot_s = 0.05 ", "tpot_s = 0.0001 "))
     with pytest.raises(data.TrnError, match=r"no workload can run.*tpot_s"):
         savings.evaluate(customers.load(path))
@@ -283,24 +357,42 @@ def test_a_hundred_thousand_draws_of_a_case_are_quick():
     start = time.process_time()
     case = savings.evaluate(customer, n=100_000)
     uncertainty.percentiles(case.saving(3.5))
-    assert len(case.break_even) == 100_000 and time.process_time() - start < 10.0  # 0.5 s here; a guard
+    assert (
+        len(case.break_even) == 100_000 and time.process_time() - start < 10.0
+    )  # 0.5 s here; a guard
 
 
-# --------------------------------------------------------------------------------------------------- in the page
+# ------------------------------------------------------------------------------------- in the page
 def in_page(expression: str, **names: float) -> float:
     """A Vega expression of sums, products and max, read by Python."""
     row = {k[6:]: v for k, v in names.items() if k.startswith("datum_")}
     text = re.sub(r"datum\.(\w+)", lambda m: repr(float(row[m[1]])), expression)
     assert re.fullmatch(r"[-+*/().,\w\s]+", text)
-    return float(eval(text, {"__builtins__": {}}, {"max": max, **{k: v for k, v in names.items() if "datum" not in k}}))
+    return float(
+        eval(
+            text,
+            {"__builtins__": {}},
+            {"max": max, **{k: v for k, v in names.items() if "datum" not in k}},
+        )
+    )
 
 
 def in_vega(expression: str, row: dict[str, float], **names: float) -> float:
     """The same expression, read by Vega itself: drawn as text, and the text read back."""
-    text = {"mark": "text", "encoding": {"text": {"field": "t"}}, "data": {"values": [row]}, "width": 400}
-    steps = [{"calculate": expression, "as": "y"}, {"calculate": "'y='+format(datum.y,'.9e')", "as": "t"}]
+    text = {
+        "mark": "text",
+        "encoding": {"text": {"field": "t"}},
+        "data": {"values": [row]},
+        "width": 400,
+    }
+    steps = [
+        {"calculate": expression, "as": "y"},
+        {"calculate": "'y='+format(datum.y,'.9e')", "as": "t"},
+    ]
     params = [{"name": k, "value": v} for k, v in names.items()]
-    svg = vl_convert.vegalite_to_svg(text | {"transform": steps, "params": params}, vl_version="6.4")
+    svg = vl_convert.vegalite_to_svg(
+        text | {"transform": steps, "params": params}, vl_version="6.4"
+    )
     return float(re.search(r">y=([^<]+)<", svg).group(1).replace("−", "-"))
 
 
@@ -318,7 +410,9 @@ def test_vega_computes_what_python_computes(cases, name):
 
 
 @pytest.mark.parametrize("name", [*NAMES, "template"])
-@pytest.mark.parametrize("price, busy, discount", [(3.5, 1.0, 0.0), (2.0, 0.8, 0.3), (6.0, 1.2, 0.1)])
+@pytest.mark.parametrize(
+    "price, busy, discount", [(3.5, 1.0, 0.0), (2.0, 0.8, 0.3), (6.0, 1.2, 0.1)]
+)
 def test_live_costs_agree_with_python(cases, name, price, busy, discount):
     case = cases[name]
     frame, stay, go = savings.path(case)
@@ -341,11 +435,15 @@ def test_live_bars_agree_with_python(cases, name):
     rows = case.tornado(3.5).head(4)
     bars = savings.bars(case, rows)
     for row, bar in zip(rows.itertuples(), bars.itertuples()):
-        assert in_page(bar.low, price=3.5, discount=0.0) == pytest.approx(row.at_low / 1e6, rel=1e-6, abs=1e-6)
-        assert in_page(bar.high, price=3.5, discount=0.0) == pytest.approx(row.at_high / 1e6, rel=1e-6, abs=1e-6)
+        assert in_page(bar.low, price=3.5, discount=0.0) == pytest.approx(
+            row.at_low / 1e6, rel=1e-6, abs=1e-6
+        )
+        assert in_page(bar.high, price=3.5, discount=0.0) == pytest.approx(
+            row.at_high / 1e6, rel=1e-6, abs=1e-6
+        )
 
 
-# --------------------------------------------------------------------------------------------------- published money
+# --------------------------------------------------------------------------------- published money
 def test_ownership_costs_of_others_within_15_percent():
     rows = ownership.checks()
     rows = rows[rows["kind"] == "independent"]
@@ -394,7 +492,9 @@ def test_live_token_cost_agrees_with_the_formula():
 
 
 def test_a_baseline_with_its_own_new_chip_is_gated_on_that_chip():
-    case = savings.evaluate(customers.load("karakuri"), "meant", 256)  # asks about Trainium1, sold on demand
+    case = savings.evaluate(
+        customers.load("karakuri"), "meant", 256
+    )  # asks about Trainium1, sold on demand
     gates = pd.concat([savings.gate(r.work, r.new) for r in case.results])
     assert {r.work.new for r in case.results} == {"trn1_32xl"}
     assert gates[gates["gate"] == "Offer"]["finding"].str.contains("on demand in us-east-1").all()
@@ -402,7 +502,9 @@ def test_a_baseline_with_its_own_new_chip_is_gated_on_that_chip():
 
 
 def test_energy_of_a_month_lies_between_an_idle_and_a_busy_fleet():
-    """Paid chips that idle draw the floor of the power model: half as busy takes more than half the power per hour."""
+    """Paid chips that idle draw the floor of the power model: half as busy takes more than half
+    the power per hour.
+    """
     who = customers.load("template")
     rates = []
     for busy in (0.2, 0.4, 0.8):
@@ -414,5 +516,7 @@ def test_energy_of_a_month_lies_between_an_idle_and_a_busy_fleet():
         assert use["mwh_low"] <= use["mwh"] <= use["mwh_high"]
     floor = data.assumption("energy_floor_share").value
     full = rates[2] / (floor + (1 - floor) * 0.8)
-    assert rates == pytest.approx([full * (floor + (1 - floor) * b) for b in (0.2, 0.4, 0.8)], rel=1e-6)
+    assert rates == pytest.approx(
+        [full * (floor + (1 - floor) * b) for b in (0.2, 0.4, 0.8)], rel=1e-6
+    )
     assert rates[0] < rates[1] < rates[2] < full and rates[0] > 0.5 * rates[1]

@@ -38,7 +38,8 @@ def test_smaller_blast_radius_is_never_worse(curves):
 
 
 def test_million_chips_with_a_job_wide_restart_make_no_progress(curves):
-    # 2e-5 failures per chip-hour at a million chips: one every 180 s, less than the ten minutes of a restart
+    # 2e-5 failures per chip-hour at a million chips: one every 180 s, less than the ten minutes of
+    # a restart
     last = curves["restart"].iloc[-1]
     assert last["mtti_s"] == pytest.approx(180.0)
     assert last["goodput"] < 0.05
@@ -70,7 +71,9 @@ def test_weak_scaling_keeps_the_layout_and_loses_to_the_critical_batch():
 
 def test_a_network_without_oversubscription_is_never_slower():
     times = [
-        scaling.curve(JOB, SYSTEM, [262144], "replica", given={"pod_oversubscription": f}).frame()["step_time_s"][0]
+        scaling.curve(JOB, SYSTEM, [262144], "replica", given={"pod_oversubscription": f}).frame()[
+            "step_time_s"
+        ][0]
         for f in (1.0, 7.0)
     ]
     assert times[0] <= times[1]
@@ -95,7 +98,9 @@ def test_critical_batch():
 def test_failure_rate_moves_the_range_with_it():
     double = scaling.assumed({"failures_per_chip_h": 4e-5})["failures_per_chip_h"]
     plain = scaling.assumed()["failures_per_chip_h"]
-    assert double.low == pytest.approx(2 * plain.low) and double.high == pytest.approx(2 * plain.high)
+    assert double.low == pytest.approx(2 * plain.low) and double.high == pytest.approx(
+        2 * plain.high
+    )
 
 
 @pytest.mark.parametrize("bad", [0.0, -1e-5, np.inf, np.nan])
@@ -112,7 +117,8 @@ def test_what_cannot_be_is_said():
 
 
 def test_weak_series_compare_the_ends_of_a_series():
-    # 70B on H100, BF16, 64 and 2,048 chips: a prediction that is twice too slow at the large end loses half
+    # 70B on H100, BF16, 64 and 2,048 chips: a prediction that is twice too slow at the large end
+    # loses half
     runs = [
         {"row_id": "R0796", "measured": 10.0, "predicted": 5.0},
         {"row_id": "R0801", "measured": 12.5, "predicted": 10.0},

@@ -10,22 +10,38 @@ from trn3.layouts import FIELDS, Layouts
 from trn3.units import GIB
 from trn3.workload import TrainingJob, model
 
-SMALL = [("llama2_7b", "hgx_a100", 16, 32), ("mixtral_8x7b", "hgx_h100", 32, 8), ("llama3_1_8b", "trainium3", 12, 24)]
+SMALL = [
+    ("llama2_7b", "hgx_a100", 16, 32),
+    ("mixtral_8x7b", "hgx_h100", 32, 8),
+    ("llama3_1_8b", "trainium3", 12, 24),
+]
 
 
 def every_layout(name, system, n_chips, batch, seq_len):
-    """All layouts of a space as flat arrays, with their time, memory and whether they can run: nothing shared."""
+    """All layouts of a space as flat arrays, with their time, memory and whether they can run:
+    nothing shared.
+    """
     shape, machine = model(name), hardware.system(system)
     rows = layouts.splits(shape, seq_len, batch, max(32, machine.n_chips))
     keep = rows.n_chips == n_chips
     rows = Layouts(*(getattr(rows, f)[keep] for f in FIELDS[:6]))
-    columns = [np.broadcast_arrays(*(getattr(b, f) for f in FIELDS)) for _, b in layouts.blocks(rows, shape)]
+    columns = [
+        np.broadcast_arrays(*(getattr(b, f) for f in FIELDS))
+        for _, b in layouts.blocks(rows, shape)
+    ]
     flat = Layouts(*(np.concatenate([c[i].ravel() for c in columns]) for i in range(len(FIELDS))))
     machine = training_step.machine(hardware.Cluster(machine, n_chips))
-    times = training_step.evaluate(training_step.Work(shape, seq_len, batch), machine, flat).step_time_s
+    times = training_step.evaluate(
+        training_step.Work(shape, seq_len, batch), machine, flat
+    ).step_time_s
     held = memory.training_bytes(shape, seq_len, batch, flat).total
     rounds = batch // flat.dp // flat.micro_batch % flat.pp == 0
-    return flat, times, held, (held <= hardware.system(system).chip.hbm_bytes) & ((flat.interleave == 1) | rounds)
+    return (
+        flat,
+        times,
+        held,
+        (held <= hardware.system(system).chip.hbm_bytes) & ((flat.interleave == 1) | rounds),
+    )
 
 
 @pytest.mark.parametrize(("name", "system", "n_chips", "batch"), SMALL)
@@ -44,7 +60,10 @@ def test_it_finds_what_trying_all_finds(name, system, n_chips, batch):
     for row, step, n_bytes in zip(found.best.rows(), found.step_time_s, found.memory_bytes):
         same = np.all([getattr(flat, f) == v for f, v in row.items()], axis=0)
         assert same.sum() == 1, "a layout of the space"
-        assert (times[same], held[same]) == (pytest.approx([step], rel=1e-9), pytest.approx([n_bytes], rel=1e-9))
+        assert (times[same], held[same]) == (
+            pytest.approx([step], rel=1e-9),
+            pytest.approx([n_bytes], rel=1e-9),
+        )
 
 
 @pytest.mark.parametrize(("name", "system", "n_chips", "batch"), SMALL)
@@ -72,7 +91,9 @@ def plain(result):
     return {k: v for k, v in result.json().items() if k not in skip}, result.front.to_dict("list")
 
 
-@pytest.mark.parametrize("how", [{"block": 5000}, {"block": 1 << 22}, {"workers": 3}, {"workers": 2, "block": 20000}])
+@pytest.mark.parametrize(
+    "how", [{"block": 5000}, {"block": 1 << 22}, {"workers": 3}, {"workers": 2, "block": 20000}]
+)
 def test_blocks_and_workers_change_nothing(how):
     asked = ("gpt3_175b", "hgx_a100", [256, 384], 768)
     assert plain(search.search(*asked, **how)) == plain(search.search(*asked))
@@ -90,7 +111,10 @@ def test_less_room_is_never_faster():
     asked = ("llama3_1_70b", "hgx_h100", 64, 128, 1)
     steps = [search.search(*asked, usable_share=share).step_time_s[0] for share in (0.4, 0.7, 1.0)]
     assert steps == sorted(steps, reverse=True)
-    assert search.search(*asked, usable_share=0.4).memory_bytes[0] <= 0.4 * hardware.chip("h100").hbm_bytes
+    assert (
+        search.search(*asked, usable_share=0.4).memory_bytes[0]
+        <= 0.4 * hardware.chip("h100").hbm_bytes
+    )
 
 
 def test_overlap_never_costs():
@@ -104,23 +128,49 @@ def test_overlap_never_costs():
 
 
 def published_layouts():
-    """Layouts of published runs on at least 128 A100 or H100, of models of the table, as they were run."""
-    rows = data.table("training_runs").query("accelerator in ['A100-80GB', 'H100'] and readiness == 'full'").astype(str)
+    """Layouts of published runs on at least 128 A100 or H100, of models of the table, as they
+    were run.
+    """
+    rows = (
+        data.table("training_runs")
+        .query("accelerator in ['A100-80GB', 'H100'] and readiness == 'full'")
+        .astype(str)
+    )
     for row in rows[rows["n_accel"].astype(float) >= 128].to_dict("records"):
         try:
-            shape, numbers = model(row["model"]), {k: int(float(row[k])) for k in (*COLUMNS, "n_accel")}
+            shape, numbers = (
+                model(row["model"]),
+                {k: int(float(row[k])) for k in (*COLUMNS, "n_accel")},
+            )
         except ValueError:  # a model outside of the table, or a layout with an unstated number
             continue
         interleave = int(row["vpp"]) if row["vpp"].isdigit() else 1
         zero = int(row["zero_fsdp"][0]) if row["zero_fsdp"][:1].isdigit() else 0
-        recompute = 2 if row["recompute"].startswith("full") else 1 if row["recompute"].startswith("selective") else 0
+        recompute = (
+            2
+            if row["recompute"].startswith("full")
+            else 1
+            if row["recompute"].startswith("selective")
+            else 0
+        )
         layout = Layouts(
-            **{k: numbers[k] for k in ("tp", "pp", "dp", "cp", "micro_batch")}, interleave=interleave, zero=zero
+            **{k: numbers[k] for k in ("tp", "pp", "dp", "cp", "micro_batch")},
+            interleave=interleave,
+            zero=zero,
         )
         layout = dataclasses.replace(
-            layout, recompute=recompute, tp_overlap=1, dp_overlap=1, pp_overlap=1, sequence_parallel=1
+            layout,
+            recompute=recompute,
+            tp_overlap=1,
+            dp_overlap=1,
+            pp_overlap=1,
+            sequence_parallel=1,
         )
-        if numbers["n_accel"] == layout.n_chips and float(row["layers"]) == shape.n_layers and not shape.n_experts:
+        if (
+            numbers["n_accel"] == layout.n_chips
+            and float(row["layers"]) == shape.n_layers
+            and not shape.n_experts
+        ):
             yield shape, row["accelerator"], numbers["seq_len"], numbers["global_batch"], layout
 
 
@@ -130,20 +180,28 @@ COLUMNS = ("tp", "pp", "dp", "cp", "micro_batch", "seq_len", "global_batch")
 def test_never_worse_than_a_published_layout():
     compared, best = 0, {}
     for shape, accelerator, seq_len, batch, layout in published_layouts():
-        system, key = hardware.system(accelerator), (shape.id, accelerator, seq_len, batch, layout.n_chips)
+        system, key = (
+            hardware.system(accelerator),
+            (shape.id, accelerator, seq_len, batch, layout.n_chips),
+        )
         if memory.training_bytes(shape, seq_len, batch, layout).total > system.chip.hbm_bytes:
             continue  # its software holds less than mixed-precision Adam and what a layer keeps
         if key not in best:
-            found = search.search(shape, system, layout.n_chips, batch, top=1, seq_len=seq_len, switches=False)
+            found = search.search(
+                shape, system, layout.n_chips, batch, top=1, seq_len=seq_len, switches=False
+            )
             best[key] = found.step_time_s[0]
         machine = training_step.machine(hardware.Cluster(system, layout.n_chips))
-        taken = training_step.evaluate(training_step.Work(shape, seq_len, batch), machine, layout).step_time_s
+        taken = training_step.evaluate(
+            training_step.Work(shape, seq_len, batch), machine, layout
+        ).step_time_s
         assert best[key] <= taken * (1 + 1e-9), f"{key} {layout}"
         compared += 1
     assert compared >= 50
 
 
-# Narayanan et al. 2021, table 2: GPT-3 175B, batch 1536, tp 8, pp 12, microbatch 1, here also on Trainium3.
+# Narayanan et al. 2021, table 2: GPT-3 175B, batch 1536, tp 8, pp 12, microbatch 1, here also on
+# Trainium3.
 @pytest.mark.parametrize("dp", [4, 8, 16, 32])
 def test_never_worse_on_trainium3_either(dp):
     system, shape = hardware.system("trainium3"), model("gpt3_175b")
@@ -151,7 +209,12 @@ def test_never_worse_on_trainium3_either(dp):
     found = search.search(shape, system, 96 * dp, 1536, seq_len=2048, top=1)
     for recompute in (0, 1, 2):
         taken = Layouts(8, 12, dp, 1, 1, 1, 1, recompute, 0, 1, 1, 1, 1)
-        assert found.step_time_s[0] <= training_step.evaluate(training_step.Work(shape, 2048, 1536), machine, taken).step_time_s
+        assert (
+            found.step_time_s[0]
+            <= training_step.evaluate(
+                training_step.Work(shape, 2048, 1536), machine, taken
+            ).step_time_s
+        )
 
 
 def test_an_interrupt_leaves_what_was_found(monkeypatch):
@@ -182,7 +245,10 @@ def test_more_bandwidth_or_rate_is_never_slower():
         assert search.search("llama3_1_70b", faster, 64, 128, top=1).step_time_s[0] <= base
     tiers = tuple(dataclasses.replace(t, bytes_per_s=2 * t.bytes_per_s) for t in system.tiers)
     assert (
-        search.search("llama3_1_70b", dataclasses.replace(system, tiers=tiers), 64, 128, top=1).step_time_s[0] <= base
+        search.search(
+            "llama3_1_70b", dataclasses.replace(system, tiers=tiers), 64, 128, top=1
+        ).step_time_s[0]
+        <= base
     )
 
 
@@ -224,14 +290,21 @@ BAD = [
 
 @pytest.mark.parametrize(("changed", "says"), BAD)
 def test_bad_input_is_one_clear_line(changed, says):
-    asked = {"model": "gpt3_175b", "system": "hgx_a100", "n_chips": 512, "global_batch": 1536} | changed
+    asked = {
+        "model": "gpt3_175b",
+        "system": "hgx_a100",
+        "n_chips": 512,
+        "global_batch": 1536,
+    } | changed
     with pytest.raises(data.TrnError) as error:
         search.search(**asked)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("model", "n_chips"), [("gpt3_175b", 7), ("gpt3_175b", 101), ("llama3_1_8b", 7)])
+@pytest.mark.parametrize(
+    ("model", "n_chips"), [("gpt3_175b", 7), ("gpt3_175b", 101), ("llama3_1_8b", 7)]
+)
 def test_the_chips_that_a_message_suggests_work(model, n_chips):
     with pytest.raises(layouts.LayoutError) as error:
         search.search(model, "hgx_a100", n_chips, 1536)
@@ -245,7 +318,8 @@ def test_what_cannot_fit_says_what_would():
     with pytest.raises(memory.DoesNotFit) as error:
         search.search("gpt3_175b", "hgx_a100", 8, 1536)
     text = str(error.value)
-    # 18 bytes for each of 175 billion parameters are 2,927 GiB, so 40 chips of 74.5 GiB at least; 12 are optimizer.
+    # 18 bytes for each of 175 billion parameters are 2,927 GiB, so 40 chips of 74.5 GiB at least;
+    # 12 are optimizer.
     assert "does not fit on 8" in text
     assert "optimizer 244" in text
     fewest = int(text.split("fewest chips that hold it: ")[1].split(";")[0])
@@ -260,9 +334,16 @@ def test_what_cannot_fit_says_what_would():
 
 def test_the_result_reads_as_json():
     found = search.search("llama2_7b", "trn2_48xl", 16, 64, top=3).json()
-    assert {"enumerated", "distinct", "feasible", "infeasible", "axes", "seconds", "process_s", "layouts_per_s"} < set(
-        found
-    )
+    assert {
+        "enumerated",
+        "distinct",
+        "feasible",
+        "infeasible",
+        "axes",
+        "seconds",
+        "process_s",
+        "layouts_per_s",
+    } < set(found)
     assert len(found["best"]) == 3
     assert {"step_time_s", "memory_gib", "n_chips", *FIELDS} == set(found["best"][0])
     assert found["axes"]["recompute"] == [0, 1, 2]

@@ -1,4 +1,6 @@
-"""Text from a user is never run, by Python or by the browser, and never chooses where a file goes."""
+"""Text from a user is never run, by Python or by the browser, and never chooses where a file
+goes.
+"""
 
 import json
 import os
@@ -12,7 +14,9 @@ import small
 from trn3 import data
 from trn3.reporting import batch, parameters
 
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+CHROMIUM = next(
+    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+)
 browser = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium"),
@@ -66,7 +70,9 @@ def pages(tmp_path_factory):
     (home / "grid.toml").write_text(grid)
     done = small.trn3(home / "notebooks", "batch", home / "grid.toml", "--out", home / "out")
     assert f"{len(PAYLOADS)} of {2 * len(PAYLOADS)} reports made" in done.stdout, done.stderr
-    single = small.trn3(home / "notebooks", "report", "02", "-p", f"note={PAYLOADS[1]}", "--out", home / "one")
+    single = small.trn3(
+        home / "notebooks", "report", "02", "-p", f"note={PAYLOADS[1]}", "--out", home / "one"
+    )
     assert single.returncode == 0, single.stderr
     return home
 
@@ -95,8 +101,12 @@ class TestPages:
         for file in files:
             page.goto(file.as_uri())
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-            live = "a[href^='javascript'], [onload], [onfocus], [onerror], iframe, object, embed, base"
-            assert not [e.evaluate("e => e.outerHTML") for e in page.query_selector_all(live)], file.name
+            live = (
+                "a[href^='javascript'], [onload], [onfocus], [onerror], iframe, object, embed, base"
+            )
+            assert not [e.evaluate("e => e.outerHTML") for e in page.query_selector_all(live)], (
+                file.name
+            )
             assert page.evaluate("window.__xss") is None, file.name
             assert page.url == file.as_uri()
         own = {file.as_uri() for file in files} | {(pages / "out" / "vega.js").as_uri()}
@@ -111,8 +121,12 @@ class TestPages:
     def test_a_page_runs_no_script_but_its_own(self, pages, chromium):
         page = chromium.new_page()
         page.goto(next((pages / "one").glob("*.html")).as_uri())
-        page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: '__xss = 1'}))")
-        page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.__xss = 2\">')")
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {text: '__xss = 1'}))"
+        )
+        page.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.__xss = 2\">')"
+        )
         page.wait_for_timeout(200)
         assert page.evaluate("window.__xss") is None
 
@@ -121,8 +135,12 @@ def test_a_customer_name_is_text(tmp_path):
     name = json.dumps(f"A & B {PAYLOADS[0]}{PAYLOADS[2]}")
     text = (data.DATA / "customers" / "karakuri.toml").read_text()
     file = tmp_path / "mine.toml"
-    file.write_text(re.sub(r"^(name|summary) = .*$", lambda m: f"{m[1]} = {name}", text, flags=re.M))
-    done = small.trn3(parameters.NOTEBOOKS, "report", "08", "--customer", file, "--out", tmp_path / "out")
+    file.write_text(
+        re.sub(r"^(name|summary) = .*$", lambda m: f"{m[1]} = {name}", text, flags=re.M)
+    )
+    done = small.trn3(
+        parameters.NOTEBOOKS, "report", "08", "--customer", file, "--out", tmp_path / "out"
+    )
     assert done.returncode == 0, done.stderr
     page = next((tmp_path / "out").glob("*.html")).read_text()
     assert "A &amp; B" in page and PAYLOADS[0] not in page and PAYLOADS[2] not in page
@@ -130,10 +148,14 @@ def test_a_customer_name_is_text(tmp_path):
 
 def test_files_stay_in_the_folder_whatever_a_table_is_called(pages):
     names = {p.name for p in (pages / "out").iterdir()}
-    assert all(name.startswith(("02_text", "index.", "vega.js", "manifest", ".lock")) for name in names)
+    assert all(
+        name.startswith(("02_text", "index.", "vega.js", "manifest", ".lock")) for name in names
+    )
     assert sorted(p.name for p in pages.iterdir()) == ["grid.toml", "notebooks", "one", "out"]
     results = json.loads(next((pages / "one").glob("*.json")).read_text())
-    assert all((pages / "one" / name).is_file() and "/" not in name for name in results["tables"].values())
+    assert all(
+        (pages / "one" / name).is_file() and "/" not in name for name in results["tables"].values()
+    )
 
 
 @pytest.fixture
@@ -179,11 +201,15 @@ def test_names_and_values_never_run_python(notebooks, tmp_path):
     done = small.trn3(notebooks, "batch", tmp_path / "grid.toml", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     rows = batch.remembered(tmp_path / "out").values()
-    assert {row["parameters"]["note"] for row in rows} == set(taken)  # the text itself arrived, as text
+    assert {row["parameters"]["note"] for row in rows} == set(
+        taken
+    )  # the text itself arrived, as text
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("name", ["../notebooks/02_small", "/etc/passwd", "02_small/../02_small", "..", ".", "~", "\0"])
+@pytest.mark.parametrize(
+    "name", ["../notebooks/02_small", "/etc/passwd", "02_small/../02_small", "..", ".", "~", "\0"]
+)
 def test_report_names_choose_no_path(notebooks, tmp_path, name):
     with pytest.raises(parameters.ParameterError):
         batch.case(name, {})
@@ -192,8 +218,12 @@ def test_report_names_choose_no_path(notebooks, tmp_path, name):
         batch.cases(tmp_path / "grid.toml")
 
 
-@pytest.mark.parametrize("name", ["../customers/karakuri", "/etc/passwd", "..", "x/../karakuri", "%2e", "karakuri\0"])
+@pytest.mark.parametrize(
+    "name", ["../customers/karakuri", "/etc/passwd", "..", "x/../karakuri", "%2e", "karakuri\0"]
+)
 def test_customer_names_choose_no_path(tmp_path, name):
-    path = small.write(tmp_path, "08_c", ("parameters", 'customer: str = "karakuri"  # who {customer}'))
+    path = small.write(
+        tmp_path, "08_c", ("parameters", 'customer: str = "karakuri"  # who {customer}')
+    )
     with pytest.raises(parameters.ParameterError):
         parameters.validate(path, {"customer": name})

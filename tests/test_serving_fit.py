@@ -1,4 +1,6 @@
-"""Published serving runs: reading, correcting, skipping, predicting, and the stored scores against their bars."""
+"""Published serving runs: reading, correcting, skipping, predicting, and the stored scores
+against their bars.
+"""
 
 import os
 from pathlib import Path
@@ -24,9 +26,15 @@ def raw() -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("name", "chip"),
-    [("AMD Instinct MI300X 192GB HBM3", "mi300x"), ("Google TPU v6e", "tpu_v6e"), ("NVIDIA A100 SXM 80GB", "a100_80"),
-     ("Virtualized NVIDIA H200-SXM-141GB", "h200"), ("NVIDIA H100-PCIe-80GB", ""), ("Cerebras WSE-3", "")],
-)  # fmt: skip
+    [
+        ("AMD Instinct MI300X 192GB HBM3", "mi300x"),
+        ("Google TPU v6e", "tpu_v6e"),
+        ("NVIDIA A100 SXM 80GB", "a100_80"),
+        ("Virtualized NVIDIA H200-SXM-141GB", "h200"),
+        ("NVIDIA H100-PCIe-80GB", ""),
+        ("Cerebras WSE-3", ""),
+    ],
+)
 def test_chips_are_found_in_the_names_of_publishers(name, chip):
     assert serving_fit.chip_id(name) == chip
 
@@ -38,7 +46,11 @@ def test_corrections_change_what_they_say():
     for row_id, column, old in mine[["row_id", "column", "old"]].fillna("").itertuples(index=False):
         assert before.loc[row_id, column] == str(old)
     first, second = (serving_fit.read(corrections=c) for c in (1, 2))
-    assert (first["spec_decode"] == "MTP (inferred)").sum() == 0 < (second["spec_decode"] == "MTP (inferred)").sum()
+    assert (
+        (first["spec_decode"] == "MTP (inferred)").sum()
+        == 0
+        < (second["spec_decode"] == "MTP (inferred)").sum()
+    )
 
 
 def test_every_row_is_scored_or_says_why_not(problem):
@@ -50,10 +62,13 @@ def test_every_row_is_scored_or_says_why_not(problem):
 
 
 def test_units_of_a_known_row(problem):
-    # Pope et al. 2022: PaLM 540B, int8 weights, batch 64: 28.4 ms per token; throughput rows are per chip.
+    # Pope et al. 2022: PaLM 540B, int8 weights, batch 64: 28.4 ms per token; throughput rows are
+    # per chip.
     row = problem.rows.set_index("row_id").loc["pope2022-0002"]
     assert row["quantity"] == "tpot_static" and row["measured"] == pytest.approx(28.4e-3, rel=0.01)
-    best = problem.rows[problem.rows["row_id"] == "trtllm_v1.2-0061"].iloc[0]  # 5,174 tokens/s on two H200
+    best = problem.rows[problem.rows["row_id"] == "trtllm_v1.2-0061"].iloc[
+        0
+    ]  # 5,174 tokens/s on two H200
     assert best["measured"] == pytest.approx(5174 / 2)
 
 
@@ -72,15 +87,24 @@ def test_stored_constants_predict_what_is_stored(problem):
     errors = calibration.fit(problem, weights).log_errors[some]
     mine = problem.rows[some].assign(predicted=np.exp(errors) * problem.rows["measured"][some])
     for row in mine.itertuples():
-        assert stored.loc[(row.row_id, row.quantity), "predicted"] == pytest.approx(row.predicted, rel=0.03)
+        assert stored.loc[(row.row_id, row.quantity), "predicted"] == pytest.approx(
+            row.predicted, rel=0.03
+        )
 
 
 BARS = {  # the median over groups of the median error with each source left out, and the bar set for it
-    "time per token, closed loop": 0.12, "  dense, GPU and TPU": 0.10, "  mixture of experts, GPU": 0.18,
-    "first token, low load": 0.25, "maximum throughput, layout stated": 0.17,
-    "Inferentia2 and Trainium, time per token": 0.12, "PaLM 540B on TPU v4, 28.5 and 36.9 ms": 0.10,
-}  # fmt: skip
-MISSED = {"time per token, static batch": (0.11, 0.14), "Inferentia2 and Trainium, first token": (0.22, 0.26)}
+    "time per token, closed loop": 0.12,
+    "  dense, GPU and TPU": 0.10,
+    "  mixture of experts, GPU": 0.18,
+    "first token, low load": 0.25,
+    "maximum throughput, layout stated": 0.17,
+    "Inferentia2 and Trainium, time per token": 0.12,
+    "PaLM 540B on TPU v4, 28.5 and 36.9 ms": 0.10,
+}
+MISSED = {
+    "time per token, static batch": (0.11, 0.14),
+    "Inferentia2 and Trainium, first token": (0.22, 0.26),
+}
 
 
 @pytest.mark.parametrize("part", BARS)
@@ -98,9 +122,16 @@ def test_bars_that_are_missed_are_missed_by_no_more_than_is_said(part):
     assert MISSED[part][0] < error <= MISSED[part][1]
 
 
-REGIMES = ["time per token, static batch", "time per token, closed loop", "first token, low load",
-           "maximum throughput, layout stated", "maximum throughput, layout open", "whole job, engines of 2023",
-           "Inferentia2 and Trainium, time per token", "Inferentia2 and Trainium, first token"]  # fmt: skip
+REGIMES = [
+    "time per token, static batch",
+    "time per token, closed loop",
+    "first token, low load",
+    "maximum throughput, layout stated",
+    "maximum throughput, layout open",
+    "whole job, engines of 2023",
+    "Inferentia2 and Trainium, time per token",
+    "Inferentia2 and Trainium, first token",
+]
 
 
 @pytest.mark.parametrize("fold", ["source", "model", "generation"])
@@ -110,22 +141,30 @@ def test_bands_hold_in_every_regime(fold):
     assert 0.76 <= trust.summary("inference", fold)["band_coverage"] <= 0.88
 
 
-# Nine groups wait in a queue and 18 leave lengths and layout open: docs/methodology.md says what their bands hold.
-@pytest.mark.parametrize("part", ["first token, higher load", "MLPerf offline, layout and prompts assumed"])
+# Nine groups wait in a queue and 18 leave lengths and layout open: docs/methodology.md says what
+# their bands hold.
+@pytest.mark.parametrize(
+    "part", ["first token, higher load", "MLPerf offline, layout and prompts assumed"]
+)
 def test_the_weakest_regimes_hold_half(part):
     for fold in ("source", "model", "generation"):
         assert trust.summary("inference", fold, part)["band_coverage"] >= 0.5
 
 
 def test_a_first_token_under_load_has_a_wider_band_of_its_own():
-    low, high = (np.ptp(np.log(inference.band(hardware.chip("h100"), m)[[0, 2]])) for m in ("ttft", "ttft_load"))
+    low, high = (
+        np.ptp(np.log(inference.band(hardware.chip("h100"), m)[[0, 2]]))
+        for m in ("ttft", "ttft_load")
+    )
     assert high > 1.5 * low
 
 
 def test_independent_fleets_lie_in_their_bands():
     runs = serving_fit.independent()
     fleet = runs[runs["source_id"] == "sglang_large_ep"]
-    assert len(fleet) >= 3 and (fleet["measured"].between(fleet["low"], fleet["high"])).mean() >= 0.5
+    assert (
+        len(fleet) >= 3 and (fleet["measured"].between(fleet["low"], fleet["high"])).mean() >= 0.5
+    )
     assert (np.abs(np.log(fleet["predicted"] / fleet["measured"])) < np.log(1.3)).all()
 
 
@@ -142,7 +181,9 @@ def test_published_points_match_their_rows():
 
 def test_foreign_rows_are_scored_with_the_committed_constants(tmp_path):
     rows = raw()
-    picked = rows[rows["row_id"].isin(["pope2022-0002", "trtllm_v1.2-0061", "inferencex-1535"])].copy()
+    picked = rows[
+        rows["row_id"].isin(["pope2022-0002", "trtllm_v1.2-0061", "inferencex-1535"])
+    ].copy()
     picked["accelerator"] = picked["accelerator"].replace("NVIDIA H200 SXM", "Acme X1")
     picked.drop(columns=["source_id", "compiled_batch"]).to_csv(tmp_path / "mine.csv", index=False)
     result = validation.validate("inference", tmp_path / "mine.csv", "none")
@@ -154,11 +195,19 @@ def test_foreign_rows_are_scored_with_the_committed_constants(tmp_path):
 
 
 @pytest.mark.skipif(
-    not (EVIDENCE / "inference_runs.csv").exists(), reason="the full evidence is not beside the checkout"
+    not (EVIDENCE / "inference_runs.csv").exists(),
+    reason="the full evidence is not beside the checkout",
 )
 def test_all_public_rows_are_met_by_the_committed_constants():
     result = validation.validate("inference", EVIDENCE / "inference_runs.csv", "none")
     assert result["scored"] > 1700
-    errors = {n: t["group_median_abs_error"] for n, t in result["tables"].items() if "group_median_abs_error" in t}
+    errors = {
+        n: t["group_median_abs_error"]
+        for n, t in result["tables"].items()
+        if "group_median_abs_error" in t
+    }
     assert errors["  dense, GPU and TPU"] < 0.10 and errors["first token, low load"] < 0.25
-    assert errors["maximum throughput, layout stated"] < 0.17 and errors["time per token, closed loop"] < 0.20
+    assert (
+        errors["maximum throughput, layout stated"] < 0.17
+        and errors["time per token, closed loop"] < 0.20
+    )

@@ -13,7 +13,17 @@ from trn3 import data
 from trn3.show import story
 
 STATUSES = ["published", "measured", "derived", "reported", "assumed", "undisclosed", "unsupported"]
-VERDICTS = ["Holds", "Within band", "Move", "Partly", "Likely", "Does not hold", "Failed", "Cannot be checked", "Stay"]
+VERDICTS = [
+    "Holds",
+    "Within band",
+    "Move",
+    "Partly",
+    "Likely",
+    "Does not hold",
+    "Failed",
+    "Cannot be checked",
+    "Stay",
+]
 
 
 class Balance(HTMLParser):
@@ -67,7 +77,10 @@ def test_numbers_by_the_house_rules():
     assert story.sig(float("nan")) == "not published" and story.sig(0.0) == "0"
     assert story.pct(0.004) == "0.40%" and story.pct(-0.12) == "−12%"
     assert story.big(999_999) == "999,999" and story.big(1e6) == "1.0 million"
-    assert story.money(3.5e9) == "3.5 billion USD" and story.money(0.5, "token") == "0.50 USD per token"
+    assert (
+        story.money(3.5e9) == "3.5 billion USD"
+        and story.money(0.5, "token") == "0.50 USD per token"
+    )
     assert story.si(0.0, "B") == "0 B" and story.duration(86400 * 399) == "400 days"
     assert story.day("27 Sep") == "27 Sep"
 
@@ -104,14 +117,23 @@ def test_text_is_escaped():
 
 
 def test_the_answer_has_its_parts():
-    shown = story.answer("Yes, below 6 USD.", "At 4 USD it saves.", [story.Figure("Price", "6 USD", "a–b")] * 4)
+    shown = story.answer(
+        "Yes, below 6 USD.", "At 4 USD it saves.", [story.Figure("Price", "6 USD", "a–b")] * 4
+    )
     assert tags(shown).count("td") == 4
-    assert shown.bundle["text/plain"].startswith("Yes, below 6 USD. At 4 USD it saves. | Price: 6 USD a–b")
+    assert shown.bundle["text/plain"].startswith(
+        "Yes, below 6 USD. At 4 USD it saves. | Price: 6 USD a–b"
+    )
 
 
 def test_tables_put_numbers_right_and_verdicts_in_badges():
     frame = pd.DataFrame(
-        {"Name": ["a", "b"], "Value": [1.5, None], "Range": ["1–2", "not supported"], "Verdict": ["Holds", "Failed"]}
+        {
+            "Name": ["a", "b"],
+            "Value": [1.5, None],
+            "Range": ["1–2", "not supported"],
+            "Verdict": ["Holds", "Failed"],
+        }
     )
     markup = story.table(frame, badges=["Verdict"]).bundle["text/html"]
     assert markup.count('class="n"') == 2 + 4  # two heads, two cells each
@@ -121,7 +143,8 @@ def test_tables_put_numbers_right_and_verdicts_in_badges():
 
 def test_typography_of_texts_from_tables():
     assert (
-        story._inline("12-18 months, 30-40 % less, 2026-11-22, p5-48") == "12–18 months, 30–40% less, 2026-11-22, p5-48"
+        story._inline("12-18 months, 30-40 % less, 2026-11-22, p5-48")
+        == "12–18 months, 30–40% less, 2026-11-22, p5-48"
     )
 
 
@@ -147,7 +170,10 @@ def test_results_are_json_with_every_key():
     bundle = story.results([head], {"run": frame}).bundle
     again = json.loads(json.dumps(bundle[story.RESULTS], allow_nan=False))
     assert again["headline"][0] == head | {"low": None, "high": None, "conditions": None}
-    assert again["tables"]["run"] == {"columns": ["chips", "days"], "data": [[64, 1.23457], [128, None]]}
+    assert again["tables"]["run"] == {
+        "columns": ["chips", "days"],
+        "data": [[64, 1.23457], [128, None]],
+    }
     assert bundle["text/plain"] == "speed: 1.94 ×"
 
 

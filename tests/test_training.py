@@ -1,4 +1,6 @@
-"""Training: published step times, bounds, monotonicity, and one evaluator for one layout and for many."""
+"""Training: published step times, bounds, monotonicity, and one evaluator for one layout and for
+many.
+"""
 
 import dataclasses
 
@@ -14,21 +16,44 @@ from trn3.workload import TrainingJob, model
 A100 = hardware.Cluster(hardware.system("hgx_a100"), 64)
 GPT3 = model("gpt3_175b")
 JOB = TrainingJob(model("llama3_3_70b"), 15e12, 8192, 512)
-CHIPS = ["a100_80", "h100", "b200", "gb200", "tpu_v6e", "trainium1", "trainium2", "trainium3", "mi300x"]
-PLAIN = Layouts(tp=4, pp=4, dp=4, zero=1, sequence_parallel=1, tp_overlap=1, dp_overlap=1, pp_overlap=1)
+CHIPS = [
+    "a100_80",
+    "h100",
+    "b200",
+    "gb200",
+    "tpu_v6e",
+    "trainium1",
+    "trainium2",
+    "trainium3",
+    "mi300x",
+]
+PLAIN = Layouts(
+    tp=4, pp=4, dp=4, zero=1, sequence_parallel=1, tp_overlap=1, dp_overlap=1, pp_overlap=1
+)
 
 
-def step_s(lay: Layouts, machine: training_step.Machine, shape=GPT3, seq_len=2048, batch=64, **stack) -> np.ndarray:
-    return np.asarray(training_step.evaluate(training_step.Work(shape, seq_len, batch, **stack), machine, lay).step_time_s)
+def step_s(
+    lay: Layouts, machine: training_step.Machine, shape=GPT3, seq_len=2048, batch=64, **stack
+) -> np.ndarray:
+    return np.asarray(
+        training_step.evaluate(
+            training_step.Work(shape, seq_len, batch, **stack), machine, lay
+        ).step_time_s
+    )
 
 
 @pytest.mark.parametrize(
     ("recompute", "published_s"),
-    [(2, 18.13), (1, 13.75)],  # Korthikanti et al. 2022 (arXiv:2205.05198), table 5, 175B on 64 A100
+    [
+        (2, 18.13),
+        (1, 13.75),
+    ],  # Korthikanti et al. 2022 (arXiv:2205.05198), table 5, 175B on 64 A100
 )
 def test_korthikanti_table_5_175b(recompute, published_s) -> None:
     sp = int(recompute == 1)
-    lay = Layouts(tp=8, pp=8, micro_batch=1, interleave=3, recompute=recompute, sequence_parallel=sp)
+    lay = Layouts(
+        tp=8, pp=8, micro_batch=1, interleave=3, recompute=recompute, sequence_parallel=sp
+    )
     got = step_s(lay, training_step.machine(A100), unfused=1.0, serial=1.0, gradient_bytes=2.0)
     assert got == pytest.approx(published_s, rel=0.08)
 
@@ -41,20 +66,32 @@ def test_parts_add_up_to_the_step() -> None:
 
 
 def test_bubble_follows_narayanan() -> None:
-    # Narayanan et al. 2021 (arXiv:2104.04473), section 2.2: bubble over ideal time is (p - 1) / (v m)
+    # Narayanan et al. 2021 (arXiv:2104.04473), section 2.2: bubble over ideal time is (p - 1) / (v
+    # m)
     for v, micro in ((1, 1), (3, 1), (1, 2)):
         lay = Layouts(tp=8, pp=8, interleave=v, micro_batch=micro, pp_overlap=1)
-        steps = training_step.evaluate(training_step.Work(GPT3, 2048, 64), training_step.machine(A100), lay)
+        steps = training_step.evaluate(
+            training_step.Work(GPT3, 2048, 64), training_step.machine(A100), lay
+        )
         n_micro = 64 / micro
-        busy = sum(t for k, t in steps.parts.items() if k not in ("pipeline bubble", "optimizer and fixed"))
+        busy = sum(
+            t for k, t in steps.parts.items() if k not in ("pipeline bubble", "optimizer and fixed")
+        )
         # the head on the last stage makes the busiest stage a little slower than the mean one
         assert steps.parts["pipeline bubble"] / busy == pytest.approx(7 / (v * n_micro), rel=0.03)
 
 
 def test_full_recompute_repeats_the_forward_pass() -> None:
-    # a third more matrix operations: 8 instead of 6 per parameter and token (Narayanan et al. 2021, appendix)
-    fields = [training_step.evaluate(training_step.Work(GPT3, 2048, 64), training_step.machine(A100), Layouts(tp=8, pp=8, recompute=r))
-              for r in (0, 2)]  # fmt: skip
+    # a third more matrix operations: 8 instead of 6 per parameter and token (Narayanan et al. 2021,
+    # appendix)
+    fields = [
+        training_step.evaluate(
+            training_step.Work(GPT3, 2048, 64),
+            training_step.machine(A100),
+            Layouts(tp=8, pp=8, recompute=r),
+        )
+        for r in (0, 2)
+    ]
     assert fields[1].parts["matmul"] / fields[0].parts["matmul"] == pytest.approx(4 / 3)
 
 
@@ -75,8 +112,8 @@ def test_between_bounds_on_every_chip(chip, dtype) -> None:
 
 
 def test_lower_bound_is_the_operations_at_peak() -> None:
-    # Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h) with recompute and full attention;
-    # three quarters of it without, and half of the attention
+    # Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h) with recompute and
+    # full attention; three quarters of it without, and half of the attention
     b, s, n, h, v = 64, 2048, 96, 12288, GPT3.vocab
     flops = 72 * b * s * n * h**2 * (1 + s / (12 * h) + v / (12 * n * h))
     e = training.estimate(TrainingJob(GPT3, 3e11, s, b), A100, Layouts(tp=8, pp=8))
@@ -85,23 +122,32 @@ def test_lower_bound_is_the_operations_at_peak() -> None:
 
 def test_trainium3_says_that_nothing_was_fitted() -> None:
     e = training.estimate(JOB, hardware.Cluster(hardware.system("trainium3"), 64), PLAIN)
-    assert e.borrowed and e.note.startswith("no public Trainium3 run was fitted; on chip generations never fitted")
+    assert e.borrowed and e.note.startswith(
+        "no public Trainium3 run was fitted; on chip generations never fitted"
+    )
     seen = training.estimate(JOB, hardware.Cluster(hardware.system("h100"), 64), PLAIN)
     assert not seen.borrowed and "source" in seen.note
 
 
 def test_unseen_generations_have_the_wider_band() -> None:
     new, known = (
-        training.estimate(JOB, hardware.Cluster(hardware.system(c), 64), PLAIN) for c in ("trainium3", "h100")
+        training.estimate(JOB, hardware.Cluster(hardware.system(c), 64), PLAIN)
+        for c in ("trainium3", "h100")
     )
     width = [np.log(e.step_time_s[2] / e.step_time_s[0]) for e in (new, known)]
     assert width[0] > width[1]
-    assert "80% range" in new.note and "generation left out" in new.note and "source left out" in known.note
+    assert (
+        "80% range" in new.note
+        and "generation left out" in new.note
+        and "source left out" in known.note
+    )
 
 
 def test_memory_that_does_not_fit_is_said() -> None:
     e = training.estimate(
-        JOB, hardware.Cluster(hardware.system("h100"), 64), dataclasses.replace(PLAIN, micro_batch=16)
+        JOB,
+        hardware.Cluster(hardware.system("h100"), 64),
+        dataclasses.replace(PLAIN, micro_batch=16),
     )
     assert "does not fit: needs" in e.note and "GiB" in e.note
 
@@ -120,10 +166,20 @@ def test_numbers_that_are_not_positive_are_refused(field) -> None:
 
 
 AXES = {
-    "tp": [1, 2, 4, 8], "pp": [1, 2, 4], "dp": [1, 4, 64], "cp": [1, 2], "ep": [1, 2, 4], "micro_batch": [1, 2, 4],
-    "interleave": [1, 2], "recompute": [0, 1, 2], "zero": [0, 1, 2, 3], "sequence_parallel": [0, 1],
-    "tp_overlap": [0, 1], "dp_overlap": [0, 1], "pp_overlap": [0, 1],
-}  # fmt: skip
+    "tp": [1, 2, 4, 8],
+    "pp": [1, 2, 4],
+    "dp": [1, 4, 64],
+    "cp": [1, 2],
+    "ep": [1, 2, 4],
+    "micro_batch": [1, 2, 4],
+    "interleave": [1, 2],
+    "recompute": [0, 1, 2],
+    "zero": [0, 1, 2, 3],
+    "sequence_parallel": [0, 1],
+    "tp_overlap": [0, 1],
+    "dp_overlap": [0, 1],
+    "pp_overlap": [0, 1],
+}
 LAYOUTS = st.fixed_dictionaries({k: st.sampled_from(v) for k, v in AXES.items()})
 MODELS = st.sampled_from(["gpt3_175b", "llama3_1_8b", "deepseek_v3", "mixtral_8x7b"])
 
@@ -137,18 +193,28 @@ def test_more_is_never_slower(fields, name, chip) -> None:
     assert np.isfinite(before) and before > 0
     faster = [(reach, 2 * rate, latency) for reach, rate, latency in base.tiers]
     sooner = [(reach, rate, latency / 2) for reach, rate, latency in base.tiers]
-    changes = [{"peak_flops_per_s": 2 * base.peak_flops_per_s}, {"hbm_bytes_per_s": 2 * base.hbm_bytes_per_s}]
+    changes = [
+        {"peak_flops_per_s": 2 * base.peak_flops_per_s},
+        {"hbm_bytes_per_s": 2 * base.hbm_bytes_per_s},
+    ]
     for change in (*changes, {"tiers": faster}, {"tiers": sooner}):
-        assert step_s(lay, dataclasses.replace(base, **change), shape, 4096, 512) <= before * (1 + 1e-9), change
+        assert step_s(lay, dataclasses.replace(base, **change), shape, 4096, 512) <= before * (
+            1 + 1e-9
+        ), change
     for flag in ("tp_overlap", "dp_overlap", "pp_overlap"):
-        on, off = (step_s(dataclasses.replace(lay, **{flag: x}), base, shape, 4096, 512) for x in (1, 0))
+        on, off = (
+            step_s(dataclasses.replace(lay, **{flag: x}), base, shape, 4096, 512) for x in (1, 0)
+        )
         assert on <= off * (1 + 1e-9)
 
 
 def test_one_layout_and_a_grid_are_the_same_code() -> None:
     machine = training_step.machine(hardware.Cluster(hardware.system("h100"), 1024))
     names = ["micro_batch", "recompute", "zero", "dp_overlap"]
-    axes = {n: np.array(AXES[n]).reshape([-1 if i == j else 1 for j in range(4)]) for i, n in enumerate(names)}
+    axes = {
+        n: np.array(AXES[n]).reshape([-1 if i == j else 1 for j in range(4)])
+        for i, n in enumerate(names)
+    }
     grid = step_s(Layouts(tp=4, pp=4, dp=64, **axes), machine, batch=512)
     assert grid.shape == (3, 3, 4, 2)
     for index in np.ndindex(grid.shape):
@@ -167,15 +233,32 @@ def test_arrays_of_models_and_chips_broadcast() -> None:
         [float(step_s(lay, machine, model(n), 4096, 512)) for n in names], rel=1e-9
     )
     rates = dataclasses.replace(machine, peak_flops_per_s=np.array([5e14, 1e15]))
-    alone = [float(step_s(lay, dataclasses.replace(machine, peak_flops_per_s=p))) for p in (5e14, 1e15)]
+    alone = [
+        float(step_s(lay, dataclasses.replace(machine, peak_flops_per_s=p))) for p in (5e14, 1e15)
+    ]
     assert step_s(lay, rates).tolist() == alone
 
 
 def test_weak_scaling_costs_little_inside_published_sizes() -> None:
-    # dgxc-benchmarking, Llama 3.1 405B: 128 to 2304 H100 at constant work per chip stay within a few per cent
-    machine, shape = training_step.machine(hardware.Cluster(hardware.system("h100"), 2304)), model("llama3_1_405b")
-    lay = Layouts(
-        tp=8, pp=8, cp=2, dp=1, interleave=8, zero=1, sequence_parallel=1, tp_overlap=1, dp_overlap=1, pp_overlap=1
+    # dgxc-benchmarking, Llama 3.1 405B: 128 to 2304 H100 at constant work per chip stay within a
+    # few per cent
+    machine, shape = (
+        training_step.machine(hardware.Cluster(hardware.system("h100"), 2304)),
+        model("llama3_1_405b"),
     )
-    few, many = (step_s(dataclasses.replace(lay, dp=d), machine, shape, 8192, 126 * d) for d in (1, 18))
+    lay = Layouts(
+        tp=8,
+        pp=8,
+        cp=2,
+        dp=1,
+        interleave=8,
+        zero=1,
+        sequence_parallel=1,
+        tp_overlap=1,
+        dp_overlap=1,
+        pp_overlap=1,
+    )
+    few, many = (
+        step_s(dataclasses.replace(lay, dp=d), machine, shape, 8192, 126 * d) for d in (1, 18)
+    )
     assert 1 <= many / few < 1.05

@@ -1,4 +1,6 @@
-"""Stored scores: they are what a fresh fit gives, they agree with each other, and what is not stored is an error."""
+"""Stored scores: they are what a fresh fit gives, they agree with each other, and what is not
+stored is an error.
+"""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,9 @@ def test_stored_runs_are_those_of_a_fresh_fit(kind):
     error = calibration.fit(problem, np.where(out, 0.0, weights)).log_errors[out]
     rows = problem.rows[out].assign(fresh=np.exp(error) * problem.rows["measured"][out])
     stored = trust.runs(kind, "source").query("source == @SOURCES[@kind]")
-    both = rows[["row_id", "quantity", "fresh"]].merge(stored, on=["row_id", "quantity"], validate="1:1")
+    both = rows[["row_id", "quantity", "fresh"]].merge(
+        stored, on=["row_id", "quantity"], validate="1:1"
+    )
     assert len(both) == len(rows) == len(stored) > 0
     # A fit on fewer folds may end a step earlier or later.
     assert both["predicted"].to_numpy() == pytest.approx(both["fresh"].to_numpy(), rel=2e-3)
@@ -61,7 +65,9 @@ def test_the_runs_give_the_summary(kind, fold):
     by = (runs["ratio"] - 1).abs().groupby(runs["group"]).median()
     assert by.median() == pytest.approx(row["group_median_abs_error"], abs=1e-3)
     assert by.quantile(0.9) == pytest.approx(row["group_p90_abs_error"], abs=1e-3)
-    inside = runs["measured"].between(runs["low"], runs["high"]).groupby(runs["group"]).mean().mean()
+    inside = (
+        runs["measured"].between(runs["low"], runs["high"]).groupby(runs["group"]).mean().mean()
+    )
     assert inside == pytest.approx(row["band_coverage"], abs=0.01)
 
 
@@ -82,7 +88,12 @@ def test_every_fold_is_stored_beside_both_baselines():
             ("source", 0),
             ("source", 2),
         }
-        assert mine[["rule_group_median_abs_error", "constant_group_median_abs_error"]].notna().all().all()
+        assert (
+            mine[["rule_group_median_abs_error", "constant_group_median_abs_error"]]
+            .notna()
+            .all()
+            .all()
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,20 +102,36 @@ def test_the_sentence_says_whether_the_chip_was_fitted(kind):
     unseen, seen = (trust.sentence(kind, c) for c in chips)
     fitted = "serving" if kind == "inference" else kind
     assert [committed.borrowed(fitted, c.id) for c in chips] == [True, False]
-    assert unseen.startswith(f"No public {chips[0].name} {fitted} run was fitted") and "never fitted" in unseen
-    assert f"{trust.summary(kind, 'source')['n_groups']:.0f} groups" in seen and chips[1].name in seen
-    assert "generation left out and on generations never fitted." in unseen and "source" in seen.split("80% range")[1]
+    assert (
+        unseen.startswith(f"No public {chips[0].name} {fitted} run was fitted")
+        and "never fitted" in unseen
+    )
+    assert (
+        f"{trust.summary(kind, 'source')['n_groups']:.0f} groups" in seen and chips[1].name in seen
+    )
+    assert (
+        "generation left out and on generations never fitted." in unseen
+        and "source" in seen.split("80% range")[1]
+    )
 
 
 def test_the_sentence_counts_the_groups_behind_a_range():
     own = training_fit.problem().rows.query("family == 'trainium'")["group"].nunique()
-    assert f"{own} groups of Trainium runs" in trust.sentence("training", hardware.chip("trainium3"))
-    assert "misses on generations never fitted" in trust.sentence("training", hardware.chip("mi300x"))
+    assert f"{own} groups of Trainium runs" in trust.sentence(
+        "training", hardware.chip("trainium3")
+    )
+    assert "misses on generations never fitted" in trust.sentence(
+        "training", hardware.chip("mi300x")
+    )
 
 
 @pytest.mark.parametrize(
     "arguments, words",
-    [(("training", "decade"), "decade"), (("cooking",), "cooking"), (("training", "source", "Cerebras"), "Cerebras")],
+    [
+        (("training", "decade"), "decade"),
+        (("cooking",), "cooking"),
+        (("training", "source", "Cerebras"), "Cerebras"),
+    ],
 )
 def test_what_is_not_stored_is_an_error_that_names_it(arguments, words):
     with pytest.raises(data.UnknownId, match=words) as error:
@@ -117,7 +144,9 @@ def test_unknown_runs_are_none():
 
 
 def test_store_replaces_only_its_kind(monkeypatch, tmp_path):
-    old = pd.DataFrame({"kind": ["inference", "training"], "fold": "source", "x": ["1", "2"], "y": "a"})
+    old = pd.DataFrame(
+        {"kind": ["inference", "training"], "fold": "source", "x": ["1", "2"], "y": "a"}
+    )
     for name in ("validation", "validation_summary"):
         old.to_csv(tmp_path / f"{name}.csv", index=False)
     new = old.assign(x="9").query("kind == 'training'")

@@ -23,16 +23,22 @@ def test_quantiles_rise_and_keep_their_reading(a, b, c, kind):
     if kind == "limits":
         assert x.min() >= low * (1 - 1e-9) and x.max() <= high * (1 + 1e-9)
     else:
-        assert Input(low, mid, high, kind).quantile(np.array([0.1, 0.5, 0.9])) == pytest.approx([low, mid, high])
+        assert Input(low, mid, high, kind).quantile(np.array([0.1, 0.5, 0.9])) == pytest.approx(
+            [low, mid, high]
+        )
 
 
 def test_ranges_that_reach_zero_are_linear():
     assert Input(0.0, 0.3, 0.6).quantile(np.array([0.5])) == pytest.approx([0.3])
-    assert Input(-1.0, 0.0, 1.0, "band").quantile(np.array([0.1, 0.9])) == pytest.approx([-1.0, 1.0])
+    assert Input(-1.0, 0.0, 1.0, "band").quantile(np.array([0.1, 0.9])) == pytest.approx(
+        [-1.0, 1.0]
+    )
     assert Input(2.0, 2.0, 2.0).quantile(np.array([0.01, 0.99])) == pytest.approx([2.0, 2.0])
 
 
-@pytest.mark.parametrize("bad", [(2.0, 1.0, 3.0), (1.0, 2.0, float("inf")), (float("nan"), 1.0, 2.0)])
+@pytest.mark.parametrize(
+    "bad", [(2.0, 1.0, 3.0), (1.0, 2.0, float("inf")), (float("nan"), 1.0, 2.0)]
+)
 def test_a_range_out_of_order_is_refused(bad):
     with pytest.raises(ValueError, match="rent: low, mid, high"):
         Input(*bad, label="rent")
@@ -65,17 +71,25 @@ def test_a_hundred_thousand_draws_of_twenty_inputs_are_quick():
     given_ = {str(i): Input(1.0, 2.0, 3.0, "band" if i % 2 else "limits") for i in range(20)}
     start = time.process_time()
     x = uncertainty.draws(given_, 100_000)
-    assert len(x["0"]) == 100_000 and time.process_time() - start < 10.0  # 0.2 s here; a guard, not a benchmark
+    assert (
+        len(x["0"]) == 100_000 and time.process_time() - start < 10.0
+    )  # 0.2 s here; a guard, not a benchmark
 
 
 def test_probability_is_a_falling_curve():
-    p = uncertainty.probability_above(np.random.default_rng(1).normal(4.0, 1.0, 10_000), np.linspace(0, 8, 50))
+    p = uncertainty.probability_above(
+        np.random.default_rng(1).normal(4.0, 1.0, 10_000), np.linspace(0, 8, 50)
+    )
     assert p[0] == 1.0 and p[-1] < 0.001 and np.all(np.diff(p) <= 0)
     assert uncertainty.probability_above(np.array([1.0, 1.0]), np.array([1.0])) == 0.0
 
 
 def test_tornado_of_a_linear_result():
-    given_ = {"big": Input(0.0, 10.0, 20.0), "small": Input(0.0, 1.0, 2.0), "idle": Input(1.0, 2.0, 3.0)}
+    given_ = {
+        "big": Input(0.0, 10.0, 20.0),
+        "small": Input(0.0, 1.0, 2.0),
+        "idle": Input(1.0, 2.0, 3.0),
+    }
     x = uncertainty.draws(given_, 2048)
     frame = uncertainty.tornado(lambda v: v["big"] - v["small"], given_, x, x["big"] - x["small"])
     assert frame["input"].tolist() == ["big", "small", "idle"] and frame["span"].iloc[2] == 0.0
@@ -86,15 +100,23 @@ def test_tornado_of_a_linear_result():
 
 def test_threshold_is_where_the_result_changes_sign():
     given_ = {"a": Input(1.0, 4.0, 8.0), "b": Input(2.0, 3.0, 4.0), "z": Input(0.0, 0.5, 1.0)}
-    assert uncertainty.threshold(lambda v: v["a"] ** 2 - v["b"], given_, "a") == pytest.approx(np.sqrt(3.0))
-    assert uncertainty.threshold(lambda v: v["z"] - 0.25 + 0 * v["a"], given_, "z") == pytest.approx(0.25)
+    assert uncertainty.threshold(lambda v: v["a"] ** 2 - v["b"], given_, "a") == pytest.approx(
+        np.sqrt(3.0)
+    )
+    assert uncertainty.threshold(
+        lambda v: v["z"] - 0.25 + 0 * v["a"], given_, "z"
+    ) == pytest.approx(0.25)
     assert np.isnan(uncertainty.threshold(lambda v: v["a"] + v["b"], given_, "a"))
 
 
 def test_a_ratio_of_independent_bands_is_wider_than_either_and_has_limits():
     a, sure = np.array([0.8, 1.0, 1.25]), np.ones(3)
-    assert np.allclose(uncertainty.ratio_range(a, sure), a), "a sure denominator leaves the band as it is"
-    assert np.allclose(uncertainty.ratio_range(sure, a), 1 / a[::-1]), "and a sure numerator mirrors it"
+    assert np.allclose(uncertainty.ratio_range(a, sure), a), (
+        "a sure denominator leaves the band as it is"
+    )
+    assert np.allclose(uncertainty.ratio_range(sure, a), 1 / a[::-1]), (
+        "and a sure numerator mirrors it"
+    )
     low, mid, high = uncertainty.ratio_range(a, a)
     # 2 ** 0.5 log-widths: exp(-sqrt(2) ln 1.25) = 0.7294
     assert (low, mid, high) == pytest.approx((1.25 ** -(2**0.5), 1.0, 1.25 ** (2**0.5)))

@@ -1,4 +1,6 @@
-"""Validation: scores of known residuals, the bars on published runs, and clear errors for foreign files."""
+"""Validation: scores of known residuals, the bars on published runs, and clear errors for
+foreign files.
+"""
 
 import dataclasses
 import json
@@ -17,20 +19,25 @@ KOR, NAR = "Korthikanti table 5", "Narayanan table 2, PTD"
 
 @pytest.fixture(scope="module")
 def left() -> dict[str, dict]:
-    return {f: validation.validate("training", folds=f, beside=False) for f in ("source", "publisher", "generation")}
+    return {
+        f: validation.validate("training", folds=f, beside=False)
+        for f in ("source", "publisher", "generation")
+    }
 
 
 def test_weighted_quantile_is_the_plain_one_for_equal_weights() -> None:
     x = np.random.default_rng(0).normal(size=4001)
     for q in (0.1, 0.5, 0.9):
-        assert scores.weighted_quantile(x, q, np.ones(4001)) == pytest.approx(np.quantile(x, q), abs=2e-3)
+        assert scores.weighted_quantile(x, q, np.ones(4001)) == pytest.approx(
+            np.quantile(x, q), abs=2e-3
+        )
 
 
 def test_weights_are_repetitions() -> None:
     twice = scores.weighted_quantile(np.array([1.0, 1.0, 5.0, 9.0]), 0.5, np.ones(4))
-    assert scores.weighted_quantile(np.array([1.0, 5.0, 9.0]), 0.5, np.array([2.0, 1.0, 1.0])) == pytest.approx(
-        twice, abs=1.1
-    )
+    assert scores.weighted_quantile(
+        np.array([1.0, 5.0, 9.0]), 0.5, np.array([2.0, 1.0, 1.0])
+    ) == pytest.approx(twice, abs=1.1)
 
 
 def test_interval_score_by_hand() -> None:
@@ -50,8 +57,17 @@ def test_groups_count_equally() -> None:
     assert score["median_abs_error"].median() == pytest.approx(0.2)
 
 
-def residuals(n_folds: int, per_fold: int = 40, family: str = "x", spread: float = 0.1, seed: int = 1, between=0.0):
-    """Normal errors in folds of one family, each fold with an offset of its own; generations are as many as folds."""
+def residuals(
+    n_folds: int,
+    per_fold: int = 40,
+    family: str = "x",
+    spread: float = 0.1,
+    seed: int = 1,
+    between=0.0,
+):
+    """Normal errors in folds of one family, each fold with an offset of its own; generations are
+    as many as folds.
+    """
     rng = np.random.default_rng(seed)
     fold = np.repeat([f"{family}{i}" for i in range(n_folds)], per_fold)
     offset = np.repeat(between * rng.normal(size=n_folds), per_fold)
@@ -80,7 +96,8 @@ def test_few_folds_are_wider_and_a_new_family_is_widest() -> None:
 
 
 def test_the_factor_of_a_new_family_is_that_of_a_prediction_interval() -> None:
-    # Student's t at 0.9 with 3 degrees of freedom is 1.638, the normal's 1.2816 (any table); UNSEEN = 4 folds count
+    # Student's t at 0.9 with 3 degrees of freedom is 1.638, the normal's 1.2816 (any table); UNSEEN
+    # = 4 folds count
     ends = np.quantile(residuals(50).error, [0.1, 0.9])
     factor = 1.638 / 1.2816 * np.sqrt(1 + 1 / 4)
     wide = ends.mean() + factor * (ends - ends.mean())
@@ -98,7 +115,9 @@ def test_a_bias_moves_the_ends_apart_and_the_prediction_stays_inside() -> None:
 
 def test_another_metric_tells_nothing() -> None:
     other = dataclasses.replace(residuals(8, family="y", spread=5.0), metric=np.full(320, "u"))
-    np.testing.assert_array_equal(together(residuals(8), other).band("x", "t"), residuals(8).band("x", "t"))
+    np.testing.assert_array_equal(
+        together(residuals(8), other).band("x", "t"), residuals(8).band("x", "t")
+    )
 
 
 @given(st.integers(2, 12), st.sampled_from([0.0, 0.05, 0.15]), st.integers(0, 50))
@@ -107,7 +126,9 @@ def test_bands_hold_zero_and_grow_with_the_level(n_folds, between, seed) -> None
     known = residuals(n_folds, between=between, seed=seed)
     bands = [known.band("x", "t", level) for level in (0.5, 0.8, 0.95)]
     assert all(low <= 0 <= high for low, high in bands)
-    assert (np.diff(np.array(bands)[:, 0]) <= 0).all() and (np.diff(np.array(bands)[:, 1]) >= 0).all()
+    assert (np.diff(np.array(bands)[:, 0]) <= 0).all() and (
+        np.diff(np.array(bands)[:, 1]) >= 0
+    ).all()
 
 
 @pytest.mark.parametrize(("n_folds", "between"), [(20, 0.0), (20, 0.1), (6, 0.1), (3, 0.1)])
@@ -129,7 +150,9 @@ def test_a_band_never_sees_its_own_fold() -> None:
 
 def test_constant_baseline_is_the_median_of_the_others() -> None:
     ratio = np.array([2.0, 2.0, 2.0, 8.0])
-    got = validation.baseline_errors(ratio, ["h"] * 4, np.array(list("abcd")), np.array(list("aabb")))
+    got = validation.baseline_errors(
+        ratio, ["h"] * 4, np.array(list("abcd")), np.array(list("aabb"))
+    )
     np.testing.assert_allclose(np.exp(got[2:]) * ratio[2:], 2.0)
 
 
@@ -186,9 +209,7 @@ def test_nearly_every_complete_row_is_scored() -> None:
 
 def test_result_is_json_and_text(left) -> None:
     result = json.loads(json.dumps(left["source"]))
-    needed = (
-        "folds corrections baselines tables rows scored skipped group_median_abs_error mape bias worst band_coverage"
-    )
+    needed = "folds corrections baselines tables rows scored skipped group_median_abs_error mape bias worst band_coverage"
     assert {*needed.split(), "groups", "by", "runs"} <= set(result)
     assert {"row_id", "quantity", "measured", "predicted", "low", "high"} <= set(result["runs"][0])
     assert all(r["low"] < r["predicted"] < r["high"] for r in result["runs"])
@@ -230,7 +251,9 @@ def test_foreign_columns_and_values_are_named(foreign) -> None:
     with pytest.raises(data.DataError, match="column 'layers' is missing"):
         validation.validate("training", path, "none")
     rows.assign(tp=["8", "eight", "2"]).to_csv(path, index=False)
-    with pytest.raises(data.DataError, match=r"mine.csv row 3, column tp: 'eight' must be a number"):
+    with pytest.raises(
+        data.DataError, match=r"mine.csv row 3, column tp: 'eight' must be a number"
+    ):
         validation.validate("training", path, "none")
 
 

@@ -7,7 +7,10 @@ from trn3 import cost, uncertainty
 from trn3.study import waiting
 from trn3.uncertainty import Input
 
-SPEEDS = {k: Input(x, x, x, "band", "tokens/s") for k, x in (("now", 800.0), ("new", 700.0), ("next", 2100.0))}
+SPEEDS = {
+    k: Input(x, x, x, "band", "tokens/s")
+    for k, x in (("now", 800.0), ("new", 700.0), ("next", 2100.0))
+}
 GIVEN = {
     "units_per_month": Input(1e11, 1e11, 1e11),
     "busy": Input(0.6, 0.6, 0.6),
@@ -19,7 +22,9 @@ GIVEN = {
 
 def result(rents=(6.0, 3.5), horizon=60, **change):
     given = waiting.inputs(SPEEDS, **GIVEN)
-    v = {k: np.array(i.mid) for k, i in given.items()} | {k: np.asarray(x, float) for k, x in change.items()}
+    v = {k: np.array(i.mid) for k, i in given.items()} | {
+        k: np.asarray(x, float) for k, x in change.items()
+    }
     return waiting.savings(v, *rents, horizon)
 
 
@@ -61,7 +66,9 @@ def test_the_band_holds_the_middle_and_repeats():
 
 
 def test_staying_is_a_choice_too():
-    """Where every move costs more than it saves, waiting is weighed against staying, which costs nothing more."""
+    """Where every move costs more than it saves, waiting is weighed against staying, which costs
+    nothing more.
+    """
     r = result(rents=(1.0, 50.0))
     assert max(float(r[way]) for way in waiting.WAYS) < 0
     assert float(r["value"]) == pytest.approx(float(r["wait"]))
@@ -80,7 +87,9 @@ def test_paths_end_where_the_savings_say():
 
 
 def test_a_threshold_of_a_growth_stays_above_a_fall_of_all():
-    """Looking four times below a falling load must not ask for a load that falls by more than itself."""
+    """Looking four times below a falling load must not ask for a load that falls by more than
+    itself.
+    """
     given = waiting.inputs(SPEEDS, **GIVEN) | {
         "growth": Input(-0.6, -0.5, -0.4, unit="share/year", label="growth of the load")
     }

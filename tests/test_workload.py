@@ -20,7 +20,8 @@ def rounding(text: str) -> float:
 
 @pytest.mark.parametrize("row", MODELS)
 def test_parameters_are_as_published(row):
-    # Published counts of params_source_id, in billions; vision towers are left out of ours, which costs Scout 1.1 %.
+    # Published counts of params_source_id, in billions; vision towers are left out of ours, which
+    # costs Scout 1.1 %.
     published = str(row["published_params_b"])
     ours = workload.model(row["id"]).n_params / 1e9
     assert abs(ours - float(published)) <= max(rounding(published), 0.014 * float(published))
@@ -28,7 +29,8 @@ def test_parameters_are_as_published(row):
 
 @pytest.mark.parametrize("row", [r for r in MODELS if r.values[0]["published_active_b"] > 0])
 def test_active_parameters_are_as_published(row):
-    # Publishers differ in whether the two embeddings count as active, so theirs lies between both readings.
+    # Publishers differ in whether the two embeddings count as active, so theirs lies between both
+    # readings.
     shape, published = workload.model(row["id"]), float(row["published_active_b"])
     most = shape.n_active_params / 1e9
     assert most - shape.n_embedding_params / 1e9 <= published * 1.02
@@ -37,18 +39,26 @@ def test_active_parameters_are_as_published(row):
 
 @pytest.mark.parametrize("name", ["gpt3_175b", "gpt_530b", "gpt_1t", "gpt_18_4b"])
 def test_training_flops_are_those_of_narayanan(name):
-    # Narayanan et al. 2021, eq. 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h), with the forward pass done twice.
+    # Narayanan et al. 2021, eq. 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h), with the forward pass
+    # done twice.
     m, s = workload.model(name), 2048
     n, h, v = m.n_layers, m.d_model, m.vocab
     per_token = 96 * n * h**2 * (1 + s / (6 * h) + v / (16 * n * h))
     once = m.train_flops_per_token(s, causal=False)
-    assert once + (once - 6 * h * v) / 3 == pytest.approx(per_token, rel=1e-9), "the head is not redone"
+    assert once + (once - 6 * h * v) / 3 == pytest.approx(per_token, rel=1e-9), (
+        "the head is not redone"
+    )
 
 
-@pytest.mark.parametrize(("name", "gflops"), [("deepseek_v3", 250), ("deepseek_v2", 155), ("llama3_1_405b", 2448)])
+@pytest.mark.parametrize(
+    ("name", "gflops"), [("deepseek_v3", 250), ("deepseek_v2", 155), ("llama3_1_405b", 2448)]
+)
 def test_training_flops_are_those_of_deepseek(name, gflops):
-    # Insights into DeepSeek-V3 (arXiv:2505.09343), table 2: training GFLOP per token at sequence 4096, causal.
-    assert workload.model(name).train_flops_per_token(4096) / 1e9 == pytest.approx(gflops, rel=0.012)
+    # Insights into DeepSeek-V3 (arXiv:2505.09343), table 2: training GFLOP per token at sequence
+    # 4096, causal.
+    assert workload.model(name).train_flops_per_token(4096) / 1e9 == pytest.approx(
+        gflops, rel=0.012
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +70,8 @@ def test_cache_is_that_of_deepseek(name, kb):
 
 
 def test_palm_spends_as_its_appendix_says():
-    # PaLM, appendix B: 6 N + 12 L H Q T per token; ours leaves the input embedding and the norms out of N only in part.
+    # PaLM, appendix B: 6 N + 12 L H Q T per token; ours leaves the input embedding and the norms
+    # out of N only in part.
     m = workload.model("palm_540b")
     formula = 6 * m.n_params + 12 * m.n_layers * m.n_heads * m.head_dim * 2048
     assert m.train_flops_per_token(2048, causal=False) == pytest.approx(formula, rel=1e-4)
@@ -74,9 +85,12 @@ def test_a_window_caps_attention_and_cache():
     assert m.kv_bytes(131072) == whole.kv_bytes(131072) / 2 + whole.kv_bytes(128) / 2
     wide = dataclasses.replace(m, window=10**9)
     for causal in (True, False):
-        assert wide.forward_flops_per_token(4096, causal) == whole.forward_flops_per_token(4096, causal)
+        assert wide.forward_flops_per_token(4096, causal) == whole.forward_flops_per_token(
+            4096, causal
+        )
         assert m.forward_flops_per_token(4096, causal) < whole.forward_flops_per_token(4096, causal)
-    # Token i of a causal window of w attends min(i, w): the mean over 256 tokens with w = 128 is 96 and a half token.
+    # Token i of a causal window of w attends min(i, w): the mean over 256 tokens with w = 128 is 96
+    # and a half token.
     seen = np.minimum(np.arange(256) + 0.5, 128).mean()
     one = dataclasses.replace(m, n_layers=1, n_window_layers=1, n_heads=1, head_dim=1)
     assert one.attention_flops_per_token(256) == pytest.approx(4 * seen, rel=1e-3)
@@ -88,36 +102,56 @@ COUNTS = [n for n, v in vars(workload.ModelShape).items() if isinstance(v, prope
 @pytest.mark.parametrize("count", COUNTS)
 def test_a_stack_is_its_models(count):
     shapes = list(workload.models().values())
-    assert getattr(workload.stack(shapes), count) == pytest.approx([getattr(s, count) for s in shapes], rel=1e-12)
+    assert getattr(workload.stack(shapes), count) == pytest.approx(
+        [getattr(s, count) for s in shapes], rel=1e-12
+    )
 
 
 def test_a_stack_counts_flops_and_cache_too():
     shapes = list(workload.models().values())
     both = workload.stack(shapes)
-    assert both.train_flops_per_token(4096) == pytest.approx([s.train_flops_per_token(4096) for s in shapes])
+    assert both.train_flops_per_token(4096) == pytest.approx(
+        [s.train_flops_per_token(4096) for s in shapes]
+    )
     assert both.kv_bytes(9000, 1) == pytest.approx([s.kv_bytes(9000, 1) for s in shapes])
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(1, 40), st.integers(1, 16), st.integers(1, 64), st.sampled_from([1, 2]), st.integers(0, 8),
+    st.integers(1, 40),
+    st.integers(1, 16),
+    st.integers(1, 64),
+    st.sampled_from([1, 2]),
+    st.integers(0, 8),
     st.integers(0, 2),
-)  # fmt: skip
+)
 def test_counts_hold_together(n_layers, n_heads, head_dim, group, n_experts, shared):
     kv = max(1, n_heads // group)
     m = workload.ModelShape(
-        n_layers, n_heads * head_dim, n_heads, kv, head_dim, 100, 1000, n_experts=n_experts, top_k=min(n_experts, 2),
-        n_shared_experts=shared, d_ff_expert=10,
-    )  # fmt: skip
+        n_layers,
+        n_heads * head_dim,
+        n_heads,
+        kv,
+        head_dim,
+        100,
+        1000,
+        n_experts=n_experts,
+        top_k=min(n_experts, 2),
+        n_shared_experts=shared,
+        d_ff_expert=10,
+    )
     assert 0 < m.n_active_params <= m.n_params
     assert m.n_params == m.n_layer_params + m.n_embedding_params + (2 * n_layers + 1) * m.d_model
     assert (
-        m.forward_flops_per_token(10) < m.forward_flops_per_token(10, causal=False) < m.train_flops_per_token(10, False)
+        m.forward_flops_per_token(10)
+        < m.forward_flops_per_token(10, causal=False)
+        < m.train_flops_per_token(10, False)
     )
     assert dataclasses.replace(m, tied=1).n_params == m.n_params - m.n_head_params
 
 
-# Dimensions as in the config.json of each Hugging Face repository; fields without effect are represented by a few.
+# Dimensions as in the config.json of each Hugging Face repository; fields without effect are
+# represented by a few.
 CONFIGS = {
     "llama3_1_8b": {
         "model_type": "llama",
@@ -263,24 +297,38 @@ def test_fields_without_a_place_are_named():
         "layer_types": ["linear_attention"] * 32,
         "mystery": 3,
     }
-    assert workload.from_config(config)[1] == ["layer_types: linear_attention", "mystery", "num_nextn_predict_layers"]
+    assert workload.from_config(config)[1] == [
+        "layer_types: linear_attention",
+        "mystery",
+        "num_nextn_predict_layers",
+    ]
     assert workload.from_config(CONFIGS["llama4_maverick"])[1] == ["vision_config"]
-    assert [workload.from_config(c)[1] for n, c in CONFIGS.items() if n not in ("llama4_maverick", "bloom_176b")] == [
-        []
-    ] * 6
+    assert [
+        workload.from_config(c)[1]
+        for n, c in CONFIGS.items()
+        if n not in ("llama4_maverick", "bloom_176b")
+    ] == [[]] * 6
 
 
 def test_every_other_layer_has_a_window_by_default():
-    # The first releases of gpt-oss and Gemma 2 leave the pattern to their code: every other layer is local.
+    # The first releases of gpt-oss and Gemma 2 leave the pattern to their code: every other layer
+    # is local.
     config = {k: v for k, v in CONFIGS["gpt_oss_20b"].items() if k != "layer_types"}
     assert workload.from_config(config)[0].n_window_layers == 12
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "num_hidden_layers"), ("[1, 2]", "JSON object"), ("{", "JSON object"), ('{"num_hidden_layers": -3}', "-3"),
-     ('{"num_hidden_layers": "many"}', "many"), ('{"num_hidden_layers": 1e400}', "inf"), ("[" * 10**5, "JSON object")],
-)  # fmt: skip
+    [
+        ("", "num_hidden_layers"),
+        ("[1, 2]", "JSON object"),
+        ("{", "JSON object"),
+        ('{"num_hidden_layers": -3}', "-3"),
+        ('{"num_hidden_layers": "many"}', "many"),
+        ('{"num_hidden_layers": 1e400}', "inf"),
+        ("[" * 10**5, "JSON object"),
+    ],
+)
 def test_a_bad_config_is_one_clear_line(text, says, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(text or "{}")
@@ -290,17 +338,25 @@ def test_a_bad_config_is_one_clear_line(text, says, tmp_path):
 
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 200), st.floats(), st.text(max_size=3),
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 200),
+    st.floats(),
+    st.text(max_size=3),
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([*CONFIGS]), st.data())
 def test_any_config_is_read_or_refused_in_one_line(name, draws):
-    fields = sorted({r["name"] for r in data.table("config_fields").to_dict("records")} | {"text_config"})
-    config = dict(CONFIGS[name]) | draws.draw(st.dictionaries(st.sampled_from(fields), VALUES, max_size=4))
+    fields = sorted(
+        {r["name"] for r in data.table("config_fields").to_dict("records")} | {"text_config"}
+    )
+    config = dict(CONFIGS[name]) | draws.draw(
+        st.dictionaries(st.sampled_from(fields), VALUES, max_size=4)
+    )
     try:
         shape, unplaced = workload.from_config(config)
     except data.TrnError as error:
@@ -315,7 +371,12 @@ def test_any_config_is_read_or_refused_in_one_line(name, draws):
     [
         ("llama3_1_8b", "num_key_value_heads", 7, "n_kv_heads = 7: must divide n_heads = 32"),
         ("gpt_oss_20b", "num_experts_per_tok", 33, "top_k = 33: must be at most n_experts = 32"),
-        ("gpt_oss_20b", "first_k_dense_replace", 25, "n_dense_layers = 25: must be at most n_layers = 24"),
+        (
+            "gpt_oss_20b",
+            "first_k_dense_replace",
+            25,
+            "n_dense_layers = 25: must be at most n_layers = 24",
+        ),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(name, field, value, says):
@@ -324,24 +385,46 @@ def test_a_shape_that_cannot_be_is_refused(name, field, value, says):
 
 
 def test_gemma_3_as_published_leaves_fields_to_its_class():
-    # The config.json of the 27B names neither vocabulary nor pattern: 262,208 and five local layers to a global one.
-    text = {"head_dim": 128, "hidden_size": 5376, "intermediate_size": 21504, "model_type": "gemma3_text"}
-    text |= {"num_attention_heads": 32, "num_hidden_layers": 62, "num_key_value_heads": 16, "sliding_window": 1024}
-    read, known = workload.from_config({"model_type": "gemma3", "text_config": text})[0], workload.model("gemma3_27b")
+    # The config.json of the 27B names neither vocabulary nor pattern: 262,208 and five local layers
+    # to a global one.
+    text = {
+        "head_dim": 128,
+        "hidden_size": 5376,
+        "intermediate_size": 21504,
+        "model_type": "gemma3_text",
+    }
+    text |= {
+        "num_attention_heads": 32,
+        "num_hidden_layers": 62,
+        "num_key_value_heads": 16,
+        "sliding_window": 1024,
+    }
+    read, known = (
+        workload.from_config({"model_type": "gemma3", "text_config": text})[0],
+        workload.model("gemma3_27b"),
+    )
     assert all(getattr(read, field) == getattr(known, field) for field in workload.NUMBERS)
 
 
 def test_a_missing_config_is_named():
-    with pytest.raises(data.TrnError, match=r"nowhere/config\.json: cannot be read \(No such file or directory\)"):
+    with pytest.raises(
+        data.TrnError, match=r"nowhere/config\.json: cannot be read \(No such file or directory\)"
+    ):
         workload.model("nowhere/config.json")
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("Llama-3.3-70B", "llama3_3_70b"), ("GPT3-175B", "gpt3_175b"), ("MT-NLG-530B", "gpt_530b"),
-     ("deepseek-r1", "deepseek_v3"), ("qwen2.5-7b", "qwen2_5_7b"), ("llama-3-70b", "llama3_1_70b"),
-     ("GPT_OSS 120B", "gpt_oss_120b")],
-)  # fmt: skip
+    [
+        ("Llama-3.3-70B", "llama3_3_70b"),
+        ("GPT3-175B", "gpt3_175b"),
+        ("MT-NLG-530B", "gpt_530b"),
+        ("deepseek-r1", "deepseek_v3"),
+        ("qwen2.5-7b", "qwen2_5_7b"),
+        ("llama-3-70b", "llama3_1_70b"),
+        ("GPT_OSS 120B", "gpt_oss_120b"),
+    ],
+)
 def test_names_are_forgiving(text, found):
     assert workload.model(text).id == found
 

@@ -8,9 +8,10 @@ The core is the flat files of this folder. Read them in this order to know the f
 * terms of a step: ``layouts memory training_step serving_step``
 * estimates: ``search training inference``
 
-Beside it stand four rooms: ``fit`` (how the constants were found), ``study`` (one question each, for several systems),
-``show`` (words and charts) and ``reporting`` (reports, batches, commands). Dependencies run one way:
-core < fit < study < reporting; ``show`` imports only ``units`` and ``data``, and core and fit never import it.
+Beside it stand four rooms: ``fit`` (how the constants were found), ``study`` (one question each,
+for several systems), ``show`` (words and charts) and ``reporting`` (reports, batches, commands).
+Dependencies run one way: core < fit < study < reporting; ``show`` imports only ``units`` and
+``data``, and core and fit never import it.
 
 ``import trn3`` loads nothing heavy; import the module that you need: ``from trn3 import hardware``.
 """

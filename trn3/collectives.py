@@ -1,7 +1,7 @@
 """Collectives: latency-bandwidth cost of exchanges between chips, flat and on a network of tiers.
 
-Bandwidth is one way per chip. The bytes are those of the whole tensor that each rank holds before (all-reduce,
-reduce-scatter, all-to-all) or after (all-gather) the exchange.
+Bandwidth is one way per chip. The bytes are those of the whole tensor that each rank holds before
+(all-reduce, reduce-scatter, all-to-all) or after (all-gather) the exchange.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,15 @@ import numpy as np
 from trn3.units import Array
 
 Tiers = Sequence[tuple[Array, Array, Array]]
-"""Inner to outer: chips that a tier reaches, bytes per second one way per chip, latency in seconds."""
+"""Inner to outer: chips that a tier reaches, bytes per second one way per chip, latency in
+seconds.
+"""
 
 
 FLAT_RING = 512.0
-"""Members of the largest flat ring in the published runs; larger groups are taken to exchange in a hierarchy."""
+"""Members of the largest flat ring in the published runs; larger groups are taken to exchange in
+a hierarchy.
+"""
 
 
 def all_reduce_s(n_bytes: Array, n: Array, bytes_per_s: Array, latency_s: Array = 0.0) -> Array:
@@ -47,8 +51,8 @@ def all_reduce_s(n_bytes: Array, n: Array, bytes_per_s: Array, latency_s: Array 
     300
 
     References
-    ----------
-    nccl-tests, doc/PERFORMANCE.md. Patarasuk and Yuan 2009, Bandwidth optimal all-reduce algorithms.
+    ---------- nccl-tests, doc/PERFORMANCE.md. Patarasuk and Yuan 2009, Bandwidth optimal all-reduce
+    algorithms.
     """
     return 2.0 * reduce_scatter_s(n_bytes, n, bytes_per_s, latency_s)
 
@@ -162,8 +166,8 @@ def p2p_s(n_bytes: Array, bytes_per_s: Array, latency_s: Array = 0.0) -> Array:
 def s_per_byte(n: Array, stride: Array, tiers: Tiers) -> Array:
     """Time per byte of a pipelined hierarchical ring over the tiers that a group crosses.
 
-    max over the tiers used of 1 / (beta_i k_i), with k_i the ranks of the group that one unit of the tier below
-    holds: they share its way out, each carrying 1/k_i of the bytes.
+    max over the tiers used of 1 / (beta_i k_i), with k_i the ranks of the group that one unit of
+    the tier below holds: they share its way out, each carrying 1/k_i of the bytes.
 
     Parameters
     ----------
@@ -192,12 +196,15 @@ def s_per_byte(n: Array, stride: Array, tiers: Tiers) -> Array:
     worst: Array = 1.0 / tiers[0][1]
     for (below, _, _), (_, bytes_per_s, _) in pairwise(tiers):
         inside = np.clip(np.divide(below, stride), 1.0, n)
-        worst = np.maximum(worst, np.where(np.multiply(n, stride) > below, 1.0 / (bytes_per_s * inside), 0.0))
+        worst = np.maximum(
+            worst, np.where(np.multiply(n, stride) > below, 1.0 / (bytes_per_s * inside), 0.0)
+        )
     return worst
 
 
 def ring_latency_s(n: Array, stride: Array, tiers: Tiers) -> Array:
-    """Latency of one round of a ring over the tiers that a group crosses: hops of each tier times its latency.
+    """Latency of one round of a ring over the tiers that a group crosses: hops of each tier times
+    its latency.
 
     Parameters
     ----------
@@ -214,8 +221,8 @@ def ring_latency_s(n: Array, stride: Array, tiers: Tiers) -> Array:
         Time [s].
 
     Notes
-    -----
-    Above `FLAT_RING` units of a tier the hops grow with the logarithm: libraries then exchange in a hierarchy.
+    ----- Above `FLAT_RING` units of a tier the hops grow with the logarithm: libraries then
+    exchange in a hierarchy.
 
     Examples
     --------
@@ -230,16 +237,20 @@ def ring_latency_s(n: Array, stride: Array, tiers: Tiers) -> Array:
     for reach, _, latency_s in tiers:
         held = np.clip(np.divide(reach, stride), 1.0, n)
         units = held / inner
-        hops = np.minimum(units, FLAT_RING) + FLAT_RING * np.log(np.maximum(units, FLAT_RING) / FLAT_RING)
+        hops = np.minimum(units, FLAT_RING) + FLAT_RING * np.log(
+            np.maximum(units, FLAT_RING) / FLAT_RING
+        )
         total = total + (hops - 1.0) * latency_s
         inner = held
     return total
 
 
 def split_s_per_byte(n: Array, stride: Array, tiers: Tiers) -> Array:
-    """Time per byte of an all-to-all whose bytes go evenly to all ranks, inside and outside each tier.
+    """Time per byte of an all-to-all whose bytes go evenly to all ranks, inside and outside each
+    tier.
 
-    The bytes that leave a tier's unit are the share of the ranks outside it; the tiers work at the same time.
+    The bytes that leave a tier's unit are the share of the ranks outside it; the tiers work at the
+    same time.
 
     Parameters
     ----------

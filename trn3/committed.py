@@ -1,7 +1,8 @@
-"""The committed constants of a chip, the tree from which a chip without runs borrows, and whose runs they rest on.
+"""The committed constants of a chip, the tree from which a chip without runs borrows, and whose
+runs they rest on.
 
-A constant is kept as a logarithm, in a tree: the global value, the value of a chip family, the value of a chip. A chip
-without measurements takes its family's value with a wider deviation.
+A constant is kept as a logarithm, in a tree: the global value, the value of a chip family, the
+value of a chip. A chip without measurements takes its family's value with a wider deviation.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,8 @@ class Constant:
     sd : float
         Deviation of the logarithm of the global value around the centre [-].
     family_sd, chip_sd : float
-        Deviation of a family around the global value and of a chip around its family; 0: no such level [-].
+        Deviation of a family around the global value and of a chip around its family; 0: no such
+        level [-].
     """
 
     name: str
@@ -52,7 +54,10 @@ def priors(kind: str) -> list[Constant]:
     """
     rows = data.table("priors")
     rows = rows[rows["kind"] == kind]
-    return [Constant(*row) for row in zip(*(rows[c] for c in ("name", "value", "sd", "family_sd", "chip_sd")))]
+    return [
+        Constant(*row)
+        for row in zip(*(rows[c] for c in ("name", "value", "sd", "family_sd", "chip_sd")))
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,11 @@ class Tree:
         int
             Index of the node [-].
         """
-        own = [i for i, (n, o) in enumerate(zip(self.name, self.owner)) if n == name and o in (chip, "global")]
+        own = [
+            i
+            for i, (n, o) in enumerate(zip(self.name, self.owner))
+            if n == name and o in (chip, "global")
+        ]
         return own[-1]
 
     def start(self) -> np.ndarray:
@@ -139,8 +148,11 @@ class Tree:
             mask[self.parent[i]] |= mask[i]
         return mask
 
-    def fill(self, used: np.ndarray, theta: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values and deviations of all nodes from those of the used ones; the others stand at their parent.
+    def fill(
+        self, used: np.ndarray, theta: np.ndarray, variance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values and deviations of all nodes from those of the used ones; the others stand at their
+        parent.
 
         Parameters
         ----------
@@ -191,7 +203,11 @@ def tree(constants: Sequence[Constant], families: Mapping[str, str]) -> Tree:
 
     for c in constants:
         top = add("global", c.name, -1, float(np.log(c.value)), c.sd)
-        mid = {f: add(f, c.name, top, 0.0, c.family_sd) for f in sorted(set(families.values())) if c.family_sd}
+        mid = {
+            f: add(f, c.name, top, 0.0, c.family_sd)
+            for f in sorted(set(families.values()))
+            if c.family_sd
+        }
         for chip in sorted(families) if c.chip_sd else ():
             add(chip, c.name, mid.get(families[chip], top), 0.0, c.chip_sd)
     mean, sd = np.array(centre).T
@@ -229,15 +245,21 @@ def constant(kind: str, name: str, *owners: str) -> float:
     """
     table = _table(kind)
     if name.startswith("band_") and not _known(kind, *owners[:1]):
-        return (min if name.endswith("_low") else max)(value for (band, _), value in table.items() if band == name)
+        return (min if name.endswith("_low") else max)(
+            value for (band, _), value in table.items() if band == name
+        )
     for owner in (*owners, "global"):
         if (name, owner) in table:
             return table[name, owner]
-    raise data.DataError(f"calibration.csv has no {kind} constant {name!r} for {owners}; run: trn3 calibrate {kind}")
+    raise data.DataError(
+        f"calibration.csv has no {kind} constant {name!r} for {owners}; run: trn3 calibrate {kind}"
+    )
 
 
 def _known(kind: str, owner: str = "global") -> bool:
-    """Whether the fit knew a chip; to one that was added since as rows of data, no band but the widest is due."""
+    """Whether the fit knew a chip; to one that was added since as rows of data, no band but the
+    widest is due.
+    """
     return any(owner == each for _, each in _table(kind))
 
 
@@ -265,7 +287,9 @@ def band_origin(kind: str, name: str, runs_of: str, *owners: str) -> str:
     rows = data.table("calibration")
     rows = rows[(rows["kind"] == kind) & (rows["name"] == f"{name}_low")].set_index("owner")
     row = rows.loc[next(o for o in (*owners, "global") if o in rows.index)]
-    own = f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']} and on "
+    own = (
+        f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']} and on "
+    )
     return f"The 80% range is made of the misses on {own if row['n_groups'] else ''}generations never fitted"
 
 
@@ -285,5 +309,7 @@ def borrowed(kind: str, owner: str) -> bool:
         True where the chip borrows from its family.
     """
     rows = data.table("calibration")
-    rows = rows[(rows["kind"] == kind) & (rows["owner"] == owner) & ~rows["name"].str.startswith("band_")]
+    rows = rows[
+        (rows["kind"] == kind) & (rows["owner"] == owner) & ~rows["name"].str.startswith("band_")
+    ]
     return not (rows["n_groups"] > 0).any()

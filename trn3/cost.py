@@ -1,10 +1,12 @@
 """Money: what a chip-hour, a token, a run and a move cost. USD, chip-hours, and shares from 0 to 1.
 
-Two views of a chip-hour stand side by side and are never mixed: what a customer pays (a price of a region, a term and a
-day) and what it costs its owner (:func:`ownership`). A comparison is fair within one view and one term only.
+Two views of a chip-hour stand side by side and are never mixed: what a customer pays (a price of a
+region, a term and a day) and what it costs its owner (:func:`ownership`). A comparison is fair
+within one view and one term only.
 
-A move from one system to another is *linear* in the price of the new chip, so the break-even price, and with it the
-probability of saving at any price, has a closed form: the two sides of :func:`balance` divided.
+A move from one system to another is *linear* in the price of the new chip, so the break-even price,
+and with it the probability of saving at any price, has a closed form: the two sides of
+:func:`balance` divided.
 """
 
 from dataclasses import dataclass
@@ -15,10 +17,14 @@ import numpy as np
 from trn3.units import HOUR_S, KILO, YEAR_S, Array
 
 MONTHS_A_YEAR = 12.0
-"""Months in a year; every monthly series starts at month 0, which is paid in full and not discounted."""
+"""Months in a year; every monthly series starts at month 0, which is paid in full and not
+discounted.
+"""
 
 
-def usd_per_unit(price_usd_per_chip_h: Array, units_per_s_per_chip: Array, utilisation: Array = 1.0) -> Array:
+def usd_per_unit(
+    price_usd_per_chip_h: Array, units_per_s_per_chip: Array, utilisation: Array = 1.0
+) -> Array:
     r"""Price of one unit of work (a token, a clip, a frame).
 
     .. math:: c = \frac{p / 3600}{x\,u}
@@ -42,20 +48,22 @@ def usd_per_unit(price_usd_per_chip_h: Array, units_per_s_per_chip: Array, utili
     Idle hours are paid. Time lost to failures belongs into `utilisation` too.
 
     Examples
-    --------
-    SGLang on H100: 2785.25 output tokens/s per chip at 2 USD/h is the published 0.20 USD per million [1]_:
+    -------- SGLang on H100: 2785.25 output tokens/s per chip at 2 USD/h is the published 0.20 USD
+    per million [1]_:
 
     >>> round(usd_per_unit(2.0, 2785.25) * 1e6, 3)
     0.199
 
     References
-    ----------
-    .. [1] SGLang team, "Deploying DeepSeek with PD disaggregation and large-scale expert parallelism", 2025.
+    ---------- .. [1] SGLang team, "Deploying DeepSeek with PD disaggregation and large-scale expert
+    parallelism", 2025.
     """
     return price_usd_per_chip_h / (HOUR_S * units_per_s_per_chip * utilisation)
 
 
-def run_usd(n_chips: Array, duration_s: Array, price_usd_per_chip_h: Array, goodput: Array = 1.0) -> Array:
+def run_usd(
+    n_chips: Array, duration_s: Array, price_usd_per_chip_h: Array, goodput: Array = 1.0
+) -> Array:
     """Price of a run: chips times hours times rent, the lost time paid as well.
 
     Parameters
@@ -75,8 +83,8 @@ def run_usd(n_chips: Array, duration_s: Array, price_usd_per_chip_h: Array, good
         Cost of the run [USD]
 
     Examples
-    --------
-    KARAKURI LM 70B: 32 trn1.32xlarge (512 chips) for three days at 21.50 USD per instance-hour, 49.5 thousand USD:
+    -------- KARAKURI LM 70B: 32 trn1.32xlarge (512 chips) for three days at 21.50 USD per
+    instance-hour, 49.5 thousand USD:
 
     >>> float(run_usd(512, 3 * 86400.0, 21.50 / 16))
     49536.0
@@ -85,9 +93,13 @@ def run_usd(n_chips: Array, duration_s: Array, price_usd_per_chip_h: Array, good
 
 
 def usd_per_wanted_hour(
-    price_usd_per_chip_h: Array, launched_share: Array, fallback_usd_per_chip_h: Array, redone_share: Array = 0.0
+    price_usd_per_chip_h: Array,
+    launched_share: Array,
+    fallback_usd_per_chip_h: Array,
+    redone_share: Array = 0.0,
 ) -> Array:
-    r"""Expected price of an hour of interruptible capacity that may not start, with a fallback that does.
+    r"""Expected price of an hour of interruptible capacity that may not start, with a fallback that
+    does.
 
     .. math:: E = s\,\frac{p}{1 - r} + (1 - s)\,p_{fallback}
 
@@ -119,7 +131,8 @@ def usd_per_wanted_hour(
 
 
 def annuity(rate: Array, years: Array) -> Array:
-    r"""Yearly payment that returns one unit of capital with interest over its life (capital recovery factor).
+    r"""Yearly payment that returns one unit of capital with interest over its life (capital
+    recovery factor).
 
     .. math:: a = \frac{r}{1 - (1 + r)^{-n}}, \qquad a \to 1/n \;\text{as}\; r \to 0
 
@@ -142,7 +155,11 @@ def annuity(rate: Array, years: Array) -> Array:
     """
     r = np.asarray(rate, dtype=float)
     safe = np.where(np.abs(r) < 1e-9, 1.0, r)
-    return np.where(np.abs(r) < 1e-9, 1.0 / np.asarray(years), safe / -np.expm1(-np.asarray(years) * np.log1p(safe)))
+    return np.where(
+        np.abs(r) < 1e-9,
+        1.0 / np.asarray(years),
+        safe / -np.expm1(-np.asarray(years) * np.log1p(safe)),
+    )
 
 
 @dataclass(frozen=True)
@@ -189,8 +206,8 @@ def ownership(asset: Asset, utilisation: Array = 1.0) -> dict[str, Array]:
     r"""Cost of a chip-hour to its owner, by part.
 
     .. math::
-        c = \frac{C_s\,a(r, n_s) + C_f P\,a(r, n_f) + o\,C_s}{H\,u} + \frac{P\,d\,\mathrm{PUE}\,c_e}{u},
-        \qquad H = 8766\,\mathrm{h}
+        c = \frac{C_s\,a(r, n_s) + C_f P\,a(r, n_f) + o\,C_s}{H\,u} +
+        \frac{P\,d\,\mathrm{PUE}\,c_e}{u}, \qquad H = 8766\,\mathrm{h}
 
     Parameters
     ----------
@@ -205,8 +222,8 @@ def ownership(asset: Asset, utilisation: Array = 1.0) -> dict[str, Array]:
         server, facility, energy, operations [USD per used chip-hour]
 
     Notes
-    -----
-    Left out: tax, grants, land, resale and the software team. Energy is counted at the mean draw in all hours.
+    ----- Left out: tax, grants, land, resale and the software team. Energy is counted at the mean
+    draw in all hours.
 
     Examples
     --------
@@ -217,7 +234,9 @@ def ownership(asset: Asset, utilisation: Array = 1.0) -> dict[str, Array]:
     0.091
     """
     hours = YEAR_S / HOUR_S * utilisation
-    housing = asset.facility_usd_per_w * asset.power_w * annuity(asset.rate, asset.facility_life_years)
+    housing = (
+        asset.facility_usd_per_w * asset.power_w * annuity(asset.rate, asset.facility_life_years)
+    )
     draw_kw = asset.power_w / KILO * asset.draw_share * asset.pue
     return {
         "server": asset.server_usd * annuity(asset.rate, asset.server_life_years) / hours,
@@ -229,7 +248,8 @@ def ownership(asset: Asset, utilisation: Array = 1.0) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Move:
-    """A load that runs on one system and may move to another; every field a float or an array of draws.
+    """A load that runs on one system and may move to another; every field a float or an array of
+    draws.
 
     Attributes
     ----------
@@ -273,7 +293,8 @@ class Move:
 
 
 def monthly_weights(move: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Weight of each month: all of it, the part still paid for the present system, the part paid for the new one.
+    r"""Weight of each month: all of it, the part still paid for the present system, the part paid
+    for the new one.
 
     .. math:: f_t = \left(\frac{1 + g}{1 + r}\right)^{t/12}, \quad
         w^{now}_t = f_t\,[d - t]_0^1, \quad w^{new}_t = f_t\,[t + 1 - (d - b)]_0^1
@@ -301,11 +322,16 @@ def monthly_weights(move: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     delay, dual = np.asarray(move.delay_months)[..., None], np.asarray(move.dual_months)[..., None]
     pace = np.log1p(np.asarray(move.growth)) - np.log1p(np.asarray(move.rate))
     factor = np.exp(np.asarray(pace)[..., None] * t / MONTHS_A_YEAR)
-    return factor, factor * np.clip(delay - t, 0.0, 1.0), factor * np.clip(t + 1.0 - (delay - dual), 0.0, 1.0)
+    return (
+        factor,
+        factor * np.clip(delay - t, 0.0, 1.0),
+        factor * np.clip(t + 1.0 - (delay - dual), 0.0, 1.0),
+    )
 
 
 def cumulative_usd(move: Move, price_usd_per_chip_h: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Discounted cost up to the end of each month, for staying and for moving, month 0 to the horizon.
+    """Discounted cost up to the end of each month, for staying and for moving, month 0 to the
+    horizon.
 
     Parameters
     ----------
@@ -361,7 +387,8 @@ def saving_usd(move: Move, price_usd_per_chip_h: Array) -> Array:
 
 
 def balance(move: Move) -> tuple[Array, Array]:
-    """The two sides of a move over the horizon: money spared before the new chip is paid, and the hours of it to pay.
+    """The two sides of a move over the horizon: money spared before the new chip is paid, and the
+    hours of it to pay.
 
     Parameters
     ----------
@@ -371,7 +398,8 @@ def balance(move: Move) -> tuple[Array, Array]:
     Returns
     -------
     tuple of float or array
-        Rent spared less labour, discounted [USD], and chip-hours of the new chip, weighted like money [chip-h]
+        Rent spared less labour, discounted [USD], and chip-hours of the new chip, weighted like
+        money [chip-h]
 
     Examples
     --------

@@ -1,9 +1,11 @@
-"""Every number with its source: CSV tables in ``data/``, typed and checked on reading, and the facts in them.
+"""Every number with its source: CSV tables in ``data/``, typed and checked on reading, and the
+facts in them.
 
-The tables, their columns and their vocabulary are described once, in ``data/datapackage.json``, which is read here and
-by Frictionless; units and their factors stand in ``data/units.csv``. A table of the *long form* holds one number per
-row in the unit in which it was published; a `Fact` gives it in SI units. Rates per hour or kWh, money and grams of
-CO2e keep their customary units, as their names say.
+The tables, their columns and their vocabulary are described once, in ``data/datapackage.json``,
+which is read here and by Frictionless; units and their factors stand in ``data/units.csv``. A table
+of the *long form* holds one number per row in the unit in which it was published; a `Fact` gives it
+in SI units. Rates per hour or kWh, money and grams of CO2e keep their customary units, as their
+names say.
 """
 
 from __future__ import annotations
@@ -37,17 +39,31 @@ DATA = Path(os.environ.get("TRN3_DATA") or Path(__file__).resolve().parent.paren
 Row = dict[str, Any]
 _FACTS = ("specs", "systems", "sites", "failures", "assumptions")
 _KEY = ("subject", "quantity", "dtype", "basis", "region", "term")
-_IDS = {"model": ("models", "id"), "source": ("sources", "id"), "term": ("prices", "term"), "dtype": ("specs", "dtype")}
+_IDS = {
+    "model": ("models", "id"),
+    "source": ("sources", "id"),
+    "term": ("prices", "term"),
+    "dtype": ("specs", "dtype"),
+}
 _REFERENCE = re.compile(r"([a-z_]\w*)\.([a-z_]\w*)(?:\[(\w+)(?:, *(\w+))?\])?")
-_ARITHMETIC: dict[type, Any] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide}
-_RULES: dict[str, Any] = {"at_least": np.greater_equal, "at_most": np.less_equal, "equal": np.isclose}
+_ARITHMETIC: dict[type, Any] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+}
+_RULES: dict[str, Any] = {
+    "at_least": np.greater_equal,
+    "at_most": np.less_equal,
+    "equal": np.isclose,
+}
 
 
 class DataError(TrnError):
     """A table in ``data/`` is broken; names the file, the line and the column."""
 
 
-class UnknownId(TrnError):
+class UnknownId(TrnError):  # noqa: N818
     """A name that no table holds; suggests the nearest."""
 
 
@@ -60,7 +76,8 @@ class Fact:
     subject, quantity : str
         What it describes, and which property.
     value, low, high : float
-        In SI units; all three are equal where no range is given, NaN where nothing is published [`unit`].
+        In SI units; all three are equal where no range is given, NaN where nothing is published
+        [`unit`].
     unit : str
         The SI unit of value, low and high.
     per, basis, dtype : str
@@ -116,7 +133,9 @@ def _package(folder: Path) -> Row:
 
 def _need(good: bool, place: tuple[str, int, str], text: str) -> None:
     if not good:
-        raise DataError(" ".join(("data/{}.csv line {}, column {}: ".format(*place) + text).split()))
+        raise DataError(
+            " ".join(("data/{}.csv line {}, column {}: ".format(*place) + text).split())
+        )
 
 
 def _cell(place: tuple[str, int, str], field: Row, text: str) -> Any:
@@ -131,7 +150,11 @@ def _cell(place: tuple[str, int, str], field: Row, text: str) -> Any:
     except ValueError:
         value = math.inf
     _need(not text or math.isfinite(value), place, f"{text!r} is not a finite number")
-    _need(not value < rules.get("minimum", -math.inf), place, f"{text} is below {rules.get('minimum')}")
+    _need(
+        not value < rules.get("minimum", -math.inf),
+        place,
+        f"{text} is below {rules.get('minimum')}",
+    )
     return value
 
 
@@ -147,11 +170,22 @@ def _rows(folder: Path, name: str) -> tuple[Row, ...]:
     schema = {r["name"]: r["schema"] for r in _package(folder)["resources"]}.get(name, {})
     fields = schema.get("fields") or [{"name": c, "type": "string"} for c in header]
     odd = sorted({f["name"] for f in fields} ^ set(header))
-    _need(header == [f["name"] for f in fields], (name, 1, (odd or header)[0]), "not the header of datapackage.json")
+    _need(
+        header == [f["name"] for f in fields],
+        (name, 1, (odd or header)[0]),
+        "not the header of datapackage.json",
+    )
     rows = []
     for line, cells in lines:
-        _need(len(cells) == len(fields), (name, line, header[-1]), f"{len(cells)} cells, not {len(fields)}")
-        rows.append({"_line": line} | {f["name"]: _cell((name, line, f["name"]), f, c) for f, c in zip(fields, cells)})
+        _need(
+            len(cells) == len(fields),
+            (name, line, header[-1]),
+            f"{len(cells)} cells, not {len(fields)}",
+        )
+        rows.append(
+            {"_line": line}
+            | {f["name"]: _cell((name, line, f["name"]), f, c) for f, c in zip(fields, cells)}
+        )
     _check_keys(folder, name, schema, rows)
     if {"value", "low", "high", "status", "use"} <= set(header):
         _check_long(name, rows)
@@ -163,7 +197,11 @@ def _check_keys(folder: Path, name: str, schema: Row, rows: list[Row]) -> None:
         (column,), other = key["fields"], key["reference"]["resource"]
         known = {r[key["reference"]["fields"][0]] for r in _rows(folder, other)} | {""}
         for r in rows:
-            _need(r[column] in known, (name, r["_line"], column), f"{r[column]!r} is not in data/{other}.csv")
+            _need(
+                r[column] in known,
+                (name, r["_line"], column),
+                f"{r[column]!r} is not in data/{other}.csv",
+            )
     key, seen = schema.get("primaryKey", ()), dict[tuple, int]()
     for r in rows if key else ():
         first = seen.setdefault(tuple(r[c] for c in key), r["_line"])
@@ -177,14 +215,36 @@ def _group(row: Row) -> tuple[str, ...]:
 def _check_long(name: str, rows: list[Row]) -> None:
     used = Counter(_group(r) for r in rows if r["use"] == "yes")
     for r in rows:
-        value, low, high, none, n = r["value"], r["low"], r["high"], math.isnan(r["low"]), used[_group(r)]
+        value, low, high, none, n = (
+            r["value"],
+            r["low"],
+            r["high"],
+            math.isnan(r["low"]),
+            used[_group(r)],
+        )
         for column, good, text in (
             ("low", none == math.isnan(high), "low and high go together"),
-            ("low", none or low <= value <= high, f"low, value, high = {low:g}, {value:g}, {high:g} are not in order"),
+            (
+                "low",
+                none or low <= value <= high,
+                f"low, value, high = {low:g}, {value:g}, {high:g} are not in order",
+            ),
             ("low", not none or r["status"] != "assumed", "an assumed number needs low and high"),
-            ("value", math.isnan(value) == (r["status"][:2] == "un"), f"{value:g} does not go with {r['status']}"),
-            ("note", r["status"] != "derived" or r["note"].startswith("= "), "a derived number gives '= arithmetic'"),
-            ("use", n == 1 or (n == 0 and math.isnan(value)), f"{n} rows of this quantity have use=yes, not 1"),
+            (
+                "value",
+                math.isnan(value) == (r["status"][:2] == "un"),
+                f"{value:g} does not go with {r['status']}",
+            ),
+            (
+                "note",
+                r["status"] != "derived" or r["note"].startswith("= "),
+                "a derived number gives '= arithmetic'",
+            ),
+            (
+                "use",
+                n == 1 or (n == 0 and math.isnan(value)),
+                f"{n} rows of this quantity have use=yes, not 1",
+            ),
         ):
             _need(good, (name, r["_line"], column), text)
 
@@ -258,7 +318,12 @@ def to_fact(row: Row) -> Fact:
     """
     scale, unit = _units(DATA)[row["unit"]]
     low, high = (row["value"] if math.isnan(row[k]) else row[k] for k in ("low", "high"))
-    numbers = {"value": row["value"] * scale, "low": low * scale, "high": high * scale, "use": row["use"] == "yes"}
+    numbers = {
+        "value": row["value"] * scale,
+        "low": low * scale,
+        "high": high * scale,
+        "use": row["use"] == "yes",
+    }
     kept = {k: row[k] for k in Fact.__dataclass_fields__ if k in row}
     return Fact(**{**kept, **numbers, "unit": unit, "shown_unit": row["unit"], "scale": scale})
 
@@ -266,7 +331,10 @@ def to_fact(row: Row) -> Fact:
 @lru_cache(maxsize=8)
 def _facts(folder: Path) -> dict[tuple[str, ...], Fact]:
     rows = ((t, r) for t in _FACTS for r in _rows(folder, t) if r["use"] == "yes")
-    return {("assumption" if t == "assumptions" else r["subject"], *_group(r)[1:4]): to_fact(r) for t, r in rows}
+    return {
+        ("assumption" if t == "assumptions" else r["subject"], *_group(r)[1:4]): to_fact(r)
+        for t, r in rows
+    }
 
 
 def maybe(subject: str, quantity: str, dtype: str = "", basis: str = "") -> Fact | None:
@@ -319,7 +387,11 @@ def fact(subject: str, quantity: str, dtype: str = "", basis: str = "") -> Fact:
         names = [" ".join(filter(None, k[1:])) for k in _facts(DATA) if k[0] == subject]
         asked = " ".join(filter(None, (quantity, dtype, basis)))
         hint = _nearest(asked, names) if names else _nearest(subject, {k[0] for k in _facts(DATA)})
-        raise UnknownId(f"{subject} has no {asked!r}{hint}" if names else f"subject {subject!r} has no facts{hint}")
+        raise UnknownId(
+            f"{subject} has no {asked!r}{hint}"
+            if names
+            else f"subject {subject!r} has no facts{hint}"
+        )
     return found
 
 
@@ -375,8 +447,9 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
     term : str
         on_demand, spot, capacity_block, reserved_1y, reserved_3y, neocloud, tco, ...
     region, basis : str
-        The region and the offer (an instance type or a seller); any where empty. ``us_east_2`` also finds a price
-        that is the same all over ``us``. Of several, the newest, and then the first in the table's order.
+        The region and the offer (an instance type or a seller); any where empty. ``us_east_2`` also
+        finds a price that is the same all over ``us``. Of several, the newest, and then the first
+        in the table's order.
 
     Returns
     -------
@@ -391,11 +464,17 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
     key = (subject, "price_usd_per_chip_h")
     rows = [r for r in _rows(DATA, "prices") if r["use"] == "yes" and _group(r)[:2] == key]
     here = [r for r in rows if r["term"] == term and basis in ("", r["basis"])]
-    here = [r for r in here if not region or region == r["region"] or region.startswith(f"{r['region']}_")]
+    here = [
+        r
+        for r in here
+        if not region or region == r["region"] or region.startswith(f"{r['region']}_")
+    ]
     if here:
         return to_fact(max(here, key=lambda r: (r["price_date"], len(r["region"]) * bool(region))))
     terms = ", ".join(sorted({f"{r['term']} {r['region']}".strip() for r in rows})) or "none"
-    raise UnknownId(f"{subject} has no price for {' '.join(filter(None, (term, region, basis)))}; there are: {terms}")
+    raise UnknownId(
+        f"{subject} has no price for {' '.join(filter(None, (term, region, basis)))}; there are: {terms}"
+    )
 
 
 def sources(ids: Iterable[str]) -> pd.DataFrame:
@@ -455,13 +534,16 @@ def _plain(text: str) -> str:
 @lru_cache(maxsize=64)
 def _known(folder: Path, kind: str) -> dict[str, str]:
     """Ids of a kind by everything that a person may type for them."""
-    rows = (r for r in _rows(folder, _IDS.get(kind, ("subjects",))[0]) if r.get("kind", kind) == kind)
+    rows = (
+        r for r in _rows(folder, _IDS.get(kind, ("subjects",))[0]) if r.get("kind", kind) == kind
+    )
     aliases = {_plain(a): r["id"] for r in rows for a in r.get("aliases", "").split()}
     return aliases | {_plain(i): i for i in ids(kind)}
 
 
 def resolve(kind: str, text: str) -> str:
-    """The id that a person means: any case, hyphens, dots and spaces for underscores, and the common aliases.
+    """The id that a person means: any case, hyphens, dots and spaces for underscores, and the
+    common aliases.
 
     Parameters
     ----------
@@ -487,15 +569,21 @@ def resolve(kind: str, text: str) -> str:
     """
     known = _known(DATA, kind)
     if _plain(text) not in known:
-        near = [known[n] for n in get_close_matches(_plain(text), known, 3, 0.5)] or sorted(known.values())
-        raise UnknownId(f"{kind} {text!r} is unknown; did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?")
+        near = [known[n] for n in get_close_matches(_plain(text), known, 3, 0.5)] or sorted(
+            known.values()
+        )
+        raise UnknownId(
+            f"{kind} {text!r} is unknown; did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?"
+        )
     return known[_plain(text)]
 
 
 @lru_cache(maxsize=8)
 def _names(folder: Path) -> dict[str, str]:
     tables = (("models", "id", "name"), ("subjects", "id", "name"), ("labels", "name", "label"))
-    return {r[key]: r[words] for t, key, words in tables for r in _frame(folder, t).to_dict("records")}
+    return {
+        r[key]: r[words] for t, key, words in tables for r in _frame(folder, t).to_dict("records")
+    }
 
 
 def named(code: str) -> str:
@@ -520,7 +608,8 @@ def named(code: str) -> str:
 
 
 def data_date() -> date:
-    """The day on which the tables were last surveyed; pages reckon ages from it, never from the clock.
+    """The day on which the tables were last surveyed; pages reckon ages from it, never from the
+    clock.
 
     Returns
     -------
@@ -601,10 +690,12 @@ def _arithmetic(node: ast.AST) -> float:
 
 
 def compute(expression: str, take: dict[Fact, float] | None = None) -> float:
-    """Evaluate an expression over the tables: numbers, ``+ - * /``, brackets, and references to facts in SI units.
+    """Evaluate an expression over the tables: numbers, ``+ - * /``, brackets, and references to
+    facts in SI units.
 
-    A reference is ``subject.quantity``, ``subject.quantity[dtype]``, ``subject.quantity[dtype, basis]`` with ``_`` for
-    no dtype, or ``assumption.name``. Nothing else is accepted, so no text from a table is ever run.
+    A reference is ``subject.quantity``, ``subject.quantity[dtype]``, ``subject.quantity[dtype,
+    basis]`` with ``_`` for no dtype, or ``assumption.name``. Nothing else is accepted, so no text
+    from a table is ever run.
 
     Parameters
     ----------
@@ -635,7 +726,9 @@ def compute(expression: str, take: dict[Fact, float] | None = None) -> float:
     try:
         return _arithmetic(ast.parse(_REFERENCE.sub(number, expression).strip(), mode="eval").body)
     except SyntaxError:
-        raise DataError(f"cannot evaluate {expression!r}: only numbers, references, + - * / and brackets") from None
+        raise DataError(
+            f"cannot evaluate {expression!r}: only numbers, references, + - * / and brackets"
+        ) from None
 
 
 def compute_range(expression: str) -> np.ndarray:
@@ -649,7 +742,8 @@ def compute_range(expression: str) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Low, value, high: every corner of the ranges is tried, which is exact for a monotonic expression [SI].
+        Low, value, high: every corner of the ranges is tried, which is exact for a monotonic
+        expression [SI].
 
     Examples
     --------
@@ -658,15 +752,19 @@ def compute_range(expression: str) -> np.ndarray:
     True
     """
     wide = [f for f in references(expression) if f.low < f.high]
-    corners = [compute(expression, dict(zip(wide, c))) for c in itertools.product(*((f.low, f.high) for f in wide))]
+    corners = [
+        compute(expression, dict(zip(wide, c)))
+        for c in itertools.product(*((f.low, f.high) for f in wide))
+    ]
     return np.array([min(corners), compute(expression), max(corners)])
 
 
 def verdict(claim_id: str) -> str:
-    """The verdict on a launch claim: computed from its readings where it has any, else as it was judged.
+    """The verdict on a launch claim: computed from its readings where it has any, else as it was
+    judged.
 
-    A reading meets the claim when its whole range does. *Holds*: all readings meet it; *Does not hold*: none can;
-    *Partly*: some do, or a range contains the claimed value.
+    A reading meets the claim when its whole range does. *Holds*: all readings meet it; *Does not
+    hold*: none can; *Partly*: some do, or a range contains the claimed value.
 
     Parameters
     ----------
@@ -695,6 +793,10 @@ def verdict(claim_id: str) -> str:
     if claim["verdict_by"] == "judged":
         return str(claim["verdict"])
     goal = claim["claimed"] * _units(DATA)[claim["unit"]][0] * (1.0 - claim["tolerance"])
-    readings = [r for r in _rows(DATA, "claim_readings") if r["claim_id"] == claim_id and r["role"] == "counts"]
+    readings = [
+        r
+        for r in _rows(DATA, "claim_readings")
+        if r["claim_id"] == claim_id and r["role"] == "counts"
+    ]
     met = np.array([_RULES[claim["rule"]](compute_range(r["compute"]), goal) for r in readings])
     return "Holds" if met.all() else "Partly" if met.any() else "Does not hold"

@@ -1,12 +1,13 @@
 """Energy: power of a chip from what it does, then node, building, carbon and water.
 
-A running chip draws a floor (leakage, clocks, sequencers) and a dynamic part that grows with FLOP, bytes of HBM and
-bytes of links. The joules per event are bounded by the rated power, which a large matrix multiplication draws.
+A running chip draws a floor (leakage, clocks, sequencers) and a dynamic part that grows with FLOP,
+bytes of HBM and bytes of links. The joules per event are bounded by the rated power, which a large
+matrix multiplication draws.
 
 References
-----------
-Horowitz 2014, doi:10.1109/ISSCC.2014.6757323 (energy by event); Patterson et al. 2021, arXiv:2104.10350 (energy and
-carbon of a run); Luccioni et al. 2022, arXiv:2211.02001 (idle and embodied shares).
+---------- Horowitz 2014, doi:10.1109/ISSCC.2014.6757323 (energy by event); Patterson et al. 2021,
+arXiv:2104.10350 (energy and carbon of a run); Luccioni et al. 2022, arXiv:2211.02001 (idle and
+embodied shares).
 """
 
 import dataclasses
@@ -42,11 +43,16 @@ class Joules:
 
 
 def coefficients(
-    rated_w: Array, floor_share: Array, per_hbm_byte: Array, per_link_byte: Array, full_load: tuple[Array, Array, Array]
+    rated_w: Array,
+    floor_share: Array,
+    per_hbm_byte: Array,
+    per_link_byte: Array,
+    full_load: tuple[Array, Array, Array],
 ) -> Joules:
     """Joules per operation such that the chip draws its rated power at full load.
 
-    e_FLOP = (P_rated - P_floor - e_HBM r_HBM - e_link r_link) / r_FLOP for the rates r of the full load.
+    e_FLOP = (P_rated - P_floor - e_HBM r_HBM - e_link r_link) / r_FLOP for the rates r of the full
+    load.
 
     Parameters
     ----------
@@ -59,7 +65,8 @@ def coefficients(
     per_link_byte : Array
         Energy of a byte sent to another chip [J/B].
     full_load : tuple of Array
-        FLOP/s, HBM bytes/s and link bytes/s of the load that draws the rated power, a large matrix product [1/s].
+        FLOP/s, HBM bytes/s and link bytes/s of the load that draws the rated power, a large matrix
+        product [1/s].
 
     Returns
     -------
@@ -72,9 +79,8 @@ def coefficients(
         If a power or the FLOP/s are not positive, or the floor share is not below 1.
 
     Notes
-    -----
-    At least 30 % of the power above the floor goes to arithmetic. For a format that leaves most of the array unused the
-    joules per FLOP are an upper bound: see `slow_format`.
+    ----- At least 30 % of the power above the floor goes to arithmetic. For a format that leaves
+    most of the array unused the joules per FLOP are an upper bound: see `slow_format`.
 
     Examples
     --------
@@ -93,11 +99,13 @@ def coefficients(
     return Joules(rated_w * floor_share, per_flop, per_hbm_byte, per_link_byte, rated_w)
 
 
-def slow_format(joules: Joules, speed_ratio: Array, bits_ratio: Array, position: Array = 0.5) -> Joules:
+def slow_format(
+    joules: Joules, speed_ratio: Array, bits_ratio: Array, position: Array = 0.5
+) -> Joules:
     """Coefficients for a wider number format, from those of the format that the chip runs fastest.
 
-    Per FLOP between `bits_ratio` times (the array idles, the chip stays below its rating) and `speed_ratio` times
-    (it draws the rating all the same), on a logarithmic scale.
+    Per FLOP between `bits_ratio` times (the array idles, the chip stays below its rating) and
+    `speed_ratio` times (it draws the rating all the same), on a logarithmic scale.
 
     Parameters
     ----------
@@ -124,13 +132,18 @@ def slow_format(joules: Joules, speed_ratio: Array, bits_ratio: Array, position:
     2.0
     """
     low = np.minimum(bits_ratio, speed_ratio)
-    return dataclasses.replace(joules, per_flop=joules.per_flop * low * (speed_ratio / low) ** position)
+    return dataclasses.replace(
+        joules, per_flop=joules.per_flop * low * (speed_ratio / low) ** position
+    )
 
 
-def chip_parts_j(joules: Joules, time_s: Array, flops: Array, hbm_bytes: Array, link_bytes: Array) -> dict[str, Array]:
+def chip_parts_j(
+    joules: Joules, time_s: Array, flops: Array, hbm_bytes: Array, link_bytes: Array
+) -> dict[str, Array]:
     """Energy of one chip over a time in which it did some work, by what it went to.
 
-    floor x time + joules per event x events; if that exceeds the rating, the events share what the rating leaves.
+    floor x time + joules per event x events; if that exceeds the rating, the events share what the
+    rating leaves.
 
     Parameters
     ----------
@@ -173,7 +186,9 @@ def chip_parts_j(joules: Joules, time_s: Array, flops: Array, hbm_bytes: Array, 
     }
     room = (joules.rated_w - joules.floor_w) * time_s
     scale = np.minimum(1.0, room / np.maximum(sum(events.values()), 1e-300))
-    return {"floor": joules.floor_w * time_s} | {name: part * scale for name, part in events.items()}
+    return {"floor": joules.floor_w * time_s} | {
+        name: part * scale for name, part in events.items()
+    }
 
 
 def host_w(rated_w: Array, nameplate_factor: Array, draw_share: Array) -> Array:
@@ -206,7 +221,9 @@ def host_w(rated_w: Array, nameplate_factor: Array, draw_share: Array) -> Array:
     return (nameplate_factor - 1.0) * rated_w * draw_share
 
 
-def facility_parts_j(parts: dict[str, Array], time_s: Array, host_w: Array, pue: Array) -> dict[str, Array]:
+def facility_parts_j(
+    parts: dict[str, Array], time_s: Array, host_w: Array, pue: Array
+) -> dict[str, Array]:
     """Energy at the meter of the building: chip parts, hosts and network, cooling and conversion.
 
     Parameters
@@ -218,7 +235,8 @@ def facility_parts_j(parts: dict[str, Array], time_s: Array, host_w: Array, pue:
     host_w : Array
         Power per chip beside the chip [W].
     pue : Array
-        Power usage effectiveness, energy at the meter over energy of the IT equipment; at least 1 [-].
+        Power usage effectiveness, energy at the meter over energy of the IT equipment; at least 1
+        [-].
 
     Returns
     -------
@@ -266,7 +284,9 @@ def carbon_kg(energy_j: Array, grid_g_per_kwh: Array) -> Array:
     return energy_j / KWH_J * grid_g_per_kwh / 1000.0
 
 
-def embodied_kg(chip_seconds: Array, kg_per_chip: Array, life_s: Array, utilisation: Array) -> Array:
+def embodied_kg(
+    chip_seconds: Array, kg_per_chip: Array, life_s: Array, utilisation: Array
+) -> Array:
     """Share of the manufacturing emissions that a job carries.
 
     m t / (life u).

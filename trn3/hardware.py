@@ -1,4 +1,5 @@
-"""Chips, systems and clusters as records, built from ``data/subjects.csv``, ``specs.csv`` and ``systems.csv``.
+"""Chips, systems and clusters as records, built from ``data/subjects.csv``, ``specs.csv`` and
+``systems.csv``.
 
 Adding a chip or a system means adding rows; nothing in this module names one.
 """
@@ -15,8 +16,16 @@ import numpy as np
 
 from trn3 import data
 
-_STAND_INS = {"fp8": ("mxfp8",), "fp4": ("nvfp4", "mxfp4"), "mxfp8": ("fp8",), "bf16": ("fp16",), "fp16": ("bf16",)}
-"""The formats of the same width that serve where a chip lacks the asked one, in the order of preference."""
+_STAND_INS = {
+    "fp8": ("mxfp8",),
+    "fp4": ("nvfp4", "mxfp4"),
+    "mxfp8": ("fp8",),
+    "bf16": ("fp16",),
+    "fp16": ("bf16",),
+}
+"""The formats of the same width that serve where a chip lacks the asked one, in the order of
+preference.
+"""
 
 
 class UnsupportedDtype(data.TrnError):
@@ -78,7 +87,8 @@ class Chip:
     def native(self, dtype: str) -> str:
         """The format of the same width that this chip runs: ``fp8`` is ``mxfp8`` on Trainium3.
 
-        A format that the chip has only as an assumption gives way to a published one of the same width.
+        A format that the chip has only as an assumption gives way to a published one of the same
+        width.
 
         Parameters
         ----------
@@ -220,7 +230,9 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.n_chips, int | np.integer) and self.n_chips >= 1):
-            raise data.TrnError(f"n_chips = {self.n_chips!r} [chips] must be a whole number of at least 1")
+            raise data.TrnError(
+                f"n_chips = {self.n_chips!r} [chips] must be a whole number of at least 1"
+            )
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
@@ -256,7 +268,11 @@ def _subjects(folder: Path, kind: str) -> dict[str, dict]:
 @lru_cache(maxsize=256)
 def _chip(folder: Path, key: str) -> Chip:
     row = _subjects(folder, "chip")[key]
-    peaks = {f.dtype: f.value for f in data.facts(key) if f.use and f.quantity == "peak_flops_per_s" and not f.basis}
+    peaks = {
+        f.dtype: f.value
+        for f in data.facts(key)
+        if f.use and f.quantity == "peak_flops_per_s" and not f.basis
+    }
     bandwidth = data.fact(key, "hbm_bytes_per_s").value
     tile = tuple(int(_number(key, f"tile_{axis}", 128)) for axis in "mnk")
     return Chip(
@@ -265,7 +281,9 @@ def _chip(folder: Path, key: str) -> Chip:
         peak_flops_per_s={d: v for d, v in peaks.items() if not math.isnan(v)},
         hbm_bytes=data.fact(key, "hbm_bytes").value,
         hbm_bytes_per_s=bandwidth,
-        hbm_sustained_bytes_per_s=min(bandwidth, _number(key, "hbm_sustained_bytes_per_s", bandwidth)),
+        hbm_sustained_bytes_per_s=min(
+            bandwidth, _number(key, "hbm_sustained_bytes_per_s", bandwidth)
+        ),
         power_w=_range(key, "power_w"),
         **_numbers(key, "sram_bytes", "scale_up_bytes_per_s", "scale_out_bytes_per_s", "n_cores"),
         tile=(tile[0], tile[1], tile[2]),

@@ -1,6 +1,8 @@
-"""Serving: the frontier of throughput against speed per user, the best point under limits, and a fleet.
+"""Serving: the frontier of throughput against speed per user, the best point under limits, and a
+fleet.
 
-The terms of a step stand in `trn3.serving_step`; here they meet a load, a system and its latency limits.
+The terms of a step stand in `trn3.serving_step`; here they meet a load, a system and its latency
+limits.
 """
 
 import math
@@ -26,73 +28,15 @@ from trn3.serving_step import (
 from trn3.units import GIB
 from trn3.workload import ModelShape, ServingLoad
 
-LOW_LOAD = 8  # requests in flight up to which a first token hardly queues; beyond it has a band of its own
+LOW_LOAD = (
+    8  # requests in flight up to which a first token hardly queues; beyond it has a band of its own
+)
 
 
 class NoLayoutMeets(data.TrnError):
-    """No layout fits the memory and meets the limits; the message names the nearest that can be had."""
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
+    """No layout fits the memory and meets the limits; the message names the nearest that can be
+    had.
+    """
 
 
 def band(chip: Chip, metric: str) -> np.ndarray:
@@ -103,14 +47,18 @@ def band(chip: Chip, metric: str) -> np.ndarray:
     chip : Chip
         Accelerator; one that was never fitted takes the band of generations left out [-].
     metric : str
-        ``tpot``, ``ttft``, ``ttft_load`` (more than `LOW_LOAD` requests in flight) or ``throughput`` [-].
+        ``tpot``, ``ttft``, ``ttft_load`` (more than `LOW_LOAD` requests in flight) or
+        ``throughput`` [-].
 
     Returns
     -------
     numpy.ndarray
         Low, middle (1) and high [-].
     """
-    ends = [committed.constant("serving", f"band_{metric}_{side}", chip.id, chip.family) for side in ("low", "high")]
+    ends = [
+        committed.constant("serving", f"band_{metric}_{side}", chip.id, chip.family)
+        for side in ("low", "high")
+    ]
     return np.array([ends[0], 1.0, ends[1]])
 
 
@@ -123,7 +71,8 @@ class ServingPoint:
     system : System
         Where it runs [-].
     n_chips, tp, dp, ep : int
-        Chips of one copy of the model, tensor-parallel group, attention groups, chips that share the experts [-].
+        Chips of one copy of the model, tensor-parallel group, attention groups, chips that share
+        the experts [-].
     batch : int
         Sequences in flight per copy [-].
     output_tokens_per_s_per_chip, tokens_per_s_per_user : numpy.ndarray
@@ -154,7 +103,8 @@ class ServingPoint:
 
 @dataclass(frozen=True)
 class Frontier:
-    """Every (layout, batch) of a system that fits, and those that no other beats in speed and throughput.
+    """Every (layout, batch) of a system that fits, and those that no other beats in speed and
+    throughput.
 
     Attributes
     ----------
@@ -176,18 +126,23 @@ class Frontier:
         Returns
         -------
         pandas.DataFrame
-            n_chips, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with _low and _high,
-            ttft_s, tpot_s [-].
+            n_chips, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with
+            _low and _high, ttft_s, tpot_s [-].
         """
-        ok = self.points[self.points["meets"]].sort_values("tokens_per_s_per_user", ascending=False, kind="stable")
+        ok = self.points[self.points["meets"]].sort_values(
+            "tokens_per_s_per_user", ascending=False, kind="stable"
+        )
         best = ok["output_tokens_per_s_per_chip"].cummax()
         hull = ok[best > best.shift(fill_value=0.0)].drop(columns="meets").reset_index(drop=True)
         rate, ends = hull["output_tokens_per_s_per_chip"], band(self.system.chip, "throughput")
-        return hull.assign(**{f"{rate.name}_low": rate * ends[0], f"{rate.name}_high": rate * ends[2]})
+        return hull.assign(
+            **{f"{rate.name}_low": rate * ends[0], f"{rate.name}_high": rate * ends[2]}
+        )
 
 
 def layouts(model: ModelShape, system: System) -> Layouts:
-    """Layouts of one copy: groups of 1, 2, 4 ... chips inside the scale-up domain, and for experts many such groups.
+    """Layouts of one copy: groups of 1, 2, 4 ... chips inside the scale-up domain, and for experts
+    many such groups.
 
     Parameters
     ----------
@@ -208,7 +163,9 @@ def layouts(model: ModelShape, system: System) -> Layouts:
     return Layouts(*np.array(many if model.n_experts else [(tp, 1) for tp in groups], float).T)
 
 
-def frontier(load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0) -> Frontier:
+def frontier(
+    load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0
+) -> Frontier:
     """Evaluate every layout and batch of a system for a load.
 
     Parameters
@@ -238,27 +195,49 @@ def frontier(load: ServingLoad, system: System, disaggregated: bool = False, con
     if load.model.context and total > load.model.context:
         most = f"{load.model.name} takes at most {load.model.context:,.0f}"
         raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
-    m, d, k, at = load.model, device(system, load.weights_dtype), constants(system.chip), layouts(load.model, system)
+    m, d, k, at = (
+        load.model,
+        device(system, load.weights_dtype),
+        constants(system.chip),
+        layouts(load.model, system),
+    )
     at = Layouts(at.tp[:, None], at.dp[:, None])
     sequences = np.geomspace(1, data.assumption("serving_max_sequences").value, 48)
     w = _work(load, np.unique(np.round(sequences)), context_tokens)
     s = evaluate(m, d, at, w, k, disaggregated)
     if not np.any(s.fits):
         need = np.min(weight_bytes_per_chip(m, at, w) + cache_bytes_per_chip(m, d, at, w)) / GIB
-        share, kept = (data.assumption(f"serving_{n}").value for n in ("usable_hbm_share", "reserve"))
+        share, kept = (
+            data.assumption(f"serving_{n}").value for n in ("usable_hbm_share", "reserve")
+        )
         least = f"one user needs {need:,.0f} of {(share * d.hbm_bytes - kept) / GIB:,.0f} usable GiB per chip"
-        raise NoLayoutMeets(f"{m.name} with {total:,.0f} tokens does not fit {system.name}: {least}")
+        raise NoLayoutMeets(
+            f"{m.name} with {total:,.0f} tokens does not fit {system.name}: {least}"
+        )
     rows = {
-        "n_chips": at.n_chips, "tp": at.tp, "dp": at.dp, "ep": np.where(load.model.n_experts > 0, at.n_chips, 1.0),
-        "batch": w.batch * at.dp, "tokens_per_s_per_user": s.tokens_per_s_per_user,
-        "output_tokens_per_s_per_chip": s.tokens_per_s_per_chip, "ttft_s": s.ttft_s, "tpot_s": s.tpot_s,
-        "memory_bytes": s.memory_bytes, "meets": (s.ttft_s <= load.ttft_s) & (s.tpot_s <= load.tpot_s),
-    }  # fmt: skip
-    points = pd.DataFrame({n: np.broadcast_to(v, np.shape(s.fits))[s.fits] for n, v in rows.items()})
-    return Frontier(load, system, points.astype(dict.fromkeys(("n_chips", "tp", "dp", "ep", "batch"), int)))
+        "n_chips": at.n_chips,
+        "tp": at.tp,
+        "dp": at.dp,
+        "ep": np.where(load.model.n_experts > 0, at.n_chips, 1.0),
+        "batch": w.batch * at.dp,
+        "tokens_per_s_per_user": s.tokens_per_s_per_user,
+        "output_tokens_per_s_per_chip": s.tokens_per_s_per_chip,
+        "ttft_s": s.ttft_s,
+        "tpot_s": s.tpot_s,
+        "memory_bytes": s.memory_bytes,
+        "meets": (s.ttft_s <= load.ttft_s) & (s.tpot_s <= load.tpot_s),
+    }
+    points = pd.DataFrame(
+        {n: np.broadcast_to(v, np.shape(s.fits))[s.fits] for n, v in rows.items()}
+    )
+    return Frontier(
+        load, system, points.astype(dict.fromkeys(("n_chips", "tp", "dp", "ep", "batch"), int))
+    )
 
 
-def best(load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0) -> ServingPoint:
+def best(
+    load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0
+) -> ServingPoint:
     """Highest throughput per chip within the limits.
 
     Parameters
@@ -300,20 +279,33 @@ def _nearest(found: Frontier) -> str:
 def _work(load: ServingLoad, batch: Any, context_tokens: float) -> Work:
     widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
     return Work(
-        batch, load.input_tokens, load.output_tokens, *widths, bucket_batch=batch, bucket_context=context_tokens
+        batch,
+        load.input_tokens,
+        load.output_tokens,
+        *widths,
+        bucket_batch=batch,
+        bucket_context=context_tokens,
     )
 
 
 def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoint:
     load, system = found.load, found.system
     d, at = device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
-    work = traffic(load.model, d, at, _work(load, row["batch"] / row["dp"], context_tokens), constants(system.chip))
+    work = traffic(
+        load.model,
+        d,
+        at,
+        _work(load, row["batch"] / row["dp"], context_tokens),
+        constants(system.chip),
+    )
     first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
     slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", first, "throughput"))
     n, tp, dp, ep, batch = (int(row[name]) for name in ("n_chips", "tp", "dp", "ep", "batch"))
     rates = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
     tpot, ttft, memory = row["tpot_s"] * slow, row["ttft_s"] * wait, float(row["memory_bytes"])
-    return ServingPoint(system, n, tp, dp, ep, batch, *rates, tpot, ttft, memory, *map(float, work.values()))
+    return ServingPoint(
+        system, n, tp, dp, ep, batch, *rates, tpot, ttft, memory, *map(float, work.values())
+    )
 
 
 def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> np.ndarray:
@@ -340,7 +332,9 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
     """
     workload.positive("requests_per_s", load.requests_per_s, "1/s")
     point, busy = best(load, system), data.assumption("serving_fleet_utilisation").value
-    rate = load.requests_per_s * load.output_tokens / (point.output_tokens_per_s_per_chip[::-1] * busy)
+    rate = (
+        load.requests_per_s * load.output_tokens / (point.output_tokens_per_s_per_chip[::-1] * busy)
+    )
     chips = np.ceil(rate / point.n_chips) * point.n_chips
     if chips[1] > n_available:
         most = load.requests_per_s * n_available / chips[1]

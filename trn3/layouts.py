@@ -1,4 +1,6 @@
-"""Parallel layouts: how a model is split over chips, as records of arrays, with checks and enumeration."""
+"""Parallel layouts: how a model is split over chips, as records of arrays, with checks and
+enumeration.
+"""
 
 import dataclasses
 import math
@@ -23,8 +25,8 @@ class Layouts:
     Attributes
     ----------
     tp, pp, dp, cp, ep : int or ndarray
-        Ranks that share a matrix (tensor), stages (pipeline), replicas (data), ranks that share a sequence (context),
-        and ranks over which experts are spread, a part of `dp` times `cp` [-].
+        Ranks that share a matrix (tensor), stages (pipeline), replicas (data), ranks that share a
+        sequence (context), and ranks over which experts are spread, a part of `dp` times `cp` [-].
     micro_batch : int or ndarray
         Sequences that a stage computes at a time [-].
     interleave : int or ndarray
@@ -32,7 +34,8 @@ class Layouts:
     recompute : int or ndarray
         0 none, 1 selective (attention scores), 2 full [-].
     zero : int or ndarray
-        Sharded over `dp` times `cp`: 0 nothing, 1 optimizer, 2 gradients too, 3 weights too (FSDP) [-].
+        Sharded over `dp` times `cp`: 0 nothing, 1 optimizer, 2 gradients too, 3 weights too (FSDP)
+        [-].
     sequence_parallel : int or ndarray
         1 where normalisation and dropout are split over `tp` too [-].
     tp_overlap, dp_overlap, pp_overlap : int or ndarray
@@ -72,7 +75,10 @@ class Layouts:
         2
         """
         columns = np.broadcast_arrays(*(np.atleast_1d(getattr(self, name)) for name in FIELDS))
-        return [{k: int(c) for k, c in zip(FIELDS, row)} for row in zip(*(column.ravel() for column in columns))]
+        return [
+            {k: int(c) for k, c in zip(FIELDS, row)}
+            for row in zip(*(column.ravel() for column in columns))
+        ]
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Layouts))
@@ -101,7 +107,9 @@ def divisors(n: int) -> list[int]:
     return low + [n // d for d in reversed(low) if d * d != n]
 
 
-def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n_chips: int | None = None) -> None:
+def check(
+    layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n_chips: int | None = None
+) -> None:
     """Refuse a single layout that cannot run.
 
     Parameters
@@ -138,15 +146,24 @@ def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n
     stage, share = -(-shape.n_layers // layout.pp), global_batch // layout.dp
     rounds = share // layout.micro_batch if layout.interleave > 1 else layout.pp
     for name, other, number in (
-        ("tp", "n_heads", shape.n_heads), ("tp", "d_ff", shape.d_ff_expert or shape.d_ff), ("cp", "seq_len", seq_len),
-        ("ep", "n_experts", shape.n_experts or 1), ("ep", "dp x cp", layout.dp * layout.cp),
-        ("dp", "global_batch", global_batch), ("micro_batch", "global_batch / dp", share),
-        ("interleave", "layers of a stage", stage), ("pp", "microbatches, as interleave needs,", rounds),
-    ):  # fmt: skip
+        ("tp", "n_heads", shape.n_heads),
+        ("tp", "d_ff", shape.d_ff_expert or shape.d_ff),
+        ("cp", "seq_len", seq_len),
+        ("ep", "n_experts", shape.n_experts or 1),
+        ("ep", "dp x cp", layout.dp * layout.cp),
+        ("dp", "global_batch", global_batch),
+        ("micro_batch", "global_batch / dp", share),
+        ("interleave", "layers of a stage", stage),
+        ("pp", "microbatches, as interleave needs,", rounds),
+    ):
         value, fine = getattr(layout, name), divisors(int(number))
         if value not in fine + chunks(shape.n_layers, layout.pp) * (name == "interleave"):
-            near = " or ".join(map(str, [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1]))
-            raise LayoutError(f"{name} = {value} does not divide {other} = {number}; nearest that do: {near}")
+            near = " or ".join(
+                map(str, [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1])
+            )
+            raise LayoutError(
+                f"{name} = {value} does not divide {other} = {number}; nearest that do: {near}"
+            )
     if (layout.pp - 1) * stage >= shape.n_layers:
         raise LayoutError(
             f"pp = {layout.pp} stages of {stage} layers leave the last none of n_layers = {shape.n_layers}"
@@ -156,11 +173,14 @@ def check(layout: Layouts, shape: ModelShape, seq_len: int, global_batch: int, n
 _CODES = {"recompute": range(3), "zero": range(4)} | dict.fromkeys(FIELDS[-4:], range(2))
 
 
-def splits(shape: ModelShape, seq_len: int, global_batch: int, max_tp: int = 32, coarse: bool = False) -> Layouts:
+def splits(
+    shape: ModelShape, seq_len: int, global_batch: int, max_tp: int = 32, coarse: bool = False
+) -> Layouts:
     """Every way to split a model over chips, with every microbatch, as flat arrays.
 
-    tp divides heads and inner width; pp divides the layers or is a power of two that leaves the last stage one; cp is
-    a power of two; ep divides experts and dp x cp; dp divides the batch; micro_batch divides what a replica computes.
+    tp divides heads and inner width; pp divides the layers or is a power of two that leaves the
+    last stage one; cp is a power of two; ep divides experts and dp x cp; dp divides the batch;
+    micro_batch divides what a replica computes.
 
     Parameters
     ----------
@@ -193,18 +213,38 @@ def splits(shape: ModelShape, seq_len: int, global_batch: int, max_tp: int = 32,
 
     n, powers = shape.n_layers, [1 << i for i in range(21)]
     stages = [p for p in sorted({*divisors(n), *powers}) if (p - 1) * -(-n // p) < n]
-    widths = [t for t in take(divisors(shape.n_heads), max_tp) if (shape.d_ff_expert or shape.d_ff) % t == 0]
+    widths = [
+        t
+        for t in take(divisors(shape.n_heads), max_tp)
+        if (shape.d_ff_expert or shape.d_ff) % t == 0
+    ]
     rings = [c for c in powers if c <= max(8, seq_len >> 12) and seq_len % c == 0]
     spreads = take(divisors(shape.n_experts or 1))
-    pairs = [(d, b) for d in divisors(global_batch) for b in take(divisors(global_batch // d), 8 if coarse else np.inf)]
+    pairs = [
+        (d, b)
+        for d in divisors(global_batch)
+        for b in take(divisors(global_batch // d), 8 if coarse else np.inf)
+    ]
     replicas, micro = np.array(pairs).T
-    grid = np.meshgrid(widths, stages, rings, spreads, np.arange(len(pairs)), indexing="ij", sparse=True)
-    keep = np.broadcast_to(replicas[grid[4]] * grid[2] % grid[3] == 0, np.broadcast_shapes(*(g.shape for g in grid)))
+    grid = np.meshgrid(
+        widths, stages, rings, spreads, np.arange(len(pairs)), indexing="ij", sparse=True
+    )
+    keep = np.broadcast_to(
+        replicas[grid[4]] * grid[2] % grid[3] == 0, np.broadcast_shapes(*(g.shape for g in grid))
+    )
     tp, pp, cp, ep, pair = (np.broadcast_to(g, keep.shape)[keep] for g in grid)
     return Layouts(tp, pp, replicas[pair], cp, ep, micro[pair])
 
 
-AXES = ("interleave", "recompute", "sequence_parallel", "tp_overlap", "pp_overlap", "zero", "dp_overlap")
+AXES = (
+    "interleave",
+    "recompute",
+    "sequence_parallel",
+    "tp_overlap",
+    "pp_overlap",
+    "zero",
+    "dp_overlap",
+)
 """The choices that `blocks` adds to a split, in the order of their axes."""
 
 
@@ -239,11 +279,22 @@ def choices(shape: ModelShape, kind: int, switches: bool) -> list[Sequence[int]]
     Returns
     -------
     list
-        sequence_parallel and tp_overlap need tp > 1, interleave and pp_overlap pp > 1, zero and dp_overlap dp x cp > 1.
+        sequence_parallel and tp_overlap need tp > 1, interleave and pp_overlap pp > 1, zero and
+        dp_overlap dp x cp > 1.
     """
     pp, tensor, shared = kind >> 2, kind >> 1 & 1, kind & 1
-    tp_on, pp_on, dp_on = (range(used * (not switches), used + 1) for used in (tensor, int(pp > 1), shared))
-    return [chunks(shape.n_layers, pp), range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
+    tp_on, pp_on, dp_on = (
+        range(used * (not switches), used + 1) for used in (tensor, int(pp > 1), shared)
+    )
+    return [
+        chunks(shape.n_layers, pp),
+        range(3),
+        range(1 + tensor),
+        tp_on,
+        pp_on,
+        range(1 + 3 * shared),
+        dp_on,
+    ]
 
 
 def chunks(n_layers: int, pp: int) -> list[int]:
@@ -257,7 +308,8 @@ def chunks(n_layers: int, pp: int) -> list[int]:
     Returns
     -------
     list of int
-        1 without stages; else the divisors of a stage's layers and, where stages are uneven anyway, powers of two.
+        1 without stages; else the divisors of a stage's layers and, where stages are uneven anyway,
+        powers of two.
 
     Examples
     --------
@@ -288,7 +340,8 @@ def blocks(
     Yields
     ------
     tuple of ndarray and Layouts
-        The rows of a block, and its layouts: `AXES` first, the splits last, so that inner loops are long.
+        The rows of a block, and its layouts: `AXES` first, the splits last, so that inner loops are
+        long.
     """
     kind = kinds(rows)
     order = np.argsort(kind, kind="stable")
@@ -297,4 +350,7 @@ def blocks(
         axes = np.meshgrid(*lists, [0], indexing="ij", sparse=True)[:-1]
         step = max(1, size // math.prod(map(len, lists)))
         for part in (same[i : i + step] for i in range(0, len(same), step)):
-            yield part, Layouts(*(getattr(rows, f)[part] for f in FIELDS[:6]), **dict(zip(AXES, axes)))
+            yield (
+                part,
+                Layouts(*(getattr(rows, f)[part] for f in FIELDS[:6]), **dict(zip(AXES, axes))),
+            )

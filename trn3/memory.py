@@ -1,8 +1,10 @@
-"""Memory of a chip in training: weights, gradients, optimizer and activations, for any number of layouts at once.
+"""Memory of a chip in training: weights, gradients, optimizer and activations, for any number of
+layouts at once.
 
-Activations follow Korthikanti et al. 2022 (arXiv:2205.05198, table 2), split into what every tensor-parallel rank keeps
-and what they share, so that grouped queries, gated and routed feed-forward blocks count too; the states of ZeRO follow
-Rajbhandari et al. 2020 (arXiv:1910.02054). Fields of a layout broadcast, each on its own axis.
+Activations follow Korthikanti et al. 2022 (arXiv:2205.05198, table 2), split into what every
+tensor-parallel rank keeps and what they share, so that grouped queries, gated and routed
+feed-forward blocks count too; the states of ZeRO follow Rajbhandari et al. 2020 (arXiv:1910.02054).
+Fields of a layout broadcast, each on its own axis.
 """
 
 import dataclasses
@@ -18,7 +20,9 @@ from trn3.workload import ModelShape, TrainingJob
 NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis."""
 WEIGHT_BYTES, GRADIENT_BYTES, OPTIMIZER_BYTES = 2, 4, 12
-"""Bytes per parameter of mixed-precision Adam: 16-bit weight, 32-bit gradient, 32-bit weight and two moments."""
+"""Bytes per parameter of mixed-precision Adam: 16-bit weight, 32-bit gradient, 32-bit weight and
+two moments.
+"""
 
 
 class DoesNotFit(data.TrnError):
@@ -56,7 +60,8 @@ class Memory:
         Returns
         -------
         str
-            Such as ``needs 93 GiB of 80 GiB: activations 48, optimizer 30, gradients 10, weights 5``.
+            Such as ``needs 93 GiB of 80 GiB: activations 48, optimizer 30, gradients 10, weights
+            5``.
 
         Examples
         --------
@@ -69,11 +74,14 @@ class Memory:
         return f"needs {sum(causes.values()):,.0f} GiB of {hbm_bytes / GIB:,.0f} GiB: {parts}"
 
 
-def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Layouts, unfused: Array = 1.0) -> Array:
+def layer_activation_bytes(
+    shape: ModelShape, seq_len: Array, layout: Layouts, unfused: Array = 1.0
+) -> Array:
     """Activations that one layer keeps per token for the backward pass.
 
-    `10 h / t_s + (2 (a + k)(d_qk + d_v) + 4 f) / t + 5 a s / t`; of a GPT with a plain block of
-    4 h that is `10 + 24 / t + 5 a s / (h t)`, or `34 / t` with sequence parallelism and selective recompute, times h.
+    `10 h / t_s + (2 (a + k)(d_qk + d_v) + 4 f) / t + 5 a s / t`; of a GPT with a plain block of 4 h
+    that is `10 + 24 / t + 5 a s / (h t)`, or `34 / t` with sequence parallelism and selective
+    recompute, times h.
 
     Parameters
     ----------
@@ -92,12 +100,12 @@ def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Layouts, u
         Bytes per token [B].
 
     Notes
-    -----
-    A gated block keeps three inner tensors, a plain one two; each routed expert a copy of its input and output.
+    ----- A gated block keeps three inner tensors, a plain one two; each routed expert a copy of its
+    input and output.
 
     Examples
-    --------
-    Table 2 of Korthikanti et al.: 34 s b h / t with tensor and sequence parallelism and selective recompute.
+    -------- Table 2 of Korthikanti et al.: 34 s b h / t with tensor and sequence parallelism and
+    selective recompute.
 
     >>> from trn3.layouts import Layouts
     >>> from trn3.workload import model
@@ -108,11 +116,17 @@ def layer_activation_bytes(shape: ModelShape, seq_len: Array, layout: Layouts, u
     h, a = shape.d_model, shape.n_heads
     split = 1 + layout.sequence_parallel * (layout.tp - 1)
     routed = shape.n_moe_layers / shape.n_layers
-    inner = (1 - routed) * shape.d_ff + routed * (shape.top_k + shape.n_shared_experts) * shape.d_ff_expert
-    attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * shape.n_kv_heads * (shape.qk_dim + shape.v_dim)
+    inner = (1 - routed) * shape.d_ff + routed * (
+        shape.top_k + shape.n_shared_experts
+    ) * shape.d_ff_expert
+    attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * shape.n_kv_heads * (
+        shape.qk_dim + shape.v_dim
+    )
     shared = attention + 2 * shape.n_ffn_matrices * inner + 4 * h * routed * shape.top_k
     scores = 5 * a * seq_len * unfused * (layout.recompute == NONE)
-    return np.where(layout.recompute == FULL, 2 * h / split, 10 * h / split + (shared + scores) / layout.tp)
+    return np.where(
+        layout.recompute == FULL, 2 * h / split, 10 * h / split + (shared + scores) / layout.tp
+    )
 
 
 def training_bytes(
@@ -137,11 +151,11 @@ def training_bytes(
         Bytes by cause [B].
 
     Notes
-    -----
-    Parameters are spread evenly over the stages. Stage 1 of `p` keeps `min(p, m)` microbatches, times
-    `1 + (p - 1) / (p v)` interleaved. ZeRO-1 shards the optimizer over data and context ranks, 2 the gradients, 3 the
-    weights, of which two layers are whole at a time. Full recompute adds the layer being redone. Left out: buffers of
-    the communication library, fragmentation, and the embedding's stage holding more than the others.
+    ----- Parameters are spread evenly over the stages. Stage 1 of `p` keeps `min(p, m)`
+    microbatches, times `1 + (p - 1) / (p v)` interleaved. ZeRO-1 shards the optimizer over data and
+    context ranks, 2 the gradients, 3 the weights, of which two layers are whole at a time. Full
+    recompute adds the layer being redone. Left out: buffers of the communication library,
+    fragmentation, and the embedding's stage holding more than the others.
     """
     ranks, tp, pp = layout.dp * layout.cp, layout.tp, layout.pp
     routed = shape.n_moe_layers * shape.n_experts * shape.n_expert_params
@@ -157,9 +171,15 @@ def training_bytes(
     in_flight = in_flight * (1 + (layout.interleave > 1) * (pp - 1) / (pp * layout.interleave))
     per_layer = layer_activation_bytes(shape, seq_len, layout, unfused) * tokens
     whole_layer = dataclasses.replace(layout, recompute=NONE)
-    redone = (layout.recompute == FULL) * layer_activation_bytes(shape, seq_len, whole_layer, unfused) * tokens
+    redone = (
+        (layout.recompute == FULL)
+        * layer_activation_bytes(shape, seq_len, whole_layer, unfused)
+        * tokens
+    )
     logits = 4 * tokens * shape.vocab / tp * (pp == 1)
-    return Memory(weights, gradients, optimizer, per_layer * shape.n_layers / pp * in_flight + redone + logits)
+    return Memory(
+        weights, gradients, optimizer, per_layer * shape.n_layers / pp * in_flight + redone + logits
+    )
 
 
 def _leanest(job: TrainingJob, rows: Layouts) -> Memory:
@@ -168,8 +188,11 @@ def _leanest(job: TrainingJob, rows: Layouts) -> Memory:
     return training_bytes(job.model, job.seq_len, job.global_batch, lean)
 
 
-def misfit(job: TrainingJob, system: hardware.System, rows: Layouts, hbm_bytes: float) -> DoesNotFit:
-    """Explain why none of some splits fits: what the leanest takes, how many chips hold it, which model would fit.
+def misfit(
+    job: TrainingJob, system: hardware.System, rows: Layouts, hbm_bytes: float
+) -> DoesNotFit:
+    """Explain why none of some splits fits: what the leanest takes, how many chips hold it, which
+    model would fit.
 
     Parameters
     ----------
@@ -188,16 +211,29 @@ def misfit(job: TrainingJob, system: hardware.System, rows: Layouts, hbm_bytes: 
         The error to raise.
     """
     most, held = int(np.max(rows.n_chips)), _leanest(job, rows)
-    least = Memory(*(np.broadcast_to(part, len(rows.tp))[np.argmin(held.total)] for part in vars(held).values()))
+    least = Memory(
+        *(
+            np.broadcast_to(part, len(rows.tp))[np.argmin(held.total)]
+            for part in vars(held).values()
+        )
+    )
 
     def fitting(shape: ModelShape) -> np.ndarray:
         every = layouts.splits(shape, job.seq_len, job.global_batch, max(32, system.n_chips), True)
         fits = _leanest(dataclasses.replace(job, model=shape), every).total <= hbm_bytes
         return np.asarray(every.n_chips)[fits]
 
-    enough, by_size = fitting(job.model), sorted(workload.models().values(), key=lambda m: -m.n_params)
+    enough, by_size = (
+        fitting(job.model),
+        sorted(workload.models().values(), key=lambda m: -m.n_params),
+    )
     largest = next((m.id for m in by_size if np.any(fitting(m) <= most)), "none")
-    parts, chips = least.reason(hbm_bytes).replace(": ", " per chip ("), f"{system.chip.name} chip{'s' * (most > 1)}"
+    parts, chips = (
+        least.reason(hbm_bytes).replace(": ", " per chip ("),
+        f"{system.chip.name} chip{'s' * (most > 1)}",
+    )
     text = f"{job.model.name} does not fit on {most:,} {chips}: its leanest layout {parts})"
-    text += f"; fewest chips that hold it: {enough.min() if len(enough) else 'none with this batch'}"
+    text += (
+        f"; fewest chips that hold it: {enough.min() if len(enough) else 'none with this batch'}"
+    )
     return DoesNotFit(f"{text}; largest listed model that fits on {most:,}: {largest}")

@@ -1,13 +1,13 @@
 """Failures: how much of a long job's time is useful, exactly and by simulation.
 
-A job of N chips that fail independently at r failures per chip-second is interrupted every M = 1 / (N r) seconds on
-average, whatever the cause, with exponentially distributed times between interruptions. It works for an interval w,
-writes a checkpoint in c, and after a failure needs a restart R; failures strike during work, checkpoint and restart.
+A job of N chips that fail independently at r failures per chip-second is interrupted every M = 1 /
+(N r) seconds on average, whatever the cause, with exponentially distributed times between
+interruptions. It works for an interval w, writes a checkpoint in c, and after a failure needs a
+restart R; failures strike during work, checkpoint and restart.
 
 References
-----------
-Young 1974, doi:10.1145/361147.361115; Daly 2006, doi:10.1016/j.future.2004.11.016; Kokolis et al. 2025,
-arXiv:2410.21680; Breslow and Day 1987 (Byar's interval of a Poisson count).
+---------- Young 1974, doi:10.1145/361147.361115; Daly 2006, doi:10.1016/j.future.2004.11.016;
+Kokolis et al. 2025, arXiv:2410.21680; Breslow and Day 1987 (Byar's interval of a Poisson count).
 """
 
 import dataclasses
@@ -18,7 +18,9 @@ import numpy as np
 from trn3.units import Array, require
 
 BLOCK = 8192
-"""Events drawn at a time: arrays of 64 KiB stay in the cache, below the size for which the system maps fresh pages."""
+"""Events drawn at a time: arrays of 64 KiB stay in the cache, below the size for which the
+system maps fresh pages.
+"""
 Z80 = 1.2816
 """Standard normal quantile of the upper end of an 80 % interval."""
 
@@ -46,9 +48,8 @@ def mtti_s(n_chips: Array, failures_per_chip_s: Array) -> Array:
         If a value is not positive and finite.
 
     Notes
-    -----
-    Small jobs fail mostly for reasons of software and users, which do not grow with N: Kokolis et al. measured 7.9 h
-    at 1,024 GPUs where their own rate gives 28.8 h.
+    ----- Small jobs fail mostly for reasons of software and users, which do not grow with N:
+    Kokolis et al. measured 7.9 h at 1,024 GPUs where their own rate gives 28.8 h.
 
     Examples
     --------
@@ -65,7 +66,8 @@ def mtti_s(n_chips: Array, failures_per_chip_s: Array) -> Array:
 def rate_interval(n_events: Array, exposure_s: Array, z: float = Z80) -> tuple[Array, Array, Array]:
     """Rate of a counted Poisson process with its interval, by Byar's approximation.
 
-    low = n (1 - 1/(9n) - z/(3 sqrt n))^3 / t and high with n + 1, plus sign, for n events in exposure t.
+    low = n (1 - 1/(9n) - z/(3 sqrt n))^3 / t and high with n + 1, plus sign, for n events in
+    exposure t.
 
     Parameters
     ----------
@@ -106,8 +108,8 @@ def rate_interval(n_events: Array, exposure_s: Array, z: float = Z80) -> tuple[A
 def from_others(rates: np.ndarray, own: int, z: float = Z80) -> np.ndarray:
     """Rate of one fleet as the other fleets predict it.
 
-    Geometric mean of the others, with exp(z s sqrt(1 + 1/k)) to either side for k fleets whose log rates have the
-    standard deviation s.
+    Geometric mean of the others, with exp(z s sqrt(1 + 1/k)) to either side for k fleets whose log
+    rates have the standard deviation s.
 
     Parameters
     ----------
@@ -178,8 +180,8 @@ def checkpoint_s(state_bytes: Array, bytes_per_s: Array, fixed_s: Array = 0.0) -
 def best_interval_s(checkpoint_s: Array, mtti_s: Array) -> Array:
     """Exact best time of work between checkpoints for exponential failures.
 
-    The w that maximises `goodput` solves 1 - w/M = exp(-(w + c)/M), whatever the restart time; found by Newton's
-    method from Young's interval, which lies above it.
+    The w that maximises `goodput` solves 1 - w/M = exp(-(w + c)/M), whatever the restart time;
+    found by Newton's method from Young's interval, which lies above it.
 
     Parameters
     ----------
@@ -216,12 +218,15 @@ def best_interval_s(checkpoint_s: Array, mtti_s: Array) -> Array:
     return np.maximum(x, 0.0) * mtti_s
 
 
-def time_shares(work_s: Array, checkpoint_s: Array, restart_s: Array, mtti_s: Array) -> dict[str, Array]:
-    """Where the wall time of a job goes, exactly, with exponential failures that also strike during restarts.
+def time_shares(
+    work_s: Array, checkpoint_s: Array, restart_s: Array, mtti_s: Array
+) -> dict[str, Array]:
+    """Where the wall time of a job goes, exactly, with exponential failures that also strike during
+    restarts.
 
-    One segment of work and checkpoint takes E = M exp(R/M) (exp((w + c)/M) - 1) on average (Daly 2006, eq. 20); it
-    holds w of work, c of checkpoint and (exp((w + c)/M) - 1) M (exp(R/M) - 1) of restarts. What is left is work and
-    checkpoint time that a failure threw away.
+    One segment of work and checkpoint takes E = M exp(R/M) (exp((w + c)/M) - 1) on average (Daly
+    2006, eq. 20); it holds w of work, c of checkpoint and (exp((w + c)/M) - 1) M (exp(R/M) - 1) of
+    restarts. What is left is work and checkpoint time that a failure threw away.
 
     Parameters
     ----------
@@ -245,8 +250,8 @@ def time_shares(work_s: Array, checkpoint_s: Array, restart_s: Array, mtti_s: Ar
         If a time is negative or not finite, or the work or the time to interruption is zero.
 
     Examples
-    --------
-    Young's estimate of the smallest loss, sqrt(2c/M) + R/M, is 10.9 % for a minute of each in 3.1 hours.
+    -------- Young's estimate of the smallest loss, sqrt(2c/M) + R/M, is 10.9 % for a minute of each
+    in 3.1 hours.
 
     >>> shares = time_shares(1157.0, 60.0, 60.0, 11160.0)
     >>> {name: round(float(share), 3) for name, share in shares.items()}
@@ -256,14 +261,20 @@ def time_shares(work_s: Array, checkpoint_s: Array, restart_s: Array, mtti_s: Ar
     require("checkpoint_s", checkpoint_s, "s", closed=True)
     require("restart_s", restart_s, "s", closed=True)
     require("mtti_s", mtti_s, "s")
-    # Scaled by exp(-R/M) and exp(-(w+c)/M), so that a million chips with a slow restart underflow instead of overflow.
+    # Scaled by exp(-R/M) and exp(-(w+c)/M), so that a million chips with a slow restart underflow
+    # instead of overflow.
     fail = -np.expm1(-(np.asarray(work_s) + checkpoint_s) / mtti_s)
     alive = np.exp(-np.asarray(restart_s) / mtti_s)
     segment = mtti_s * fail
     whole = alive * np.exp(-(np.asarray(work_s) + checkpoint_s) / mtti_s) / segment
     useful, written = work_s * whole, checkpoint_s * whole
     restart = np.asarray(1.0 - alive)
-    return {"useful": useful, "checkpoint": written, "lost": 1.0 - useful - written - restart, "restart": restart}
+    return {
+        "useful": useful,
+        "checkpoint": written,
+        "lost": 1.0 - useful - written - restart,
+        "restart": restart,
+    }
 
 
 def goodput(work_s: Array, checkpoint_s: Array, restart_s: Array, mtti_s: Array) -> Array:
@@ -323,7 +334,9 @@ def restart_for(share: Array, checkpoint_s: Array, mtti_s: Array) -> Array:
     0.5
     """
     require("share", share, "")
-    return mtti_s * np.log(goodput(best_interval_s(checkpoint_s, mtti_s), checkpoint_s, 0.0, mtti_s) / share)
+    return mtti_s * np.log(
+        goodput(best_interval_s(checkpoint_s, mtti_s), checkpoint_s, 0.0, mtti_s) / share
+    )
 
 
 def two_level(
@@ -331,9 +344,10 @@ def two_level(
 ) -> dict[str, Array]:
     """Time shares with checkpoints in the memory of neighbours and, less often, on storage.
 
-    A share p of the failures is repaired from memory, the rest from storage. The inner process sees interruptions every
-    M/p, the outer one every M/(1-p), and their useful shares multiply; each level uses its own best interval. A restart
-    from storage begins again at any failure, so it counts as R' = M/(1-p) ln(p + (1-p) exp(R/M)).
+    A share p of the failures is repaired from memory, the rest from storage. The inner process sees
+    interruptions every M/p, the outer one every M/(1-p), and their useful shares multiply; each
+    level uses its own best interval. A restart from storage begins again at any failure, so it
+    counts as R' = M/(1-p) ln(p + (1-p) exp(R/M)).
 
     Parameters
     ----------
@@ -352,8 +366,8 @@ def two_level(
         Shares ``useful``, ``checkpoint``, ``lost``, ``restart`` that sum to one [-].
 
     Notes
-    -----
-    The product is exact to first order in the losses; a test holds it against a simulation of both levels.
+    ----- The product is exact to first order in the losses; a test holds it against a simulation of
+    both levels.
 
     Examples
     --------
@@ -363,17 +377,26 @@ def two_level(
     """
     (written, restart), (slow_written, slow_restart) = memory, storage
     inner_mtti, outer_mtti = mtti_s / share_memory, mtti_s / (1 - share_memory)
-    # A restart from storage is itself struck by every failure: the restart that costs as much at the outer rate alone.
-    struck = outer_mtti * np.logaddexp(np.log(share_memory), np.log1p(-share_memory) + slow_restart / mtti_s)
+    # A restart from storage is itself struck by every failure: the restart that costs as much at
+    # the outer rate alone.
+    struck = outer_mtti * np.logaddexp(
+        np.log(share_memory), np.log1p(-share_memory) + slow_restart / mtti_s
+    )
     inner = time_shares(best_interval_s(written, inner_mtti), written, restart, inner_mtti)
     outer = time_shares(best_interval_s(slow_written, outer_mtti), slow_written, struck, outer_mtti)
-    return {name: inner[name] * outer["useful"] + (outer[name] if name != "useful" else 0.0) for name in inner}
+    return {
+        name: inner[name] * outer["useful"] + (outer[name] if name != "useful" else 0.0)
+        for name in inner
+    }
 
 
-def spares_needed(n_units: Array, failures_per_unit_s: Array, repair_s: Array, confidence: float) -> np.ndarray:
+def spares_needed(
+    n_units: Array, failures_per_unit_s: Array, repair_s: Array, confidence: float
+) -> np.ndarray:
     """Spare units that keep a job whole with the given confidence while failed ones are repaired.
 
-    Units in repair are Poisson distributed with mean m = n r T (Palm's theorem); the answer is the quantile.
+    Units in repair are Poisson distributed with mean m = n r T (Palm's theorem); the answer is the
+    quantile.
 
     Parameters
     ----------
@@ -403,7 +426,11 @@ def spares_needed(n_units: Array, failures_per_unit_s: Array, repair_s: Array, c
     >>> int(spares_needed(1.0, 1.0, 1.0, 0.98))
     3
     """
-    for label, value in (("n_units", n_units), ("failures_per_unit_s", failures_per_unit_s), ("repair_s", repair_s)):
+    for label, value in (
+        ("n_units", n_units),
+        ("failures_per_unit_s", failures_per_unit_s),
+        ("repair_s", repair_s),
+    ):
         require(label, value, "")
     means = np.asarray(np.asarray(n_units) * failures_per_unit_s * repair_s, dtype=float)
 
@@ -441,12 +468,20 @@ class Simulation:
 
 
 def simulate(
-    work_s: float, checkpoint_s: float, restart_s: float, mtti_s: float, n_failures: int, seed: int, shape: float = 1.0
+    work_s: float,
+    checkpoint_s: float,
+    restart_s: float,
+    mtti_s: float,
+    n_failures: int,
+    seed: int,
+    shape: float = 1.0,
 ) -> Simulation:
-    """Play a job failure by failure; the check on `time_shares`, and its extension to clustered failures.
+    """Play a job failure by failure; the check on `time_shares`, and its extension to clustered
+    failures.
 
-    From one failure to the next the job restarts, then completes whole segments of work and checkpoint, and loses the
-    piece that it was in; a failure within a restart begins the restart again. Times between failures are Weibull.
+    From one failure to the next the job restarts, then completes whole segments of work and
+    checkpoint, and loses the piece that it was in; a failure within a restart begins the restart
+    again. Times between failures are Weibull.
 
     Parameters
     ----------
@@ -488,7 +523,9 @@ def simulate(
     """
     require("n_failures", n_failures, "failures")
     require("shape", shape, "")
-    exact = float(goodput(work_s, checkpoint_s, restart_s, mtti_s))  # also validates; only scales the variance below
+    exact = float(
+        goodput(work_s, checkpoint_s, restart_s, mtti_s)
+    )  # also validates; only scales the variance below
     random, segment = np.random.default_rng(seed), work_s + checkpoint_s
     scale = mtti_s / math.gamma(1 + 1 / shape)
     sums, squares = np.zeros(3), 0.0
@@ -504,6 +541,14 @@ def simulate(
         residual = work_s * done - exact * lived
         squares += float(residual @ residual)
     wall, up_s, segments = (float(x) for x in sums)
-    error = max(math.sqrt(squares), work_s) / wall  # at least one segment: rare successes may all be missed
-    shares = (segments * work_s / wall, segments * checkpoint_s / wall, (up_s - segments * segment) / wall)
-    return Simulation(*shares, restart=1 - up_s / wall, standard_error=error, n_failures=n_failures, wall_s=wall)
+    error = (
+        max(math.sqrt(squares), work_s) / wall
+    )  # at least one segment: rare successes may all be missed
+    shares = (
+        segments * work_s / wall,
+        segments * checkpoint_s / wall,
+        (up_s - segments * segment) / wall,
+    )
+    return Simulation(
+        *shares, restart=1 - up_s / wall, standard_error=error, n_failures=n_failures, wall_s=wall
+    )

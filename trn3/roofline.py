@@ -1,11 +1,15 @@
-"""Roofline: what arithmetic and memory traffic alone allow, and how matrix shapes lose some of it."""
+"""Roofline: what arithmetic and memory traffic alone allow, and how matrix shapes lose some of
+it.
+"""
 
 import numpy as np
 
 from trn3.units import Array
 
 
-def time_bounds(flops: Array, n_bytes: Array, peak_flops_per_s: Array, hbm_bytes_per_s: Array) -> tuple[Array, Array]:
+def time_bounds(
+    flops: Array, n_bytes: Array, peak_flops_per_s: Array, hbm_bytes_per_s: Array
+) -> tuple[Array, Array]:
     """Least and most time of work that is limited by arithmetic and memory traffic alone.
 
     Lower: both overlap fully, max(F / P, B / W). Upper: they never overlap, F / P + B / W.
@@ -71,7 +75,9 @@ def ridge(peak_flops_per_s: Array, hbm_bytes_per_s: Array) -> Array:
     return peak_flops_per_s / hbm_bytes_per_s
 
 
-def attainable_flops_per_s(intensity: Array, peak_flops_per_s: Array, hbm_bytes_per_s: Array) -> Array:
+def attainable_flops_per_s(
+    intensity: Array, peak_flops_per_s: Array, hbm_bytes_per_s: Array
+) -> Array:
     """Roofline: min(P, I W).
 
     Parameters
@@ -124,7 +130,8 @@ def matmul_time_s(
     dim_half : float or array
         n0: the dimension at which one side alone halves the rate [-].
     block : float or array
-        Side of the part of the result that on-chip memory holds; larger matrices read their operands again [-].
+        Side of the part of the result that on-chip memory holds; larger matrices read their
+        operands again [-].
 
     Returns
     -------
@@ -132,9 +139,8 @@ def matmul_time_s(
         Time [s].
 
     Notes
-    -----
-    The inverse dimensions stand for filling and draining the matrix unit; tiles that do not divide are left out,
-    because published runs use shapes that do.
+    ----- The inverse dimensions stand for filling and draining the matrix unit; tiles that do not
+    divide are left out, because published runs use shapes that do.
 
     Examples
     --------

@@ -1,8 +1,10 @@
-"""Layout search: every combination of splits and choices, memory first, then time; best few and Pareto front.
+"""Layout search: every combination of splits and choices, memory first, then time; best few and
+Pareto front.
 
-Terms of a step depend on few axes each; `training_step.evaluate` computes each on its own axes and they meet by broadcasting
-in blocks that fit the cache. A block hands on the codes of its leading layouts, which are computed again in double
-precision at the end, so that nothing depends on the size of a block or on the number of workers.
+Terms of a step depend on few axes each; `training_step.evaluate` computes each on its own axes and
+they meet by broadcasting in blocks that fit the cache. A block hands on the codes of its leading
+layouts, which are computed again in double precision at the end, so that nothing depends on the
+size of a block or on the number of workers.
 """
 
 import math
@@ -80,7 +82,8 @@ class SearchResult:
     step_time_s, memory_bytes : ndarray
         Of each of `best` [s, B].
     front : pandas.DataFrame
-        Layouts that no other beats in time, memory (to 1 GiB) and chips at once, with the columns of `frame`.
+        Layouts that no other beats in time, memory (to 1 GiB) and chips at once, with the columns
+        of `frame`.
     enumerated : int
         Combinations of all axes, repeats of one layout included [-].
     distinct, feasible, infeasible : int
@@ -122,31 +125,56 @@ class SearchResult:
         Returns
         -------
         dict
-            Counts, axes, seconds, layouts_per_s (distinct layouts over processor time) and the best layouts.
+            Counts, axes, seconds, layouts_per_s (distinct layouts over processor time) and the best
+            layouts.
         """
-        names = ("enumerated", "distinct", "feasible", "infeasible", "axes", "seconds", "process_s", "complete")
+        names = (
+            "enumerated",
+            "distinct",
+            "feasible",
+            "infeasible",
+            "axes",
+            "seconds",
+            "process_s",
+            "complete",
+        )
         rate = self.distinct / max(self.process_s, 1e-9)
-        return {n: getattr(self, n) for n in names} | {"layouts_per_s": rate, "best": self.frame().to_dict("records")}
+        return {n: getattr(self, n) for n in names} | {
+            "layouts_per_s": rate,
+            "best": self.frame().to_dict("records"),
+        }
 
 
 def _frame(found: Layouts, step_time_s: np.ndarray, memory_bytes: np.ndarray) -> "pd.DataFrame":
     """Layouts as a table."""
     import pandas as pd
 
-    numbers = {"step_time_s": step_time_s, "memory_gib": memory_bytes / GIB, "n_chips": found.n_chips}
+    numbers = {
+        "step_time_s": step_time_s,
+        "memory_gib": memory_bytes / GIB,
+        "n_chips": found.n_chips,
+    }
     return pd.DataFrame(numbers | {name: getattr(found, name) for name in FIELDS})
 
 
 class _Search:
     """One search: the problem, and the leaders so far."""
 
-    def __init__(self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, settings: Settings) -> None:
+    def __init__(
+        self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, settings: Settings
+    ) -> None:
         self.work = training_step.Work(job.model, job.seq_len, job.global_batch)
         self.chips, self.rank = np.unique(rows.n_chips, return_inverse=True)
-        self.machine = training_step.machine(hardware.Cluster(system, int(self.chips[-1])), job.dtype)
+        self.machine = training_step.machine(
+            hardware.Cluster(system, int(self.chips[-1])), job.dtype
+        )
         self.rows, self.top, self.settings = rows, top, settings
         self.hbm_bytes = settings.usable_share * system.chip.hbm_bytes
-        self.step, self.code, self.limit = np.zeros(0, np.float32), np.zeros(0, np.int64), np.float32(np.inf)
+        self.step, self.code, self.limit = (
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            np.float32(np.inf),
+        )
         self.n_gib = int(self.hbm_bytes / GIB) + 1
         self.cell_step = np.full(len(self.chips) * self.n_gib, np.inf, np.float32)
         self.cell_code = np.zeros(len(self.cell_step), np.int64)
@@ -159,7 +187,9 @@ class _Search:
         settings = self.settings
         blocks = layouts.blocks(self.rows, self.work.shape, settings.switches, settings.block)
         pool = ThreadPoolExecutor(settings.workers)
-        with tqdm.tqdm(total=len(self.rank), disable=not settings.progress, delay=1, unit=" splits") as bar:
+        with tqdm.tqdm(
+            total=len(self.rank), disable=not settings.progress, delay=1, unit=" splits"
+        ) as bar:
             try:
                 for n in pool.map(lambda block: self.block(*block), blocks):
                     bar.update(n)
@@ -170,7 +200,9 @@ class _Search:
     def held(self, lay: Layouts) -> np.ndarray:
         """Memory of the fullest chip."""
         work = self.work
-        return np.asarray(memory.training_bytes(work.shape, work.seq_len, work.global_batch, lay).total)
+        return np.asarray(
+            memory.training_bytes(work.shape, work.seq_len, work.global_batch, lay).total
+        )
 
     def time(self, lay: Layouts) -> np.ndarray:
         """Step time on all axes in single precision; only this sum is as large as the block."""
@@ -182,10 +214,14 @@ class _Search:
         """Search a block: what fits, then the time of all, its switches taken at their fastest."""
         size = [np.size(getattr(lay, axis)) for axis in AXES]
         n_micro = self.work.global_batch / (lay.dp * lay.micro_batch)
-        fits = ((held := self.held(lay)) <= self.hbm_bytes) & ((lay.interleave == 1) | (n_micro % lay.pp == 0))
+        fits = ((held := self.held(lay)) <= self.hbm_bytes) & (
+            (lay.interleave == 1) | (n_micro % lay.pp == 0)
+        )
         fits = np.broadcast_to(fits, (*size[:3], 1, 1, size[5], 1, len(part)))
         at = np.flatnonzero(fits)
-        counts = np.array([size[0] * 24 * (8 if self.settings.switches else 1), math.prod(size), 0]) * len(part)
+        counts = np.array(
+            [size[0] * 24 * (8 if self.settings.switches else 1), math.prod(size), 0]
+        ) * len(part)
         counts[2] = len(at) * size[3] * size[4] * size[6]
         if len(at):
             step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()[at]
@@ -197,43 +233,74 @@ class _Search:
         return len(part)
 
     def lead(self, step: np.ndarray, code: np.ndarray, cell: np.ndarray) -> None:
-        """Keep the layouts that are among the fastest of all, or the fastest with their chips and memory."""
+        """Keep the layouts that are among the fastest of all, or the fastest with their chips
+        and memory.
+        """
         with self.lock:
             near = step <= self.limit
             all_step, all_code = np.append(self.step, step[near]), np.append(self.code, code[near])
             if len(all_step) > self.top:
                 self.limit = np.partition(all_step, self.top - 1)[self.top - 1] * np.float32(_NEAR)
-            self.step, self.code = all_step[all_step <= self.limit], all_code[all_step <= self.limit]
+            self.step, self.code = (
+                all_step[all_step <= self.limit],
+                all_code[all_step <= self.limit],
+            )
             new = np.flatnonzero(step <= self.cell_step[cell])
             new = new[np.lexsort((code[new], step[new], cell[new]))]
             new = new[np.diff(cell[new], prepend=-1) > 0]
-            new = new[(step[new] < self.cell_step[cell[new]]) | (code[new] < self.cell_code[cell[new]])]
+            new = new[
+                (step[new] < self.cell_step[cell[new]]) | (code[new] < self.cell_code[cell[new]])
+            ]
             self.cell_step[cell[new]], self.cell_code[cell[new]] = step[new], code[new]
 
     def ranked(self, code: np.ndarray, top: int) -> tuple[Layouts, np.ndarray, np.ndarray]:
-        """Layouts of codes in double precision, fastest first, all overlap on: no switch ever costs time."""
-        rest, rows = code % _CHOICES, {name: getattr(self.rows, name)[code // _CHOICES] for name in _SPLIT}
+        """Layouts of codes in double precision, fastest first, all overlap on: no switch ever
+        costs time.
+        """
+        rest, rows = (
+            code % _CHOICES,
+            {name: getattr(self.rows, name)[code // _CHOICES] for name in _SPLIT},
+        )
         tensor, stages, shared = rows["tp"] > 1, rows["pp"] > 1, rows["dp"] * rows["cp"] > 1
-        for name, n in (("zero", 1 + 3 * shared), ("sequence_parallel", 1 + tensor), ("recompute", 3)):
+        for name, n in (
+            ("zero", 1 + 3 * shared),
+            ("sequence_parallel", 1 + tensor),
+            ("recompute", 3),
+        ):
             rows[name], rest = rest % n, rest // n
-        chunks = (layouts.chunks(self.work.shape.n_layers, pp)[i] for pp, i in zip(rows["pp"].tolist(), rest.tolist()))
+        chunks = (
+            layouts.chunks(self.work.shape.n_layers, pp)[i]
+            for pp, i in zip(rows["pp"].tolist(), rest.tolist())
+        )
         rows["interleave"] = np.fromiter(chunks, int)
         lay = Layouts(**rows, tp_overlap=tensor * 1, dp_overlap=shared * 1, pp_overlap=stages * 1)
         step = np.asarray(training_step.evaluate(self.work, self.machine, lay).step_time_s)
         order = np.lexsort((code, step))[:top]
-        return Layouts(*(getattr(lay, name)[order] for name in FIELDS)), step[order], self.held(lay)[order]
+        return (
+            Layouts(*(getattr(lay, name)[order] for name in FIELDS)),
+            step[order],
+            self.held(lay)[order],
+        )
 
     def front(self) -> np.ndarray:
         """Codes of the cells that no cell with at most as much of chips and memory beats."""
-        cell = np.pad(self.cell_step.reshape(len(self.chips), -1), ((1, 0), (1, 0)), constant_values=np.inf)
+        cell = np.pad(
+            self.cell_step.reshape(len(self.chips), -1), ((1, 0), (1, 0)), constant_values=np.inf
+        )
         least = np.minimum.accumulate(np.minimum.accumulate(cell, axis=0), axis=1)
-        return self.cell_code[((cell[1:, 1:] < least[:-1, 1:]) & (cell[1:, 1:] < least[1:, :-1])).ravel()]
+        return self.cell_code[
+            ((cell[1:, 1:] < least[:-1, 1:]) & (cell[1:, 1:] < least[1:, :-1])).ravel()
+        ]
 
 
 def search(
-    model: str | ModelShape, system: str | hardware.System, n_chips: int | Iterable[int], global_batch: int,
-    top: int = 10, **options: Any,
-) -> SearchResult:  # fmt: skip
+    model: str | ModelShape,
+    system: str | hardware.System,
+    n_chips: int | Iterable[int],
+    global_batch: int,
+    top: int = 10,
+    **options: Any,
+) -> SearchResult:
     """Find the fastest layouts.
 
     Parameters
@@ -262,9 +329,9 @@ def search(
         Where a number is not positive, no layout uses that many chips, or none fits the memory.
 
     Notes
-    -----
-    Feasible means that memory, by `memory.training_bytes`, is at most `usable_share` of the chip's, and that the
-    chunks of an interleaved pipeline find their microbatches in whole rounds of the stages.
+    ----- Feasible means that memory, by `memory.training_bytes`, is at most `usable_share` of the
+    chip's, and that the chunks of an interleaved pipeline find their microbatches in whole rounds
+    of the stages.
 
     Examples
     --------
@@ -277,8 +344,14 @@ def search(
     system = hardware.system(system) if isinstance(system, str) else system
     counts = sorted(set(n_chips)) if isinstance(n_chips, Iterable) else [n_chips]
     if not counts:
-        raise data.TrnError("n_chips: the range is empty; write the smaller number of chips first, such as 512..4096")
-    seq_len = settings.seq_len if settings.seq_len is not None else min(shape.context or _LONGEST, _LONGEST)
+        raise data.TrnError(
+            "n_chips: the range is empty; write the smaller number of chips first, such as 512..4096"
+        )
+    seq_len = (
+        settings.seq_len
+        if settings.seq_len is not None
+        else min(shape.context or _LONGEST, _LONGEST)
+    )
     job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
     workload.positive("n_chips", counts[0] if len(counts) == 1 else counts, "chips", whole=True)
     workload.positive("top", top, "layouts", whole=True)
@@ -288,17 +361,30 @@ def search(
     if run.complete and not run.counts[2]:
         raise memory.misfit(job, system, run.rows, run.hbm_bytes)
     axes = {name: set(np.unique(getattr(run.rows, name)).tolist()) for name in _SPLIT}
-    lists = [layouts.choices(shape, kind, settings.switches) for kind in np.unique(layouts.kinds(run.rows)).tolist()]
+    lists = [
+        layouts.choices(shape, kind, settings.switches)
+        for kind in np.unique(layouts.kinds(run.rows)).tolist()
+    ]
     axes |= {axis: {v for values in lists for v in values[i]} for i, axis in enumerate(AXES)}
     raw, distinct, feasible = map(int, run.counts)
     best, front = run.ranked(run.code, top), run.ranked(run.front(), len(run.cell_step))
     return SearchResult(
-        *best, _frame(*front), raw, distinct, feasible, distinct - feasible, {k: sorted(v) for k, v in axes.items()},
-        time.perf_counter() - clock[0], time.process_time() - clock[1], run.complete,
-    )  # fmt: skip
+        *best,
+        _frame(*front),
+        raw,
+        distinct,
+        feasible,
+        distinct - feasible,
+        {k: sorted(v) for k, v in axes.items()},
+        time.perf_counter() - clock[0],
+        time.process_time() - clock[1],
+        run.complete,
+    )
 
 
-def _splits(job: TrainingJob, system: hardware.System, counts: list[int], settings: Settings) -> Layouts:
+def _splits(
+    job: TrainingJob, system: hardware.System, counts: list[int], settings: Settings
+) -> Layouts:
     """The splits over these chip counts."""
     max_tp = settings.max_tp or max(32, system.n_chips)
     every = layouts.splits(job.model, job.seq_len, job.global_batch, max_tp, settings.coarse)
@@ -310,7 +396,9 @@ def _splits(job: TrainingJob, system: hardware.System, counts: list[int], settin
             raise memory.misfit(job, system, every, hbm_bytes)
         at = int(np.searchsorted(known, counts[0]))
         near = " or ".join(f"{n:,}" for n in known[max(at - 1, 0) : at + 1])
-        asked = f"n_chips = {counts[0]:,} chips" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+        asked = f"n_chips = {counts[0]:,} chips" + (
+            f" to {counts[-1]:,}" if len(counts) > 1 else ""
+        )
         batch = f"global_batch = {job.global_batch}"
         raise layouts.LayoutError(
             f"{asked}: no layout of {job.model.id} with {batch} uses just so many; nearest that fit: {near}"
@@ -339,9 +427,9 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
         Where no layout fits the memory.
 
     Notes
-    -----
-    Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with all overlap on, and leaves
-    the reserve of memory that ``data/assumptions.csv`` gives (`training_usable_hbm_share`).
+    ----- Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with
+    all overlap on, and leaves the reserve of memory that ``data/assumptions.csv`` gives
+    (`training_usable_hbm_share`).
 
     Examples
     --------
@@ -349,11 +437,17 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
     >>> int(best(job, hardware.Cluster(hardware.system("trainium3"), 17)).n_chips)
     16
     """
-    every = layouts.splits(job.model, job.seq_len, job.global_batch, max(32, cluster.system.n_chips), True)
+    every = layouts.splits(
+        job.model, job.seq_len, job.global_batch, max(32, cluster.system.n_chips), True
+    )
     used = np.where(np.asarray(every.n_chips) <= cluster.n_chips, every.n_chips, 0)
     keep = used * 2 > used.max()
-    settings = Settings(switches=False, usable_share=data.assumption("training_usable_hbm_share").value)
-    run = _Search(job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, settings)
+    settings = Settings(
+        switches=False, usable_share=data.assumption("training_usable_hbm_share").value
+    )
+    run = _Search(
+        job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, settings
+    )
     run.run()
     if not run.counts[2]:
         raise memory.misfit(job, cluster.system, run.rows, run.hbm_bytes)

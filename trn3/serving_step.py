@@ -4,13 +4,14 @@ One decode step of `B` sequences per attention group takes
 
     T = (T_weights^3 + T_compute^3)^(1/3) + T_cache + T_links + L t_layer m + t_host + B t_sequence
 
-and a request in a closed loop pays, per output token, also its share of the others' prefill. Efficiencies and fixed
-costs are constants of `data/calibration.csv` (kind ``serving``), fitted to published runs by `trn3.fit.serving_fit`.
+and a request in a closed loop pays, per output token, also its share of the others' prefill.
+Efficiencies and fixed costs are constants of `data/calibration.csv` (kind ``serving``), fitted to
+published runs by `trn3.fit.serving_fit`.
 
 References
-----------
-Pope et al. 2022, Efficiently scaling transformer inference, arXiv:2211.05102 (weight, cache and collective terms);
-Leviathan et al. 2023, arXiv:2211.17192, eq. 1 (tokens per verification of speculative decoding).
+---------- Pope et al. 2022, Efficiently scaling transformer inference, arXiv:2211.05102 (weight,
+cache and collective terms); Leviathan et al. 2023, arXiv:2211.17192, eq. 1 (tokens per verification
+of speculative decoding).
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,8 @@ class Device:
     hbm_bytes, hbm_bytes_per_s : Array
         Memory of a chip [B] and its bandwidth [B/s].
     peak_flops_per_s, bf16_flops_per_s : Array
-        Dense peak in the format of the weights' matrix products, and in bf16 for attention [FLOP/s].
+        Dense peak in the format of the weights' matrix products, and in bf16 for attention
+        [FLOP/s].
     compute_bytes : Array
         Width of that format: 2 for bf16, 1 for fp8, 0.5 for fp4 [B].
     link_bytes_per_s : Array
@@ -46,7 +48,8 @@ class Device:
     n_ranks : Array
         Ranks that share a chip (logical NeuronCores; 1 on a GPU) [-].
     compiled : Array
-        Whether graphs are compiled for fixed shapes, and prompts prefilled one at a time (Neuron) [-].
+        Whether graphs are compiled for fixed shapes, and prompts prefilled one at a time (Neuron)
+        [-].
     torus : Array
         Whether the links form a torus (TPU) rather than a switch or full mesh [-].
     """
@@ -71,11 +74,13 @@ class Layouts:
     tp : Array
         Chips that share one attention group [-].
     dp : Array
-        Attention groups that share the experts (data-parallel attention, expert parallelism over all) [-].
+        Attention groups that share the experts (data-parallel attention, expert parallelism over
+        all) [-].
     pp : Array
         Pipeline stages [-].
     whole : Array
-        Whether each expert lies whole on one chip (expert parallelism), so that loads are uneven; else sliced [-].
+        Whether each expert lies whole on one chip (expert parallelism), so that loads are uneven;
+        else sliced [-].
     """
 
     tp: Any
@@ -102,13 +107,15 @@ class Work:
     weight_bytes, kv_bytes : Array
         Bytes of a stored weight and of a cached number [B].
     bucket_batch, bucket_input, bucket_context : Array
-        Shapes that a compiled graph computes: 0 takes the next power of two on a compiled device [-].
+        Shapes that a compiled graph computes: 0 takes the next power of two on a compiled device
+        [-].
     prompts : Array
         Prompts that are prefilled together [-].
     chunk_tokens : Array
         Most prompt tokens of one prefill pass [-].
     expert_reads : Array
-        Times that a graph may read one expert in a pass; 1 where tokens of one expert are gathered [-].
+        Times that a graph may read one expert in a pass; 1 where tokens of one expert are gathered
+        [-].
     """
 
     batch: Any
@@ -173,8 +180,8 @@ def dtype_bytes(dtype: str) -> float:
         Where the format is not known.
 
     Examples
-    --------
-    One byte-wide scale per 16 numbers in NVFP4, per 32 in the MX formats (OCP MX specification 1.0, section 5.2).
+    -------- One byte-wide scale per 16 numbers in NVFP4, per 32 in the MX formats (OCP MX
+    specification 1.0, section 5.2).
 
     >>> dtype_bytes("nvfp4"), dtype_bytes("mxfp4")
     (0.5625, 0.53125)
@@ -199,6 +206,7 @@ def routed_params(m: ModelShape) -> Any:
 
     Examples
     --------
+    >>> from trn3 import workload
     >>> m = workload.model("deepseek_v3")
     >>> round(routed_params(m) * m.n_experts / 1e9)
     654
@@ -223,7 +231,8 @@ def dense_params(m: ModelShape) -> Any:
 
 
 def dense_bytes(m: ModelShape, w: Work) -> Any:
-    """The same as stored: 4-bit checkpoints of mixture-of-experts models keep attention and shared weights at 8 bits.
+    """The same as stored: 4-bit checkpoints of mixture-of-experts models keep attention and shared
+    weights at 8 bits.
 
     Parameters
     ----------
@@ -237,7 +246,9 @@ def dense_bytes(m: ModelShape, w: Work) -> Any:
     Array
         Bytes [B].
     """
-    return dense_params(m) * np.where(np.greater(m.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes)
+    return dense_params(m) * np.where(
+        np.greater(m.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes
+    )
 
 
 def device(system: System, dtype: str = "bf16") -> Device:
@@ -263,7 +274,14 @@ def device(system: System, dtype: str = "bf16") -> Device:
     chip = system.chip
     compute = dtype if has(chip, dtype) or format_for(chip, dtype) != dtype else "bf16"
     peak, bf16 = chip.peak(compute), chip.peak("bf16")
-    width = next((w for w, d in ((2.0, "bf16"), (1.0, "fp8")) if has(chip, d) and peak <= 1.01 * chip.peak(d)), 0.5)
+    width = next(
+        (
+            w
+            for w, d in ((2.0, "bf16"), (1.0, "fp8"))
+            if has(chip, d) and peak <= 1.01 * chip.peak(d)
+        ),
+        0.5,
+    )
     neuron = chip.vendor == "AWS"
     ranks = data.assumption(f"serving_ranks_{chip.id}").value if neuron else 1.0
     torus = "torus" in system.topology.lower() and not neuron
@@ -306,11 +324,12 @@ def format_for(chip: Chip, dtype: str) -> str:
     Returns
     -------
     str
-        `dtype` where the chip computes in it, or widens 4-bit weights as it reads them; else ``bf16`` [-].
+        `dtype` where the chip computes in it, or widens 4-bit weights as it reads them; else
+        ``bf16`` [-].
 
     Notes
-    -----
-    Engines of GPUs and TPUs widen 4-bit weights on the fly; AWS's load them as bf16 where the chip lacks the format.
+    ----- Engines of GPUs and TPUs widen 4-bit weights on the fly; AWS's load them as bf16 where the
+    chip lacks the format.
 
     Examples
     --------
@@ -321,10 +340,28 @@ def format_for(chip: Chip, dtype: str) -> str:
 
 
 NAMES = [
-    "hbm_share", "matmul_share", "collective_s", "kv_share", "fp8_share", "fp4_share", "attention_share",
-    "expert_matmul_share", "expert_imbalance", "expert_sharing", "layer_s", "moe_layers", "latent_layers", "host_s",
-    "sequence_s", "all_to_all_s", "mixing", "first_token_s", "first_token_steps", "queue", "queue_power",
-]  # fmt: skip
+    "hbm_share",
+    "matmul_share",
+    "collective_s",
+    "kv_share",
+    "fp8_share",
+    "fp4_share",
+    "attention_share",
+    "expert_matmul_share",
+    "expert_imbalance",
+    "expert_sharing",
+    "layer_s",
+    "moe_layers",
+    "latent_layers",
+    "host_s",
+    "sequence_s",
+    "all_to_all_s",
+    "mixing",
+    "first_token_s",
+    "first_token_steps",
+    "queue",
+    "queue_power",
+]
 """Constants that the evaluator asks for."""
 
 
@@ -345,10 +382,11 @@ def constants(chip: Chip) -> dict[str, float]:
 
 
 def all_reduce_s(n_bytes: Any, n: Any, device: Device, latency_s: Any) -> Any:
-    """Time of one all-reduce by message size: a one-shot kernel for small, a two-shot one for large messages.
+    """Time of one all-reduce by message size: a one-shot kernel for small, a two-shot one for large
+    messages.
 
-    With x = B / beta: alpha + min((n - 1) x / 0.35, 2 (n - 1) / n sqrt(x (x + 35 us)) / 0.45) on a switch or mesh, and
-    alpha sqrt(n) + 4 x / sqrt(n) over both axes of a torus.
+    With x = B / beta: alpha + min((n - 1) x / 0.35, 2 (n - 1) / n sqrt(x (x + 35 us)) / 0.45) on a
+    switch or mesh, and alpha sqrt(n) + 4 x / sqrt(n) over both axes of a torus.
 
     Parameters
     ----------
@@ -367,19 +405,22 @@ def all_reduce_s(n_bytes: Any, n: Any, device: Device, latency_s: Any) -> Any:
         Time, 0 for one chip [s].
 
     Notes
-    -----
-    The three numbers follow the all-reduce times of TensorRT-LLM kernels in CUDA graphs that NVIDIA's aiconfigurator
-    publishes for H100, H200, B200 and GB200 at 2, 4 and 8 chips, 8 KiB to 512 MiB, within about 30 %.
+    ----- The three numbers follow the all-reduce times of TensorRT-LLM kernels in CUDA graphs that
+    NVIDIA's aiconfigurator publishes for H100, H200, B200 and GB200 at 2, 4 and 8 chips, 8 KiB to
+    512 MiB, within about 30 %.
     """
     n = np.asarray(n, float)
     x = n_bytes / device.link_bytes_per_s
     two_shot = 2 * (n - 1) / n * np.sqrt(x * (x + 35e-6)) / 0.45
     switched = latency_s + np.minimum((n - 1) * x / 0.35, two_shot)
-    return np.where(n > 1, np.where(device.torus, np.sqrt(n) * latency_s + 4 * x / np.sqrt(n), switched), 0.0)
+    return np.where(
+        n > 1, np.where(device.torus, np.sqrt(n) * latency_s + 4 * x / np.sqrt(n), switched), 0.0
+    )
 
 
 def links_s(m: ModelShape, d: Device, at: Layouts, k: Values, tokens: Any) -> Any:
-    """Collectives of one pass: two all-reduces per layer, or one and two all-to-alls where experts are spread.
+    """Collectives of one pass: two all-reduces per layer, or one and two all-to-alls where experts
+    are spread.
 
     Parameters
     ----------
@@ -406,7 +447,8 @@ def links_s(m: ModelShape, d: Device, at: Layouts, k: Values, tokens: Any) -> An
 
 
 def kernels_s(m: ModelShape, k: Values) -> Any:
-    """Launch and synchronisation of one pass: a cost per layer, more of them for experts and latent attention.
+    """Launch and synchronisation of one pass: a cost per layer, more of them for experts and latent
+    attention.
 
     Parameters
     ----------
@@ -421,14 +463,19 @@ def kernels_s(m: ModelShape, k: Values) -> Any:
         Time [s].
     """
     more = np.where(np.greater(m.n_experts, 0), k["moe_layers"], 1.0)
-    return m.n_layers * k["layer_s"] * more * np.where(np.greater(m.kv_lora_rank, 0), k["latent_layers"], 1.0)
+    return (
+        m.n_layers
+        * k["layer_s"]
+        * more
+        * np.where(np.greater(m.kv_lora_rank, 0), k["latent_layers"], 1.0)
+    )
 
 
 def experts_read(m: ModelShape, w: Work, k: Values, tokens: Any) -> Any:
     """Distinct experts that a pass of so many tokens reads per layer.
 
-    E (1 - (1 - k/E)^(1 + (n - 1) s)), where s < 1 because tokens of one text share experts; a graph that reads the
-    experts of every token anew reads n k, at most `expert_reads` times all of them.
+    E (1 - (1 - k/E)^(1 + (n - 1) s)), where s < 1 because tokens of one text share experts; a graph
+    that reads the experts of every token anew reads n k, at most `expert_reads` times all of them.
 
     Parameters
     ----------
@@ -450,6 +497,7 @@ def experts_read(m: ModelShape, w: Work, k: Values, tokens: Any) -> Any:
     --------
     DeepSeek-V3 (256, 8): 163 experts at 32 independent tokens.
 
+    >>> from trn3 import workload
     >>> m = workload.model("deepseek_v3")
     >>> round(float(experts_read(m, Work(32, 1024, 1024), {"expert_sharing": 1.0}, 32)))
     163
@@ -460,8 +508,11 @@ def experts_read(m: ModelShape, w: Work, k: Values, tokens: Any) -> Any:
     return np.where(np.greater(w.expert_reads, 1), anew, shared * np.greater(m.n_experts, 0))
 
 
-def matmul_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, decode: bool) -> Any:
-    """Matrix products of `tokens` per attention group: reading weights and computing, nearly the longer of the two.
+def matmul_s(
+    m: ModelShape, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, decode: bool
+) -> Any:
+    """Matrix products of `tokens` per attention group: reading weights and computing, nearly the
+    longer of the two.
 
     Parameters
     ----------
@@ -491,11 +542,15 @@ def matmul_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work, tokens: 
     """
     passes = 1.0 if decode else np.ceil(tokens / w.chunk_tokens)
     head, spread = 1.0 if decode else 0.0, at.tp * at.dp
-    read = experts_read(m, w, k, tokens * at.dp / passes / at.pp) * routed_params(m) * w.weight_bytes
+    read = (
+        experts_read(m, w, k, tokens * at.dp / passes / at.pp) * routed_params(m) * w.weight_bytes
+    )
     uneven = np.where(np.greater(spread, 1) & at.whole, k["expert_imbalance"], 1.0)
     n_bytes = (dense_bytes(m, w) + 2.0 * head * m.n_head_params) / at.tp + read * uneven / spread
     t_read = passes * n_bytes / (d.hbm_bytes_per_s * k["hbm_share"])
-    narrow = np.where(d.compute_bytes < 1, k["fp4_share"], np.where(d.compute_bytes < 2, k["fp8_share"], 1.0))
+    narrow = np.where(
+        d.compute_bytes < 1, k["fp4_share"], np.where(d.compute_bytes < 2, k["fp8_share"], 1.0)
+    )
     routed = m.top_k * routed_params(m) / k["expert_matmul_share"]
     n_flops = 2.0 * tokens * (dense_params(m) + head * m.n_head_params + routed) / (at.tp * at.pp)
     t_compute = n_flops / (d.peak_flops_per_s * k["matmul_share"] * narrow)
@@ -503,7 +558,8 @@ def matmul_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work, tokens: 
 
 
 def cache_shards(m: ModelShape, d: Device, at: Layouts) -> Any:
-    """Chips' worth of bandwidth that read one group's cache: key/value heads bound it, latent caches are copied.
+    """Chips' worth of bandwidth that read one group's cache: key/value heads bound it, latent
+    caches are copied.
 
     Parameters
     ----------
@@ -524,7 +580,8 @@ def cache_shards(m: ModelShape, d: Device, at: Layouts) -> Any:
 
 
 def latent_flops(m: ModelShape) -> Any:
-    """FLOP of a decode step per token attended when latent attention is absorbed into the query; 0 for other kinds.
+    """FLOP of a decode step per token attended when latent attention is absorbed into the query; 0
+    for other kinds.
 
     Parameters
     ----------
@@ -541,7 +598,8 @@ def latent_flops(m: ModelShape) -> Any:
 
 
 def read_context(w: Work) -> Any:
-    """Tokens of cache that a decode step reads per sequence: the compiled length, or the mean over the answer.
+    """Tokens of cache that a decode step reads per sequence: the compiled length, or the mean over
+    the answer.
 
     Parameters
     ----------
@@ -553,7 +611,9 @@ def read_context(w: Work) -> Any:
     Array
         Tokens [-].
     """
-    return np.where(np.greater(w.bucket_context, 0), w.bucket_context, w.input_tokens + w.output_tokens / 2)
+    return np.where(
+        np.greater(w.bucket_context, 0), w.bucket_context, w.input_tokens + w.output_tokens / 2
+    )
 
 
 def decode_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
@@ -580,7 +640,9 @@ def decode_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
     context = read_context(w)
     cached = w.batch * m.kv_bytes(context, w.kv_bytes)
     t_cache = cached / (cache_shards(m, d, at) * d.hbm_bytes_per_s * k["hbm_share"] * k["kv_share"])
-    scores = w.batch * context * latent_flops(m) / (at.tp * d.bf16_flops_per_s * k["attention_share"])
+    scores = (
+        w.batch * context * latent_flops(m) / (at.tp * d.bf16_flops_per_s * k["attention_share"])
+    )
     t_cache = np.maximum(t_cache, scores)
     fixed = kernels_s(m, k) + k["host_s"] + w.batch * k["sequence_s"]
     return matmul_s(m, d, at, k, w, w.batch, True) + t_cache + links_s(m, d, at, k, w.batch) + fixed
@@ -617,7 +679,8 @@ def prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
 
 
 def mixed_prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
-    """Prefill time that a request costs the others: short prompts share a pass, up to the chunk; compiled ones do not.
+    """Prefill time that a request costs the others: short prompts share a pass, up to the chunk;
+    compiled ones do not.
 
     Parameters
     ----------
@@ -643,7 +706,8 @@ def mixed_prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -
 
 
 def padded(d: Device, w: Work) -> Work:
-    """Fill in the shapes that a compiled device computes: powers of two of batch and prompt, the load's full context.
+    """Fill in the shapes that a compiled device computes: powers of two of batch and prompt, the
+    load's full context.
 
     Parameters
     ----------
@@ -672,12 +736,20 @@ def padded(d: Device, w: Work) -> Work:
         return np.where(d.compiled & np.equal(given, 0), shape, given)
 
     context = bucket(w.bucket_context, w.input_tokens + w.output_tokens)
-    prompt = bucket(w.bucket_input, np.minimum(power(w.input_tokens), np.maximum(context, w.input_tokens)))
-    return replace(w, bucket_batch=bucket(w.bucket_batch, power(w.batch)), bucket_input=prompt, bucket_context=context)
+    prompt = bucket(
+        w.bucket_input, np.minimum(power(w.input_tokens), np.maximum(context, w.input_tokens))
+    )
+    return replace(
+        w,
+        bucket_batch=bucket(w.bucket_batch, power(w.batch)),
+        bucket_input=prompt,
+        bucket_context=context,
+    )
 
 
 def weight_bytes_per_chip(m: ModelShape, at: Layouts, w: Work) -> Any:
-    """Weights that a chip holds; embeddings stay at 16 bits, attention is copied per group, experts are spread.
+    """Weights that a chip holds; embeddings stay at 16 bits, attention is copied per group, experts
+    are spread.
 
     Parameters
     ----------
@@ -740,20 +812,31 @@ def max_batch(m: ModelShape, d: Device, at: Layouts, w: Work) -> Any:
         Sequences, 0 where not one fits [-].
 
     Notes
-    -----
-    Usable share of the memory and the reserve for activations and graphs are assumptions (`data/assumptions.csv`).
+    ----- Usable share of the memory and the reserve for activations and graphs are assumptions
+    (`data/assumptions.csv`).
     """
-    usable = data.assumption("serving_usable_hbm_share").value * d.hbm_bytes - data.assumption("serving_reserve").value
+    usable = (
+        data.assumption("serving_usable_hbm_share").value * d.hbm_bytes
+        - data.assumption("serving_reserve").value
+    )
     room = (usable - weight_bytes_per_chip(m, at, w)) / cache_bytes_per_chip(m, d, at, w)
     return np.clip(np.floor(room), 0.0, data.assumption("serving_max_sequences").value)
 
 
 def evaluate(
-    m: ModelShape, d: Device, at: Layouts, w: Work, k: Values, disaggregated: bool = False, speedup: Any = 1.0
+    m: ModelShape,
+    d: Device,
+    at: Layouts,
+    w: Work,
+    k: Values,
+    disaggregated: bool = False,
+    speedup: Any = 1.0,
 ) -> Steps:
-    """Times and rates of every point; arguments broadcast, so one point and a million are the same call.
+    """Times and rates of every point; arguments broadcast, so one point and a million are the same
+    call.
 
-    TPOT = T(B) / speedup + phi (B - 1) T_shared / output; TTFT = T_prefill (1 + g (B - 1)^h) + t_0 + n T(B).
+    TPOT = T(B) / speedup + phi (B - 1) T_shared / output; TTFT = T_prefill (1 + g (B - 1)^h) + t_0
+    + n T(B).
 
     Parameters
     ----------
@@ -770,7 +853,8 @@ def evaluate(
     disaggregated : bool
         Prefill on chips of its own, of the same layout, in the ratio that keeps both busy [-].
     speedup : Array
-        Tokens accepted per step of speculative decoding over its cost, from `speculative_speedup` [-].
+        Tokens accepted per step of speculative decoding over its cost, from `speculative_speedup`
+        [-].
 
     Returns
     -------
@@ -783,17 +867,24 @@ def evaluate(
     pre = prefill_s(m, d, at, k, w)
     share = mixed_prefill_s(m, d, at, k, w) / w.output_tokens
     tpot = step + (0.0 if disaggregated else k["mixing"] * waiting * share)
-    ttft = pre * (1 + k["queue"] * waiting ** k["queue_power"]) + k["first_token_s"] + k["first_token_steps"] * step
+    ttft = (
+        pre * (1 + k["queue"] * waiting ** k["queue_power"])
+        + k["first_token_s"]
+        + k["first_token_steps"] * step
+    )
     chips = at.n_chips * (1.0 + (share * w.batch / step if disaggregated else 0.0))
     held = weight_bytes_per_chip(m, at, w) + compiled * cache_bytes_per_chip(m, d, at, w)
     fits = compiled <= max_batch(m, d, at, w)
     return Steps(step, pre, tpot, ttft, 1.0 / tpot, w.batch * at.dp / (tpot * chips), held, fits)
 
 
-def speculative_speedup(acceptance: Any, draft_tokens: Any, draft_cost: Any, wider: Any = 1.0) -> Any:
+def speculative_speedup(
+    acceptance: Any, draft_tokens: Any, draft_cost: Any, wider: Any = 1.0
+) -> Any:
     """Speed-up of decode by a draft: tokens gained per verification over its cost.
 
-    (1 - a^(g + 1)) / (1 - a) / (1 + g c) / r, with r the cost of a step of B (g + 1) tokens over one of B.
+    (1 - a^(g + 1)) / (1 - a) / (1 + g c) / r, with r the cost of a step of B (g + 1) tokens over
+    one of B.
 
     Parameters
     ----------
@@ -812,17 +903,22 @@ def speculative_speedup(acceptance: Any, draft_tokens: Any, draft_cost: Any, wid
         Speed-up; below 1 where the wider step costs more than it gains [-].
 
     Examples
-    --------
-    Leviathan et al. 2023, eq. 1: acceptance 0.8 and 5 draft tokens give 3.69 tokens per verification.
+    -------- Leviathan et al. 2023, eq. 1: acceptance 0.8 and 5 draft tokens give 3.69 tokens per
+    verification.
 
     >>> round(speculative_speedup(0.8, 5, 0.0), 2)
     3.69
 
     References
-    ----------
-    Leviathan, Kalman and Matias 2023, Fast inference from transformers via speculative decoding, arXiv:2211.17192.
+    ---------- Leviathan, Kalman and Matias 2023, Fast inference from transformers via speculative
+    decoding, arXiv:2211.17192.
     """
-    return (1 - acceptance ** (draft_tokens + 1)) / (1 - acceptance) / (1 + draft_tokens * draft_cost) / wider
+    return (
+        (1 - acceptance ** (draft_tokens + 1))
+        / (1 - acceptance)
+        / (1 + draft_tokens * draft_cost)
+        / wider
+    )
 
 
 def traffic(m: ModelShape, d: Device, at: Layouts, w: Work, k: Values) -> dict[str, Any]:
@@ -852,7 +948,9 @@ def traffic(m: ModelShape, d: Device, at: Layouts, w: Work, k: Values) -> dict[s
     context, passes = read_context(w), share * np.ceil(prompt / w.chunk_tokens)
     active = 2.0 * (dense_params(m) + m.n_head_params + m.top_k * routed_params(m))
     full = np.maximum(latent_flops(m) * context, m.attention_flops_per_token(context, causal=False))
-    flops = (active + full) * batch / w.batch + share * prompt * (active + m.attention_flops_per_token(prompt))
+    flops = (active + full) * batch / w.batch + share * prompt * (
+        active + m.attention_flops_per_token(prompt)
+    )
 
     def weights(tokens: Any) -> Any:
         fixed = (dense_bytes(m, w) + 2.0 * m.n_head_params) * at.dp
@@ -862,4 +960,8 @@ def traffic(m: ModelShape, d: Device, at: Layouts, w: Work, k: Values) -> dict[s
     hbm = (weights(batch) + at.dp * cache) / (w.batch * at.dp) + passes * weights(prompt) / at.dp
     per_token = 2.0 * m.n_layers * 2.0 * m.d_model * 2.0 * (at.tp - 1.0)
     routed = np.where(np.greater(at.dp, 1), 3.0 * m.n_layers * m.top_k * m.d_model, 0.0)
-    return {"flops": flops, "hbm_bytes": hbm, "link_bytes": (per_token + routed) * (batch / w.batch + share * prompt)}
+    return {
+        "flops": flops,
+        "hbm_bytes": hbm,
+        "link_bytes": (per_token + routed) * (batch / w.batch + share * prompt),
+    }

@@ -1,4 +1,5 @@
-"""Training: step time, days, utilisation and memory of a run on a cluster, with the 80 % band of its chip.
+"""Training: step time, days, utilisation and memory of a run on a cluster, with the 80 % band of
+its chip.
 
 The terms of a step stand in `trn3.training_step`, the choice of a layout in `trn3.search`.
 """
@@ -18,40 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 @dataclass(frozen=True)
 class TrainingEstimate:
     """What a run takes on a cluster; arrays of three are low, middle and high of the 80 % band.
@@ -67,7 +34,8 @@ class TrainingEstimate:
     step_time_s : numpy.ndarray
         One optimizer step [s].
     bounds_s : numpy.ndarray
-        Lower bound (every operation at peak, all else hidden) and upper bound (no exchange hidden) [s].
+        Lower bound (every operation at peak, all else hidden) and upper bound (no exchange hidden)
+        [s].
     parts_s : dict
         Step time by cause, exposed parts only; they add up to the middle [s].
     memory : Memory
@@ -95,13 +63,22 @@ class TrainingEstimate:
     @property
     def days(self) -> np.ndarray:
         """Time of the whole run without failures, short to long [day]."""
-        return self.job.tokens / (self.job.global_batch * self.job.seq_len) * self.step_time_s / DAY_S
+        return (
+            self.job.tokens / (self.job.global_batch * self.job.seq_len) * self.step_time_s / DAY_S
+        )
 
     @property
     def mfu(self) -> np.ndarray:
-        """Share of the dense peak of the job's format; model operations with causal attention, no recompute [-]."""
+        """Share of the dense peak of the job's format; model operations with causal attention,
+        no recompute [-].
+        """
         flops = self.job.model.train_flops_per_token(self.job.seq_len, causal=True)
-        return flops * self.tokens_per_s / self.cluster.n_chips / self.cluster.chip.peak(self.job.dtype)
+        return (
+            flops
+            * self.tokens_per_s
+            / self.cluster.n_chips
+            / self.cluster.chip.peak(self.job.dtype)
+        )
 
     @property
     def hfu(self) -> np.ndarray:
@@ -117,8 +94,14 @@ class TrainingEstimate:
     def note(self) -> str:
         """How far to trust the numbers, and whether the layout fits the memory."""
         kind, chip = ("generation" if self.borrowed else "source"), self.cluster.chip
-        error, n = (committed.constant("training", f"{kind}_{what}") for what in ("error", "n_groups"))
-        fitted = "no public {} run was fitted; on chip generations" if self.borrowed else "{}: on sources of runs"
+        error, n = (
+            committed.constant("training", f"{kind}_{what}") for what in ("error", "n_groups")
+        )
+        fitted = (
+            "no public {} run was fitted; on chip generations"
+            if self.borrowed
+            else "{}: on sources of runs"
+        )
         text = f"{fitted.format(chip.name)} never fitted the median error was {100 * error:.0f} % ({n:.0f} groups)"
         band = ("band_moe", "routed") if self.job.model.n_experts else ("band", chip.family)
         text += f". {committed.band_origin('training', *band, chip.id, chip.family)}"
@@ -156,8 +139,8 @@ def estimate(job: TrainingJob, cluster: hardware.Cluster, layout: Any = None) ->
         The layout does not divide the model, the batch or the chips.
 
     Notes
-    -----
-    Current software is assumed (compiled, flash attention). Failures are left out; see `trn3.study.scaling`.
+    ----- Current software is assumed (compiled, flash attention). Failures are left out; see
+    `trn3.study.scaling`.
     """
     if layout is not None:
         layouts.check(layout, job.model, job.seq_len, job.global_batch, cluster.n_chips)
@@ -167,11 +150,18 @@ def estimate(job: TrainingJob, cluster: hardware.Cluster, layout: Any = None) ->
     open_steps = evaluate(work, device, replace(lay, tp_overlap=0, dp_overlap=0, pp_overlap=0))
     middle, chip = float(steps.step_time_s), cluster.chip
     routed = "_moe" if job.model.n_experts else ""
-    ends = [committed.constant("training", f"band{routed}_{end}", chip.id, chip.family) for end in ("low", "high")]
-    flops = job.model.train_flops_per_token(job.seq_len, causal=True) * job.global_batch * job.seq_len
+    ends = [
+        committed.constant("training", f"band{routed}_{end}", chip.id, chip.family)
+        for end in ("low", "high")
+    ]
+    flops = (
+        job.model.train_flops_per_token(job.seq_len, causal=True) * job.global_batch * job.seq_len
+    )
     ideal = float(flops / cluster.n_chips / chip.peak(job.dtype))
     exposed = middle - float(steps.pipeline_s + steps.fixed_s)
-    parts = {name: float(value) for name, value in (*steps.parts.items(), ("data exchange", exposed))}
+    parts = {
+        name: float(value) for name, value in (*steps.parts.items(), ("data exchange", exposed))
+    }
     return TrainingEstimate(
         job=job,
         cluster=cluster,

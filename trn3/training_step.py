@@ -1,11 +1,13 @@
 """Training step time: one evaluator over broadcastable arrays of shapes, machines and layouts.
 
-A step is m microbatches through a pipeline of p stages, then the data-parallel exchange that nothing hides:
+A step is m microbatches through a pipeline of p stages, then the data-parallel exchange that
+nothing hides:
 
     t = m t_max + (p - 1) / v t_mean + exposed(DP) + optimizer + fixed
 
-Every field of shape, machine, work and layout may be a scalar or an array with axes of its own; a term is computed on
-the axes that it depends on, and terms meet only in `Steps`. Efficiencies come from ``data/calibration.csv``.
+Every field of shape, machine, work and layout may be a scalar or an array with axes of its own; a
+term is computed on the axes that it depends on, and terms meet only in `Steps`. Efficiencies come
+from ``data/calibration.csv``.
 """
 
 from collections.abc import Mapping
@@ -34,7 +36,15 @@ NAMES = [
     "attention_old",
     "attention_ported",
 ]
-NAMES += ["attention_unfused", "eager", "link", "network", "tp_exposed", "dp_exposed", "fsdp_exposed"]
+NAMES += [
+    "attention_unfused",
+    "eager",
+    "link",
+    "network",
+    "tp_exposed",
+    "dp_exposed",
+    "fsdp_exposed",
+]
 NAMES += ["layer_launch_s", "step_s", "imbalance", "expert", "alltoall", "expert_launch_s"]
 NAMES += ["moe_trend", "permute"]
 """The constants that the evaluator reads."""
@@ -143,7 +153,9 @@ class Steps:
     @property
     def step_time_s(self) -> Array:
         """Time of a step [s]."""
-        return self.pipeline_s + np.maximum(self.floor_s, self.exchange_s - self.hide_s) + self.fixed_s
+        return (
+            self.pipeline_s + np.maximum(self.floor_s, self.exchange_s - self.hide_s) + self.fixed_s
+        )
 
 
 def machine(cluster: hardware.Cluster, dtype: str = "bf16") -> Machine:
@@ -174,20 +186,31 @@ def machine(cluster: hardware.Cluster, dtype: str = "bf16") -> Machine:
     )
 
 
-def _matmul(machine: Machine, m: Array, n: Array, k: Array, gain: Array, share: Array = 1.0) -> Array:
+def _matmul(
+    machine: Machine, m: Array, n: Array, k: Array, gain: Array, share: Array = 1.0
+) -> Array:
     """Forward time of a matrix multiplication, `gain` times as fast as in BF16.
 
-    The shape term grows with the balance P / W: what a small matrix loses is traffic that arithmetic does not hide.
+    The shape term grows with the balance P / W: what a small matrix loses is traffic that
+    arithmetic does not hide.
     """
     c = machine.constants
     bandwidth = machine.hbm_bytes_per_s * c["hbm"]
     rate = machine.peak_flops_per_s * c["matmul"] * share * gain
-    lost = c["rereads"] * roofline.ridge(machine.peak_flops_per_s, machine.hbm_bytes_per_s) * np.sqrt(gain)
+    lost = (
+        c["rereads"]
+        * roofline.ridge(machine.peak_flops_per_s, machine.hbm_bytes_per_s)
+        * np.sqrt(gain)
+    )
     return roofline.matmul_time_s(m, n, k, rate, bandwidth, lost, c["block"])
 
 
-def _layer_matmuls(shape: ModelShape, machine: Machine, tokens: Array, tp: Array, gain: Array) -> tuple[Array, Array]:
-    """Forward time of the matrix multiplications of attention, and of a dense feed-forward block."""
+def _layer_matmuls(
+    shape: ModelShape, machine: Machine, tokens: Array, tp: Array, gain: Array
+) -> tuple[Array, Array]:
+    """Forward time of the matrix multiplications of attention, and of a dense feed-forward
+    block.
+    """
     a, kv, h, q = shape.n_heads, shape.n_kv_heads, shape.d_model, shape.q_lora_rank
     mla = 1.0 * (np.asarray(shape.kv_lora_rank) > 0)
     width = a * shape.qk_dim + (1 - mla) * kv * (shape.qk_dim + shape.v_dim)
@@ -196,9 +219,13 @@ def _layer_matmuls(shape: ModelShape, machine: Machine, tokens: Array, tp: Array
     if np.any(mla):
         rank = np.maximum(shape.kv_lora_rank, 1.0)
         attention = attention + mla * _matmul(machine, tokens, rank + shape.rope_dim + q, h, gain)
-        attention = attention + mla * _matmul(machine, tokens, a * (shape.head_dim + shape.v_dim) / tp, rank, gain)
+        attention = attention + mla * _matmul(
+            machine, tokens, a * (shape.head_dim + shape.v_dim) / tp, rank, gain
+        )
     f = np.maximum(shape.d_ff, 1) / tp
-    dense = _matmul(machine, tokens, (shape.n_ffn_matrices - 1) * f, h, gain) + _matmul(machine, tokens, h, f, gain)
+    dense = _matmul(machine, tokens, (shape.n_ffn_matrices - 1) * f, h, gain) + _matmul(
+        machine, tokens, h, f, gain
+    )
     return attention, dense
 
 
@@ -208,7 +235,9 @@ def _experts(shape: ModelShape, machine: Machine, tokens: Array, lay: Any, gain:
     n_local = np.maximum(shape.n_experts, 1) / lay.ep
     rows = np.maximum(tokens * shape.top_k / n_local, 1e-3)
     f, h = np.maximum(shape.d_ff_expert, 1) / lay.tp, shape.d_model
-    routed = _matmul(machine, rows, up * f, h, gain, c["expert"]) + _matmul(machine, rows, h, f, gain, c["expert"])
+    routed = _matmul(machine, rows, up * f, h, gain, c["expert"]) + _matmul(
+        machine, rows, h, f, gain, c["expert"]
+    )
     fs = np.maximum(f * shape.n_shared_experts, 1e-3)
     shared = _matmul(machine, tokens, up * fs, h, gain) + _matmul(machine, tokens, h, fs, gain)
     return routed * n_local + shared * (np.asarray(shape.n_shared_experts) > 0)
@@ -219,7 +248,12 @@ def _attention(work: Work, machine: Machine, tokens: Array, tp: Array) -> tuple[
     c, shape, s = machine.constants, work.shape, work.seq_len
     flops = shape.attention_flops_per_token(s) / shape.n_layers * tokens / tp
     narrow = np.minimum(1.0, shape.head_dim / 128.0) ** 0.25
-    rate = machine.peak_flops_per_s * c["attention"] * narrow * (1 - work.old_kernel * (1 - c["attention_old"]))
+    rate = (
+        machine.peak_flops_per_s
+        * c["attention"]
+        * narrow
+        * (1 - work.old_kernel * (1 - c["attention_old"]))
+    )
     rate = rate * (1 - work.ported * (1 - c["attention_ported"]))
     flash = flops * (1 + c["attention_seq"] / s) / rate
     if not np.any(work.unfused):
@@ -236,13 +270,18 @@ def _vector(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
         shape.d_ff_expert * (shape.top_k + shape.n_shared_experts) - shape.d_ff
     )
     split = 1 + lay.sequence_parallel * (lay.tp - 1)
-    inner = 2 * (shape.n_heads * shape.v_dim + shape.n_kv_heads * shape.head_dim) + shape.n_ffn_matrices * f
+    inner = (
+        2 * (shape.n_heads * shape.v_dim + shape.n_kv_heads * shape.head_dim)
+        + shape.n_ffn_matrices * f
+    )
     n_bytes = 2 * tokens * (10 * shape.d_model / split + inner / lay.tp)
     return n_bytes * (1 + work.eager * (c["eager"] - 1)) / (machine.hbm_bytes_per_s * c["hbm"])
 
 
 def _tensor_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
-    """One all-reduce of the activations of a layer over the tensor-parallel group, as far as it shows."""
+    """One all-reduce of the activations of a layer over the tensor-parallel group, as far as it
+    shows.
+    """
     c = machine.constants
     n_bytes = 2 * tokens * work.shape.d_model
     per_byte = collectives.s_per_byte(lay.tp, 1, machine.tiers) / c["link"]
@@ -251,7 +290,9 @@ def _tensor_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) ->
 
 
 def _routing_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
-    """Dispatch and combine of a routed layer, forward: sort in memory, exchange, and a fixed cost per local expert."""
+    """Dispatch and combine of a routed layer, forward: sort in memory, exchange, and a fixed
+    cost per local expert.
+    """
     c, shape = machine.constants, work.shape
     per_byte = collectives.split_s_per_byte(lay.ep, lay.tp, machine.tiers) / c["link"]
     moved = 2 * tokens * shape.top_k * shape.d_model / lay.tp
@@ -261,7 +302,9 @@ def _routing_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
     return (sort + exchange + fixed) * np.exp(c["moe_trend"] * work.moe_years)
 
 
-def _context_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any, hide: Array) -> Array:
+def _context_exchange_s(
+    work: Work, machine: Machine, tokens: Array, lay: Any, hide: Array
+) -> Array:
     """Ring of keys and values of a layer, forward, above half the attention time."""
     shape = work.shape
     n_bytes = 2 * tokens * shape.n_kv_heads * (shape.qk_dim + shape.v_dim) / lay.tp * (lay.cp - 1)
@@ -272,7 +315,11 @@ def _context_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any, h
 def _layer(work: Work, machine: Machine, lay: Any, tokens: Array) -> dict[str, Array]:
     """Time of an average layer for one microbatch, forward, backward and recompute, by cause."""
     c, shape = machine.constants, work.shape
-    gain = 1 + machine.fp8 * (machine.narrow_ratio * c["fp8"] - 1) + machine.fp4 * (machine.narrow_ratio * c["fp4"] - 1)
+    gain = (
+        1
+        + machine.fp8 * (machine.narrow_ratio * c["fp8"] - 1)
+        + machine.fp4 * (machine.narrow_ratio * c["fp4"] - 1)
+    )
     routed = np.divide(shape.n_moe_layers, shape.n_layers)
     full, selective = (lay.recompute == FULL) * work.redo, (lay.recompute == SELECTIVE)
     passes = 3 + full
@@ -303,8 +350,9 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     machine : Machine
         Chip, network and constants [-].
     lay : Layouts
-        tp, pp, dp, cp, ep, micro_batch, interleave, recompute (0 none, 1 selective, 2 full), zero (0-3),
-        sequence_parallel, tp_overlap, dp_overlap and pp_overlap (0 or 1), each a scalar or an array [-].
+        tp, pp, dp, cp, ep, micro_batch, interleave, recompute (0 none, 1 selective, 2 full), zero
+        (0-3), sequence_parallel, tp_overlap, dp_overlap and pp_overlap (0 or 1), each a scalar or
+        an array [-].
 
     Returns
     -------
@@ -324,7 +372,11 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     mean = (shape.n_layers * layer + head) / lay.pp
     busiest = mean + c["imbalance"] * (np.maximum(per_stage * layer, last * layer + head) - mean)
     boundary = 2 * tokens * shape.d_model / lay.tp
-    hop = collectives.s_per_byte(lay.pp, lay.tp * lay.cp * lay.dp, machine.tiers) * boundary / c["network"]
+    hop = (
+        collectives.s_per_byte(lay.pp, lay.tp * lay.cp * lay.dp, machine.tiers)
+        * boundary
+        / c["network"]
+    )
     sends = 2 * n_micro * lay.interleave * hop * (lay.pp > 1) * (1 - lay.pp_overlap)
     bubble = (lay.pp - 1) / lay.interleave * mean
     pipeline = n_micro * busiest + bubble + sends
@@ -333,7 +385,10 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     shards = 1 + (lay.zero > 0) * (lay.dp * lay.cp - 1)
     fixed = 30 * local / shards / bandwidth + c["step_s"] + latency
     parts = {k: n_micro * shape.n_layers / lay.pp * v for k, v in layer_parts.items()}
-    parts |= {"output head": n_micro * (busiest - shape.n_layers / lay.pp * layer), "pipeline bubble": bubble}
+    parts |= {
+        "output head": n_micro * (busiest - shape.n_layers / lay.pp * layer),
+        "pipeline bubble": bubble,
+    }
     parts |= {"stage exchange": sends, "optimizer and fixed": fixed}
     return Steps(pipeline, hide, exchange, floor, fixed, parts)
 
@@ -348,11 +403,18 @@ def _local_params(shape: ModelShape, lay: Any) -> Array:
 def _data_exchange(
     work: Work, machine: Machine, lay: Any, n_micro: Array, stage: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Data-parallel exchange: its time, the part that always shows, what can hide it, and its latency."""
+    """Data-parallel exchange: its time, the part that always shows, what can hide it, and its
+    latency.
+    """
     c, n = machine.constants, lay.dp * lay.cp
     sharded, per_micro = 1.0 * (lay.zero >= 2), 4 + 2.0 * (lay.zero >= 3)
     once = (lay.zero == 0) * 2 * work.gradient_bytes + (lay.zero == 1) * (2 + work.gradient_bytes)
-    n_bytes = _local_params(work.shape, lay) * (once * (1 - sharded) + per_micro * sharded * n_micro) * (n - 1) / n
+    n_bytes = (
+        _local_params(work.shape, lay)
+        * (once * (1 - sharded) + per_micro * sharded * n_micro)
+        * (n - 1)
+        / n
+    )
     per_byte = collectives.s_per_byte(n, lay.tp, machine.tiers) / c["network"] / work.network
     exchange = n_bytes * per_byte
     exposed = c["dp_exposed"] + sharded * (c["fsdp_exposed"] - c["dp_exposed"])
@@ -360,4 +422,9 @@ def _data_exchange(
     share = 1 - overlap * (1 - exposed)
     hide = overlap * (1 - exposed) * n_micro * stage
     rounds = 10 + sharded * (3 * n_micro * work.shape.n_layers / lay.pp - 10)
-    return exchange, exchange * share, hide, rounds * collectives.ring_latency_s(n, lay.tp, machine.tiers)
+    return (
+        exchange,
+        exchange * share,
+        hide,
+        rounds * collectives.ring_latency_s(n, lay.tp, machine.tiers),
+    )

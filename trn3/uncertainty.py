@@ -1,11 +1,13 @@
-"""Uncertain inputs: low, mid and high become distributions, quasi-random draws run through the same array formulas.
+"""Uncertain inputs: low, mid and high become distributions, quasi-random draws run through the same
+array formulas.
 
 Two readings of a range, never mixed silently:
 
-* ``band``: low and high are the 10th and 90th percentile (an 80 % range of a prediction), mid the median. The
-  distribution is a split normal, of the logarithm where all three are positive.
-* ``limits``: low and high are ends that reasoning does not pass (an assumption), and the value is as likely above mid
-  as below. The distribution is two half triangles that meet at mid, of the logarithm where all three are positive.
+* ``band``: low and high are the 10th and 90th percentile (an 80 % range of a prediction), mid the
+  median. The distribution is a split normal, of the logarithm where all three are positive.
+* ``limits``: low and high are ends that reasoning does not pass (an assumption), and the value is
+  as likely above mid as below. The distribution is two half triangles that meet at mid, of the
+  logarithm where all three are positive.
 
 Inputs are drawn independently of each other.
 """
@@ -56,7 +58,9 @@ class Input:
     def __post_init__(self) -> None:
         name, values = self.label or "input", (self.low, self.mid, self.high)
         if not self.low <= self.mid <= self.high or not np.isfinite(values).all():
-            raise ValueError(f"{name}: low, mid, high = {values} {self.unit}: allowed are finite numbers in that order")
+            raise ValueError(
+                f"{name}: low, mid, high = {values} {self.unit}: allowed are finite numbers in that order"
+            )
         if self.kind not in ("band", "limits"):
             raise ValueError(f"{name}: kind = {self.kind!r}: allowed are band, limits")
 
@@ -80,7 +84,11 @@ class Input:
         >>> Input(1.0, 2.0, 4.0, "limits").quantile(np.array([1e-9, 0.5, 1 - 1e-9])).round(3)
         array([1., 2., 4.])
         """
-        low, mid, high = np.log([self.low, self.mid, self.high]) if self.low > 0 else (self.low, self.mid, self.high)
+        low, mid, high = (
+            np.log([self.low, self.mid, self.high])
+            if self.low > 0
+            else (self.low, self.mid, self.high)
+        )
         below = share < 0.5
         if self.kind == "band":
             away = np.abs(stats.norm.ppf(share) / stats.norm.ppf(LEVELS[-1] / 100.0))
@@ -157,8 +165,8 @@ def ratio_range(above: np.ndarray, below: np.ndarray) -> np.ndarray:
         Low, middle and high of the ratio [-]
 
     Notes
-    -----
-    Exact where both are log-normal; errors that the two share (one model, one load) would cancel, so the band is wide.
+    ----- Exact where both are log-normal; errors that the two share (one model, one load) would
+    cancel, so the band is wide.
 
     Examples
     --------
@@ -193,8 +201,11 @@ def probability_above(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return 1.0 - np.searchsorted(np.sort(values), limits, side="right") / len(values)
 
 
-def tornado(evaluate: Evaluate, inputs: Mapping[str, Input], samples: Draws, output: np.ndarray) -> pd.DataFrame:
-    """What moves the result: each input alone from its P10 to its P90, and its rank correlation over all draws.
+def tornado(
+    evaluate: Evaluate, inputs: Mapping[str, Input], samples: Draws, output: np.ndarray
+) -> pd.DataFrame:
+    """What moves the result: each input alone from its P10 to its P90, and its rank correlation
+    over all draws.
 
     Parameters
     ----------
@@ -227,15 +238,28 @@ def tornado(evaluate: Evaluate, inputs: Mapping[str, Input], samples: Draws, out
         cases[name][2 * i : 2 * i + 2] = each.quantile(ends)
     at, ranks = np.asarray(evaluate(cases), dtype=float).reshape(k, 2), stats.rankdata(output)
     rows = [
-        {"input": name, "label": each.label or name, "unit": each.unit, "low": cases[name][2 * i], "mid": each.mid,
-         "high": cases[name][2 * i + 1], "at_low": at[i, 0], "at_high": at[i, 1], "span": abs(at[i, 1] - at[i, 0]),
-         "rank_correlation": np.corrcoef(stats.rankdata(samples[name]), ranks)[0, 1] if np.ptp(samples[name]) else 0.0}
+        {
+            "input": name,
+            "label": each.label or name,
+            "unit": each.unit,
+            "low": cases[name][2 * i],
+            "mid": each.mid,
+            "high": cases[name][2 * i + 1],
+            "at_low": at[i, 0],
+            "at_high": at[i, 1],
+            "span": abs(at[i, 1] - at[i, 0]),
+            "rank_correlation": np.corrcoef(stats.rankdata(samples[name]), ranks)[0, 1]
+            if np.ptp(samples[name])
+            else 0.0,
+        }
         for i, (name, each) in enumerate(inputs.items())
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows).sort_values("span", ascending=False, ignore_index=True)
 
 
-def threshold(evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach: float = 4.0) -> float:
+def threshold(
+    evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach: float = 4.0
+) -> float:
     """Value of one input at which the result changes sign, the others at mid.
 
     Parameters
@@ -263,7 +287,9 @@ def threshold(evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach:
     each, others = inputs[name], {n: i.mid for n, i in inputs.items()}
 
     def result(x: np.ndarray) -> np.ndarray:
-        return np.asarray(evaluate({n: np.full_like(x, v) for n, v in others.items()} | {name: x}), dtype=float)
+        return np.asarray(
+            evaluate({n: np.full_like(x, v) for n, v in others.items()} | {name: x}), dtype=float
+        )
 
     spacing = np.geomspace if each.low > 0 else np.linspace
     ends = [end * factor for end in (each.low, each.high) for factor in (reach, 1.0 / reach)]
@@ -273,4 +299,6 @@ def threshold(evaluate: Evaluate, inputs: Mapping[str, Input], name: str, reach:
     if not len(change):
         return float("nan")
     near = change[np.argmin(np.abs(grid[change] - each.mid))]
-    return float(optimize.brentq(lambda x: float(result(np.array([x]))[0]), grid[near], grid[near + 1]))
+    return float(
+        optimize.brentq(lambda x: float(result(np.array([x]))[0]), grid[near], grid[near + 1])
+    )

@@ -1,4 +1,6 @@
-"""Units: everything inside is SI (bytes, seconds, joules, watts, FLOP); these are the only conversions."""
+"""Units: everything inside is SI (bytes, seconds, joules, watts, FLOP); these are the only
+conversions.
+"""
 
 import numpy as np
 
@@ -16,7 +18,9 @@ class TrnError(ValueError):
 
 
 class InputError(TrnError):
-    """A number that no formula accepts; the text names the field, the value, its unit and what is allowed."""
+    """A number that no formula accepts; the text names the field, the value, its unit and what
+    is allowed.
+    """
 
 
 def require(name: str, value: Array, unit: str, low: float = 0.0, closed: bool = False) -> None:
@@ -50,4 +54,8 @@ def require(name: str, value: Array, unit: str, low: float = 0.0, closed: bool =
     bad = ~np.isfinite(given) | (given < low if closed else given <= low)
     if np.any(bad):
         allowed = f"{'at least' if closed else 'above'} {low:g} {unit}".strip()
-        raise InputError(f"{name} = {given[bad].flat[0]:g} {unit}: must be finite and {allowed}".replace(" :", ":"))
+        raise InputError(
+            f"{name} = {given[bad].flat[0]:g} {unit}: must be finite and {allowed}".replace(
+                " :", ":"
+            )
+        )

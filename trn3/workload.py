@@ -1,12 +1,14 @@
-"""What is computed: model shapes, their parameter, FLOP and KV-cache counts, and the jobs that use them.
+"""What is computed: model shapes, their parameter, FLOP and KV-cache counts, and the jobs that use
+them.
 
-One record, `ModelShape`, describes dense and mixture-of-experts transformers. Its fields are scalars, or arrays of one
-length (`stack`), and every property is plain NumPy arithmetic, so one model and a thousand models are the same code.
+One record, `ModelShape`, describes dense and mixture-of-experts transformers. Its fields are
+scalars, or arrays of one length (`stack`), and every property is plain NumPy arithmetic, so one
+model and a thousand models are the same code.
 
 References
-----------
-Kaplan et al. 2020, arXiv:2001.08361 (2 FLOP per parameter and token); Narayanan et al. 2021, arXiv:2104.04473, eq. 2
-and 3 (parameters and FLOP of a GPT); DeepSeek-V2, arXiv:2405.04434 (multi-head latent attention).
+---------- Kaplan et al. 2020, arXiv:2001.08361 (2 FLOP per parameter and token); Narayanan et al.
+2021, arXiv:2104.04473, eq. 2 and 3 (parameters and FLOP of a GPT); DeepSeek-V2, arXiv:2405.04434
+(multi-head latent attention).
 """
 
 import dataclasses
@@ -33,7 +35,8 @@ class ModelShape:
     id, name : str
         Identifier in ``data/models.csv`` (or of the config file) and full name.
     n_layers, d_model, n_heads, n_kv_heads, head_dim : int or ndarray
-        Layers, width, attention heads, key/value heads and width of a head (without its rotary part in MLA) [-].
+        Layers, width, attention heads, key/value heads and width of a head (without its rotary part
+        in MLA) [-].
     d_ff : int or ndarray
         Inner width of the feed-forward block of dense layers [-].
     gated : bool or ndarray
@@ -43,13 +46,15 @@ class ModelShape:
     tied : bool or ndarray
         Whether input and output embedding are one matrix [-].
     n_experts, top_k, n_shared_experts, d_ff_expert : int or ndarray
-        Routed experts per layer (0: dense), experts per token, always-on experts, inner width of an expert [-].
+        Routed experts per layer (0: dense), experts per token, always-on experts, inner width of an
+        expert [-].
     n_dense_layers : int or ndarray
         Layers of a mixture-of-experts model that have the dense block of width `d_ff` [-].
     attention : str or ndarray
         ``mha``, ``gqa``, ``mqa`` or ``mla``; for the reader, the counts follow from the numbers.
     kv_lora_rank, q_lora_rank, rope_dim, v_head_dim : int or ndarray
-        Ranks of latent attention, its separate rotary width, width of a value head (0: `head_dim`) [-].
+        Ranks of latent attention, its separate rotary width, width of a value head (0: `head_dim`)
+        [-].
     window, n_window_layers : int or ndarray
         Length of the attention window and the number of layers that have one [-].
     n_positions : int or ndarray
@@ -122,7 +127,10 @@ class ModelShape:
 
     def _layers(self, n_routed: Any) -> Any:
         """Weights of all layers with `n_routed` routed experts in each routed one."""
-        moe = self.d_model * self.n_experts + (n_routed + self.n_shared_experts) * self.n_expert_params
+        moe = (
+            self.d_model * self.n_experts
+            + (n_routed + self.n_shared_experts) * self.n_expert_params
+        )
         dense = (self.n_layers - self.n_moe_layers) * self.n_ffn_matrices * self.d_model * self.d_ff
         return self.n_layers * self.n_attention_params_per_layer + dense + self.n_moe_layers * moe
 
@@ -143,13 +151,19 @@ class ModelShape:
 
     @property
     def n_embedding_params(self) -> Array:
-        """Weights of input and output embedding and learned positions, a tied matrix counted once [-]."""
+        """Weights of input and output embedding and learned positions, a tied matrix counted
+        once [-].
+        """
         return (self.vocab * (2 - 1 * (self.tied != 0)) + self.n_positions) * self.d_model
 
     @property
     def n_params(self) -> Array:
-        """All parameters; two normalisations per layer and a last one count, biases (below 0.1 %) do not [-]."""
-        return self.n_layer_params + self.n_embedding_params + (2 * self.n_layers + 1) * self.d_model
+        """All parameters; two normalisations per layer and a last one count, biases (below 0.1
+        %) do not [-].
+        """
+        return (
+            self.n_layer_params + self.n_embedding_params + (2 * self.n_layers + 1) * self.d_model
+        )
 
     @property
     def n_active_params(self) -> Array:
@@ -162,14 +176,16 @@ class ModelShape:
         return self.n_active_layer_params + self.n_head_params
 
     def attention_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
-        """Forward FLOP per token of scores and weighted values, `2 a (d_qk + d_v)` per token attended.
+        """Forward FLOP per token of scores and weighted values, `2 a (d_qk + d_v)` per token
+        attended.
 
         Parameters
         ----------
         seq_len : float or ndarray
             Tokens of the sequence [-].
         causal : bool
-            Count only the attended half, or the whole square as "full attention" conventions do [-].
+            Count only the attended half, or the whole square as "full attention" conventions do
+            [-].
 
         Returns
         -------
@@ -199,7 +215,8 @@ class ModelShape:
         return 2.0 * self.n_matmul_params + self.attention_flops_per_token(seq_len, causal)
 
     def train_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
-        """FLOP per token of forward and backward pass, three times the forward pass, nothing recomputed.
+        """FLOP per token of forward and backward pass, three times the forward pass, nothing
+        recomputed.
 
         Parameters
         ----------
@@ -245,7 +262,9 @@ class ModelShape:
         float or ndarray
             Bytes [B].
         """
-        n = (self.n_layers - self.n_window_layers) * context + self.n_window_layers * np.minimum(context, self.window)
+        n = (self.n_layers - self.n_window_layers) * context + self.n_window_layers * np.minimum(
+            context, self.window
+        )
         return n * self._kv_numbers * kv_bytes
 
     @property
@@ -319,7 +338,12 @@ class ServingLoad:
 
     def __post_init__(self) -> None:
         """Refuse numbers that are not positive."""
-        for field, unit in (("input_tokens", "tokens"), ("output_tokens", "tokens"), ("ttft_s", "s"), ("tpot_s", "s")):
+        for field, unit in (
+            ("input_tokens", "tokens"),
+            ("output_tokens", "tokens"),
+            ("ttft_s", "s"),
+            ("tpot_s", "s"),
+        ):
             positive(field, getattr(self, field), unit)
 
 
@@ -350,7 +374,11 @@ def positive(field: str, value: Any, unit: str, whole: bool = False) -> None:
     """
     try:
         number = np.asarray(value, dtype=float)
-        fine = number.size > 0 and np.all(number > 0) and not (whole and np.any((number % 1 != 0) | (number > 1e12)))
+        fine = (
+            number.size > 0
+            and np.all(number > 0)
+            and not (whole and np.any((number % 1 != 0) | (number > 1e12)))
+        )
     except (TypeError, ValueError):
         fine = False
     if not fine:
@@ -377,7 +405,9 @@ def stack(shapes: Sequence[ModelShape]) -> ModelShape:
     """
     fields = [f.name for f in dataclasses.fields(ModelShape)]
     kind = dict.fromkeys(NUMBERS, float)
-    return ModelShape(**{f: np.array([getattr(s, f) for s in shapes], dtype=kind.get(f)) for f in fields})
+    return ModelShape(
+        **{f: np.array([getattr(s, f) for s in shapes], dtype=kind.get(f)) for f in fields}
+    )
 
 
 def _rows(name: str) -> tuple[dict[str, Any], ...]:
@@ -400,7 +430,10 @@ def models() -> dict[str, ModelShape]:
     8
     """
     text = ("id", "name", "attention", "source_id")
-    return {r["id"]: ModelShape(**{k: int(r[k]) for k in NUMBERS}, **{k: r[k] for k in text}) for r in _rows("models")}
+    return {
+        r["id"]: ModelShape(**{k: int(r[k]) for k in NUMBERS}, **{k: r[k] for k in text})
+        for r in _rows("models")
+    }
 
 
 def _key(text: str) -> str:
@@ -411,7 +444,9 @@ def _key(text: str) -> str:
 @functools.lru_cache(1)
 def _names() -> dict[str, str]:
     """Every accepted spelling to its identifier."""
-    return {_key(name): r["id"] for r in _rows("models") for name in (r["id"], *r["aliases"].split())}
+    return {
+        _key(name): r["id"] for r in _rows("models") for name in (r["id"], *r["aliases"].split())
+    }
 
 
 def model(text: str) -> ModelShape:
@@ -444,11 +479,19 @@ def model(text: str) -> ModelShape:
     if found := names.get(_key(text.removeprefix("hf:"))):
         return models()[found]
     if text.endswith(".json") or pathlib.Path(text).is_file():
-        called = pathlib.Path(text).parent.name or text  # a page need not name the folders of its reader
-        return dataclasses.replace(from_config(_read(text), id=called, name=text)[0], name=f"“{called}”")
-    near = list(dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5)))
+        called = (
+            pathlib.Path(text).parent.name or text
+        )  # a page need not name the folders of its reader
+        return dataclasses.replace(
+            from_config(_read(text), id=called, name=text)[0], name=f"“{called}”"
+        )
+    near = list(
+        dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5))
+    )
     hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(models())}"
-    raise data.UnknownId(f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json")
+    raise data.UnknownId(
+        f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json"
+    )
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -458,10 +501,14 @@ def _read(path: str) -> dict[str, Any]:
     except OSError as error:
         raise data.TrnError(f"model config {path}: cannot be read ({error.strerror})") from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise data.TrnError(f"model config {path}: cannot be read as a JSON object ({error})") from None
+        raise data.TrnError(
+            f"model config {path}: cannot be read as a JSON object ({error})"
+        ) from None
 
 
-def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> tuple[ModelShape, list[str]]:
+def from_config(
+    config: dict[str, Any], id: str = "config", name: str = ""
+) -> tuple[ModelShape, list[str]]:
     """Read a Hugging Face ``config.json``.
 
     Parameters
@@ -493,7 +540,9 @@ def from_config(config: dict[str, Any], id: str = "config", name: str = "") -> t
     except data.TrnError:
         raise
     except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise data.TrnError(f"model config {name or id}: a field has the wrong kind of value ({error})") from None
+        raise data.TrnError(
+            f"model config {name or id}: a field has the wrong kind of value ({error})"
+        ) from None
 
 
 def _placed(config: dict[str, Any], id: str, name: str) -> tuple[ModelShape, list[str]]:
@@ -503,26 +552,44 @@ def _placed(config: dict[str, Any], id: str, name: str) -> tuple[ModelShape, lis
     habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}
     habit = habits.get(str(config.get("model_type", "")), "")
     config = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)} | config
-    got = {field: _first(config, names) for field, names in _fields().items() if field not in ("inferred", "no_effect")}
+    got = {
+        field: _first(config, names)
+        for field, names in _fields().items()
+        if field not in ("inferred", "no_effect")
+    }
     for field in ("n_layers", "d_model", "n_heads", "vocab"):
         if not got[field]:
             raise data.TrnError(f"model config {name}: needs one of {', '.join(_fields()[field])}")
-    most = [("n_experts", "top_k", "must be at most"), ("n_layers", "n_dense_layers", "must be at most")]
+    most = [
+        ("n_experts", "top_k", "must be at most"),
+        ("n_layers", "n_dense_layers", "must be at most"),
+    ]
     for big, small, rule in (("n_heads", "n_kv_heads", "must divide"), *most):
         many, few = got[big] or 0, got[small] or 1
         if many and (many % few if rule == "must divide" else many < few):
             raise data.TrnError(f"model config {name}: {small} = {few}: {rule} {big} = {many}")
     shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, habit)
-    odd = {f"layer_types: {t}" for t in config.get("layer_types") or () if not re.search("full|sliding|chunked", t)}
-    unplaced = set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
+    odd = {
+        f"layer_types: {t}"
+        for t in config.get("layer_types") or ()
+        if not re.search("full|sliding|chunked", t)
+    }
+    unplaced = (
+        set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
+    )
     return ModelShape(id=id, name=name, source_id="user_config", **shape), sorted(unplaced)
 
 
 @functools.lru_cache(8)
 def _fields() -> dict[str, list[str]]:
     """Fields of a config by what they mean, in the order of preference."""
-    rows = sorted((r for r in _rows("config_fields") if r["kind"] == "field"), key=lambda r: int(r["rank"]))
-    return {r["meaning"]: [other["name"] for other in rows if other["meaning"] == r["meaning"]] for r in rows}
+    rows = sorted(
+        (r for r in _rows("config_fields") if r["kind"] == "field"), key=lambda r: int(r["rank"])
+    )
+    return {
+        r["meaning"]: [other["name"] for other in rows if other["meaning"] == r["meaning"]]
+        for r in rows
+    }
 
 
 def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
@@ -530,7 +597,9 @@ def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
     for key in names:
         if (value := config.get(key)) is not None:
             if not isinstance(value, (int, float)) or value != value // 1 or value < 0:
-                raise data.TrnError(f"model config field {key} = {value!r}: must be a whole number, 0 or more")
+                raise data.TrnError(
+                    f"model config field {key} = {value!r}: must be a whole number, 0 or more"
+                )
             return int(value)
     return None
 
@@ -540,17 +609,30 @@ def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[
     n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
     d_ff = got["d_ff"] or (_first(config, ["expansion_ratio"]) or 4) * h
-    out = {"n_kv_heads": kv, "head_dim": got["head_dim"] or h // a, "d_ff": d_ff, "gated": int("plain" not in habits)}
-    out["attention"] = "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
+    out = {
+        "n_kv_heads": kv,
+        "head_dim": got["head_dim"] or h // a,
+        "d_ff": d_ff,
+        "gated": int("plain" not in habits),
+    }
+    out["attention"] = (
+        "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
+    )
     out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
     out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
     types, step = config.get("layer_types"), _first(config, ["sliding_window_pattern"]) or n + 1
     near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
     out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
     if got["n_experts"]:
-        inner = got["d_ff_expert"] or _first(config, ["intermediate_size", "ffn_hidden_size"]) or d_ff
+        inner = (
+            got["d_ff_expert"] or _first(config, ["intermediate_size", "ffn_hidden_size"]) or d_ff
+        )
         step = _first(config, ["interleave_moe_layer_step", "decoder_sparse_step"]) or 1
-        shared = (_first(config, ["shared_expert_intermediate_size"]) or 0) // inner or int("shared_expert" in habits)
+        shared = (_first(config, ["shared_expert_intermediate_size"]) or 0) // inner or int(
+            "shared_expert" in habits
+        )
         out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared}
-        out["n_dense_layers"] = got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
+        out["n_dense_layers"] = (
+            got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
+        )
     return out

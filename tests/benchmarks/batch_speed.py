@@ -2,9 +2,9 @@
 
     python tests/benchmarks/batch_speed.py [--rounds 5] [--thousand]
 
-Prints one JSON line per measurement, each with the bar that it is held against. Rates are wall-clock on this machine,
-the ratio to papermill is taken within each round, and `cpu_s` is processor time per report, which other work on the
-machine disturbs less.
+Prints one JSON line per measurement, each with the bar that it is held against. Rates are
+wall-clock on this machine, the ratio to papermill is taken within each round, and `cpu_s` is
+processor time per report, which other work on the machine disturbs less.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from typing import Any
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from trn3 import hardware
-from trn3.reporting import batch, engine, parameters, warm
+from trn3 import hardware  # noqa: E402
+from trn3.reporting import batch, engine, parameters, warm  # noqa: E402
 
 
 def cpu_s() -> float:
@@ -118,7 +118,9 @@ def single(name: str) -> dict[str, float]:
 
 def index_s(count: int) -> float:
     """Time of the index of many reports [s]."""
-    row, _ = engine.Child(lambda: batch.build(batch.case("02", {}), batch.Options()), 600, engine.MEMORY_BYTES).wait()
+    row, _ = engine.Child(
+        lambda: batch.build(batch.case("02", {}), batch.Options()), 600, engine.MEMORY_BYTES
+    ).wait()
     rows = [row | {"report": f"02_chip_on_paper-{i:08x}"} for i in range(count)]
     start = time.perf_counter()
     batch.index(rows)
@@ -131,7 +133,9 @@ def thousand() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         for number, row in enumerate(iter_rows(todo, Path(folder)), 1):
             if number in (200, len(todo)):
-                peaks[f"peak_mb_{number}"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                peaks[f"peak_mb_{number}"] = (
+                    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                )
             assert row["status"] == "done", row
     return peaks
 
@@ -150,9 +154,13 @@ def say(what: str, bar: str, **numbers: Any) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--thousand", action="store_true", help="also the memory over 1,000 reports")
+    parser.add_argument(
+        "--thousand", action="store_true", help="also the memory over 1,000 reports"
+    )
     args = parser.parse_args()
     todo, rounds = chip_cases(100), []
     for _ in range(args.rounds):

@@ -1,4 +1,5 @@
-"""Speed of the serving model: points per second on one core, and the frontier of one model over all systems.
+"""Speed of the serving model: points per second on one core, and the frontier of one model over all
+systems.
 
 Run: python tests/benchmarks/frontier_speed.py
 """
@@ -28,11 +29,17 @@ def points_per_s(n_points: int = 1_000_000) -> float:
     at = serving_step.Layouts(tp.reshape(-1, 1), dp.reshape(-1, 1))
     batch = np.arange(1.0, n_points // at.tp.size + 1)
     work = serving_step.Work(batch, 4096.0, 1024.0, 1.0, 1.0)
-    return at.tp.size * batch.size / best_of(lambda: serving_step.evaluate(model, device, at, work, constants))
+    return (
+        at.tp.size
+        * batch.size
+        / best_of(lambda: serving_step.evaluate(model, device, at, work, constants))
+    )
 
 
 def frontier_s() -> tuple[float, int]:
-    """Frontiers of gpt-oss-120b on every system that can hold it: time [s] and number of systems."""
+    """Frontiers of gpt-oss-120b on every system that can hold it: time [s] and number of
+    systems.
+    """
     model, done = workload.model("gpt_oss_120b"), []
 
     def run() -> None:

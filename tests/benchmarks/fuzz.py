@@ -1,9 +1,11 @@
-"""Throw generated parameter sets at every notebook: each must give a report's parameters or one clean line.
+"""Throw generated parameter sets at every notebook: each must give a report's parameters or one
+clean line.
 
     python tests/benchmarks/fuzz.py [SETS] [--run REPORTS]
 
-With ``--run`` some of the accepted sets are made into reports too, extremes first; one that fails with anything but an
-error of this package is listed. The last line tells how many sets were accepted, refused and broken.
+With ``--run`` some of the accepted sets are made into reports too, extremes first; one that fails
+with anything but an error of this package is listed. The last line tells how many sets were
+accepted, refused and broken.
 """
 
 import argparse
@@ -20,26 +22,93 @@ from trn3.reporting import batch, parameters
 from trn3.study import customers
 
 ODD: list[Any] = [
-    "", " ", "0", "-0", "-1", "1e308", "1e400", "nan", "inf", "-inf", "None", "true", "1,2", ",", "[]", "{}", "0x10",
-    "1_0", "01", "١", "1e", "--", "a=b", "'", '"', "\\", "\n", "\0", "\u2028", "\ud800", "💥" * 50, "x" * 5000,
-    "9" * 5000, "../../etc/passwd", "/", "~", "*", "%s{}", "__import__('os')", "lambda: 0", "<script>", "trainium3 ",
-    None, True, False, 0, -1, 10**30, 1.5, -0.0, 1e-320, float("nan"), float("inf"), [], [[]], [None], {}, {"a": 1},
-]  # fmt: skip
-IDS = {"model": list(workload.models()), "customer": [c for c in customers.customers() if c != "template"]}
+    "",
+    " ",
+    "0",
+    "-0",
+    "-1",
+    "1e308",
+    "1e400",
+    "nan",
+    "inf",
+    "-inf",
+    "None",
+    "true",
+    "1,2",
+    ",",
+    "[]",
+    "{}",
+    "0x10",
+    "1_0",
+    "01",
+    "١",
+    "1e",
+    "--",
+    "a=b",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "\0",
+    "\u2028",
+    "\ud800",
+    "💥" * 50,
+    "x" * 5000,
+    "9" * 5000,
+    "../../etc/passwd",
+    "/",
+    "~",
+    "*",
+    "%s{}",
+    "__import__('os')",
+    "lambda: 0",
+    "<script>",
+    "trainium3 ",
+    None,
+    True,
+    False,
+    0,
+    -1,
+    10**30,
+    1.5,
+    -0.0,
+    1e-320,
+    float("nan"),
+    float("inf"),
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": 1},
+]
+IDS = {
+    "model": list(workload.models()),
+    "customer": [c for c in customers.customers() if c != "template"],
+}
 
 
 def allowed(p: parameters.Parameter, rng: random.Random) -> Any:
     """One value inside what is allowed, often at its edge."""
     if ".." in p.allowed:
         low, high = map(float, p.allowed.split(".."))
-        spread = low * (high / low) ** rng.random() if low > 0 else low + (high - low) * rng.random()
+        spread = (
+            low * (high / low) ** rng.random() if low > 0 else low + (high - low) * rng.random()
+        )
         value = rng.choice([low, high, spread, spread, float(p.default) if not p.many else spread])
         return round(value) if p.item == "int" else value
     if p.allowed in parameters.KINDS:
-        return rng.choice(IDS.setdefault(p.allowed, data.ids(p.allowed)) if p.allowed not in IDS else IDS[p.allowed])
+        return rng.choice(
+            IDS.setdefault(p.allowed, data.ids(p.allowed))
+            if p.allowed not in IDS
+            else IDS[p.allowed]
+        )
     if p.allowed:
         return rng.choice(p.allowed.split("|"))
-    return rng.choice([True, False]) if p.item == "bool" else "".join(rng.choices("aé<&' 9", k=rng.randrange(20)))
+    return (
+        rng.choice([True, False])
+        if p.item == "bool"
+        else "".join(rng.choices("aé<&' 9", k=rng.randrange(20)))
+    )
 
 
 def sets(notebook: Path, count: int, seed: int, odd: float = 0.25) -> Iterator[dict[str, Any]]:
@@ -48,7 +117,9 @@ def sets(notebook: Path, count: int, seed: int, odd: float = 0.25) -> Iterator[d
     for _ in range(count):
         given = {}
         for p in rng.sample(declared, rng.randint(0, min(4, len(declared)))):
-            value = [allowed(p, rng) for _ in range(rng.randint(1, 3))] if p.many else allowed(p, rng)
+            value = (
+                [allowed(p, rng) for _ in range(rng.randint(1, 3))] if p.many else allowed(p, rng)
+            )
             if rng.random() < odd:
                 value = rng.choice([*ODD, ODD, str(value)[:-1], str(value) + "x"])
             elif rng.random() < 0.5:
@@ -73,7 +144,9 @@ def check(notebook: Path, given: dict[str, Any]) -> tuple[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sets", nargs="?", type=int, default=10_000)
     parser.add_argument("--run", type=int, default=0, metavar="REPORTS")
     parser.add_argument("--seed", type=int, default=1)
@@ -95,10 +168,14 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             for row in batch.run(list(todo.values()), Path(folder), batch.Options(timeout_s=120)):
                 kind = row["status"] if row["status"] == "done" else row["reason"].partition(":")[0]
-                kinds["done" if kind == "done" else "clean error" if kind in known else "broken"] += 1
+                kinds[
+                    "done" if kind == "done" else "clean error" if kind in known else "broken"
+                ] += 1
                 if kind not in known | {"done"}:
                     print(todo[row["report"]].command, "->", row["reason"])
-    print(f"{sum(tally.values())} sets over {len(notebooks)} notebooks: {dict(tally)}; reports: {dict(kinds)}")
+    print(
+        f"{sum(tally.values())} sets over {len(notebooks)} notebooks: {dict(tally)}; reports: {dict(kinds)}"
+    )
     return 1 if tally["broken"] or kinds["broken"] else 0
 
 

@@ -1,9 +1,11 @@
-"""Speed of the layout search: layouts per second, where the time goes, and the ratio to one layout at a time.
+"""Speed of the layout search: layouts per second, where the time goes, and the ratio to one layout
+at a time.
 
 Run: python tests/benchmarks/search_speed.py
 
-Process time on one core, best of five, the whole call: enumeration, memory and step time of every distinct layout,
-the best ten and the Pareto front. Repeats of a layout are not counted; feasible and infeasible ones are, apart.
+Process time on one core, best of five, the whole call: enumeration, memory and step time of every
+distinct layout, the best ten and the Pareto front. Repeats of a layout are not counted; feasible
+and infeasible ones are, apart.
 """
 
 import random
@@ -51,7 +53,10 @@ def one_by_one(shape: workload.ModelShape, system: hardware.System, n: int = 400
     work, draw = training_step.Work(shape, SEQ_LEN, BATCH), random.Random(1)
     picked = [draw.randrange(len(rows.tp)) for _ in range(n)]
     some = [
-        Layouts(*(int(getattr(rows, f)[i]) for f in FIELDS[:6]), zero=draw.randrange(4), tp_overlap=1) for i in picked
+        Layouts(
+            *(int(getattr(rows, f)[i]) for f in FIELDS[:6]), zero=draw.randrange(4), tp_overlap=1
+        )
+        for i in picked
     ]
     start = time.process_time()
     for layout in some:
@@ -67,25 +72,38 @@ def main() -> None:
     for name, system_id, n_chips in CASES:
         shape, system = workload.model(name), hardware.system(system_id)
         single = one_by_one(shape, system)
-        span = f"{min(n_chips)}..{max(n_chips)}, {len(n_chips)} chip counts" if len(n_chips) > 1 else f"{n_chips[0]}"
+        span = (
+            f"{min(n_chips)}..{max(n_chips)}, {len(n_chips)} chip counts"
+            if len(n_chips) > 1
+            else f"{n_chips[0]}"
+        )
         print(f"\n{name}, batch {BATCH}, {system_id}, {span}")
         for switches in (True, False):
             runs = []
             for _ in range(5):
                 parts.clear()
-                found = search.search(shape, system, n_chips, BATCH, seq_len=SEQ_LEN, switches=switches)
+                found = search.search(
+                    shape, system, n_chips, BATCH, seq_len=SEQ_LEN, switches=switches
+                )
                 runs.append((found.process_s, dict(parts)))
             best_s, where = min(runs, key=lambda run: run[0])
             rate = found.distinct / best_s
             bar = f" (bar {BARS[switches] / 1e6:.0f})" if len(n_chips) > 1000 else ""
             where["enumeration and the rest"] = best_s - sum(where.values())
             print(f"  overlap switches {'as axes' if switches else 'all on'}")
-            print(f"    distinct {found.distinct:,} = feasible {found.feasible:,} + infeasible {found.infeasible:,}")
+            print(
+                f"    distinct {found.distinct:,} = feasible {found.feasible:,} + infeasible {found.infeasible:,}"
+            )
             print(f"    {best_s:.3f} s process time: {rate / 1e6:.1f} million layouts/s{bar}")
             print(f"    one at a time {single:,.0f} layouts/s: {rate / single:,.0f} times as fast")
-            print("    " + ", ".join(f"{label} {100 * s / best_s:.0f} %" for label, s in where.items()))
+            print(
+                "    "
+                + ", ".join(f"{label} {100 * s / best_s:.0f} %" for label, s in where.items())
+            )
         print("    axes: " + "; ".join(f"{axis} {values}" for axis, values in found.axes.items()))
-    print(f"\nlargest memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+    print(
+        f"\nlargest memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Calibration: one robust hierarchical fit for every evaluator, its folds, and the table of constants that it makes.
+"""Calibration: one robust hierarchical fit for every evaluator, its folds, and the table of
+constants that it makes.
 
-Constants are fitted as logarithms in the tree of `trn3.committed`, each node drawn to its parent by a ridge. Every
-(source, model, chip) group counts once, and the loss bounds what a bad row can do.
+Constants are fitted as logarithms in the tree of `trn3.committed`, each node drawn to its parent by
+a ridge. Every (source, model, chip) group counts once, and the loss bounds what a bad row can do.
 """
 
 import hashlib
@@ -19,15 +20,17 @@ Values = Mapping[str, np.ndarray]
 Predict = Callable[[Values], np.ndarray]
 _NUDGE = 1e-5
 """Step of the finite differences, in log."""
-COLUMNS = ["kind", "owner", "name", "value", "log_sd", "n_groups", "borrowed_from", "rows_hash", "command"]
-
-
-
-
-
-
-
-
+COLUMNS = [
+    "kind",
+    "owner",
+    "name",
+    "value",
+    "log_sd",
+    "n_groups",
+    "borrowed_from",
+    "rows_hash",
+    "command",
+]
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,13 @@ class Problem:
     kind : str
         ``training`` or ``serving`` [-].
     rows : pandas.DataFrame
-        One line per row: at least row_id, group, source, publisher, chip, family, generation, model, quantity,
-        measured [-].
+        One line per row: at least row_id, group, source, publisher, chip, family, generation,
+        model, quantity, measured [-].
     tree : Tree
         Constants with their priors [-].
     predict : callable
-        From constants by name, each an array with one value per row, to the predicted quantity per row [-].
+        From constants by name, each an array with one value per row, to the predicted quantity per
+        row [-].
     skipped : dict
         Reason by row_id of the rows that are not in ``rows`` [-].
     scale : float
@@ -126,14 +130,20 @@ def group_weights(group: Sequence[str] | np.ndarray) -> np.ndarray:
     >>> group_weights(["a", "a", "b"]).tolist()
     [0.5, 0.5, 1.0]
     """
-    _, inverse, count = np.unique(np.asarray(group, dtype=str), return_inverse=True, return_counts=True)
+    _, inverse, count = np.unique(
+        np.asarray(group, dtype=str), return_inverse=True, return_counts=True
+    )
     return 1.0 / count[inverse]
 
 
-def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9) -> Fit:
-    """Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge, by damped Gauss-Newton.
+def fit(
+    problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9
+) -> Fit:
+    """Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge, by damped
+    Gauss-Newton.
 
-    Cost = sum_i w_i s^2 (sqrt(1 + (r_i/s)^2) - 1) / s^2 + 1/2 |A theta - b|^2, with s the scale of the problem.
+    Cost = sum_i w_i s^2 (sqrt(1 + (r_i/s)^2) - 1) / s^2 + 1/2 |A theta - b|^2, with s the scale of
+    the problem.
 
     Parameters
     ----------
@@ -182,7 +192,9 @@ def fit(problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, 
         gradient = jacobian.T @ (slope * r) + a.T @ (a @ theta - b)
         before = cost(r, theta)
         for _ in range(12):
-            new = theta + np.clip(np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient), -0.5, 0.5)
+            new = theta + np.clip(
+                np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient), -0.5, 0.5
+            )
             new_r = errors(new)
             gained = before - cost(new_r, new)
             if gained >= 0:
@@ -214,7 +226,9 @@ def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]
         yield str(label), labels == label
 
 
-def left_out(problem: Problem, labels: Sequence[str] | np.ndarray, full: Fit | None = None) -> np.ndarray:
+def left_out(
+    problem: Problem, labels: Sequence[str] | np.ndarray, full: Fit | None = None
+) -> np.ndarray:
     """Log error of every row by a fit that has not seen the rows of its label.
 
     Parameters
@@ -255,7 +269,9 @@ def rows_hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:12]
 
 
-def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, Any]] = ()) -> pd.DataFrame:
+def constants_frame(
+    problem: Problem, result: Fit, extra: Sequence[Mapping[str, Any]] = ()
+) -> pd.DataFrame:
     """Fitted constants as rows of ``data/calibration.csv``.
 
     Parameters
@@ -290,8 +306,11 @@ def constants_frame(problem: Problem, result: Fit, extra: Sequence[Mapping[str, 
     return frame[COLUMNS].astype(str)
 
 
-def band_lines(owner: str, name: str, ends: np.ndarray, n_groups: int, fold: str) -> list[dict[str, Any]]:
-    """A band as rows of ``data/calibration.csv``: factors from a prediction to the ends of what is measured.
+def band_lines(
+    owner: str, name: str, ends: np.ndarray, n_groups: int, fold: str
+) -> list[dict[str, Any]]:
+    """A band as rows of ``data/calibration.csv``: factors from a prediction to the ends of what is
+    measured.
 
     Parameters
     ----------
@@ -310,17 +329,8 @@ def band_lines(owner: str, name: str, ends: np.ndarray, n_groups: int, fold: str
         For `constants_frame` [-].
     """
     sides = (("low", -ends[1]), ("high", -ends[0]))
-    values = [(owner, f"{name}_{s}", f"{np.exp(e):.4g}", "", n_groups, f"{fold} left out") for s, e in sides]
+    values = [
+        (owner, f"{name}_{s}", f"{np.exp(e):.4g}", "", n_groups, f"{fold} left out")
+        for s, e in sides
+    ]
     return [dict(zip(COLUMNS[1:7], v)) for v in values]
-
-
-
-
-
-
-
-
-
-
-
-

@@ -38,7 +38,9 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     known = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else mine.iloc[:0]
     if check:
         if known[known["kind"] == kind].to_csv(index=False) != mine.to_csv(index=False):
-            raise data.DataError(f"calibration.csv differs from a refit of the {kind} rows; run: trn3 calibrate {kind}")
+            raise data.DataError(
+                f"calibration.csv differs from a refit of the {kind} rows; run: trn3 calibrate {kind}"
+            )
         return mine
     merged = pd.concat([known[known["kind"] != kind], mine]).sort_values("kind", kind="stable")
     merged.to_csv(path, index=False, lineterminator="\n")

@@ -1,6 +1,8 @@
-"""Scores of predictions: errors by group, bands from misses, and how well bands hold what was measured.
+"""Scores of predictions: errors by group, bands from misses, and how well bands hold what was
+measured.
 
-Errors are logarithms of predicted over measured. Every score weights (source, model, chip) groups equally.
+Errors are logarithms of predicted over measured. Every score weights (source, model, chip) groups
+equally.
 """
 
 import csv
@@ -16,7 +18,9 @@ from trn3.fit import calibration
 
 LEVEL = 0.8
 UNSEEN = 4.0
-"""Folds for which errors on generations never fitted count in a band; docs/methodology.md compares others."""
+"""Folds for which errors on generations never fitted count in a band; docs/methodology.md
+compares others.
+"""
 
 
 def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
@@ -49,7 +53,9 @@ def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
         why = (error.strerror if isinstance(error, OSError) else "") or error
         raise data.DataError(f"{path}: cannot be read ({why})") from None
     if odd:
-        raise data.DataError(f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}")
+        raise data.DataError(
+            f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}"
+        )
     return rows
 
 
@@ -106,7 +112,9 @@ def group_score(log_error: np.ndarray, group: np.ndarray) -> pd.DataFrame:
 
 
 def _ends(error: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
-    return np.array([weighted_quantile(error, q, weights) for q in ((1 - level) / 2, (1 + level) / 2)])
+    return np.array(
+        [weighted_quantile(error, q, weights) for q in ((1 - level) / 2, (1 + level) / 2)]
+    )
 
 
 @dataclass(frozen=True)
@@ -116,11 +124,13 @@ class Residuals:
     Attributes
     ----------
     error, fold : numpy.ndarray
-        Log of predicted over measured with the row's fold left out of the fit, and that fold (its source) [-].
+        Log of predicted over measured with the row's fold left out of the fit, and that fold (its
+        source) [-].
     unseen, generation : numpy.ndarray
         The same with the row's chip generation left out, and that generation [-].
     group, family, metric : numpy.ndarray
-        Group of the row; rows of one family share a band; rows of another metric tell a family nothing [-].
+        Group of the row; rows of one family share a band; rows of another metric tell a family
+        nothing [-].
     """
 
     error: np.ndarray
@@ -164,28 +174,33 @@ class Residuals:
         Returns
         -------
         numpy.ndarray
-            Lower and upper log error, around 0; measured lies in predicted / exp(upper .. lower) [-].
+            Lower and upper log error, around 0; measured lies in predicted / exp(upper .. lower)
+            [-].
 
         Notes
-        -----
-        q_own are the two quantiles of the family's own errors, groups counting equally, from n folds; q_new those of
-        errors on chip generations that were left out, generations counting equally, with the weight of `UNSEEN` = k
-        folds. The lower and the upper end are apart, so a bias moves the band. The factor is that of a normal sample's
-        prediction interval: 1 for many folds, wide for few.
+        ----- q_own are the two quantiles of the family's own errors, groups counting equally, from
+        n folds; q_new those of errors on chip generations that were left out, generations counting
+        equally, with the weight of `UNSEEN` = k folds. The lower and the upper end are apart, so a
+        bias moves the band. The factor is that of a normal sample's prediction interval: 1 for many
+        folds, wide for few.
 
         References
-        ----------
-        Hahn and Meeker 1991, Statistical intervals, section 4.7 (prediction interval from few values).
+        ---------- Hahn and Meeker 1991, Statistical intervals, section 4.7 (prediction interval
+        from few values).
         """
         from scipy import special
-
 
         mine, near = self.family == family, self.metric == metric
         weights = calibration.group_weights(self.group[near])
         share = pd.Series(weights).groupby(self.generation[near]).transform("sum").to_numpy()
-        ends, n = UNSEEN * _ends(self.unseen[near], weights / share, level), len(np.unique(self.fold[mine]))
+        ends, n = (
+            UNSEEN * _ends(self.unseen[near], weights / share, level),
+            len(np.unique(self.fold[mine])),
+        )
         if n:
-            ends = ends + n * _ends(self.error[mine], calibration.group_weights(self.group[mine]), level)
+            ends = ends + n * _ends(
+                self.error[mine], calibration.group_weights(self.group[mine]), level
+            )
         total, tail = n + UNSEEN, (1 + level) / 2
         wide = special.stdtrit(total - 1, tail) / special.ndtri(tail) * np.sqrt(1 + 1 / total)
         ends, middle = ends / total, ends.mean() / total
@@ -215,7 +230,8 @@ class Residuals:
 
 
 def widest(ends: Sequence[np.ndarray], by: float) -> np.ndarray:
-    """Range that holds several ranges around 0, widened in quadrature by an input that is uncertain itself.
+    """Range that holds several ranges around 0, widened in quadrature by an input that is uncertain
+    itself.
 
     Parameters
     ----------
@@ -255,11 +271,15 @@ def coverage(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> floa
     float
         Share [-].
     """
-    inside = np.where(np.isnan(band).any(axis=0), np.nan, (band[0] <= log_error) & (log_error <= band[1]))
+    inside = np.where(
+        np.isnan(band).any(axis=0), np.nan, (band[0] <= log_error) & (log_error <= band[1])
+    )
     return float(pd.Series(inside).groupby(np.asarray(group)).mean().mean())
 
 
-def interval_score(log_error: np.ndarray, band: np.ndarray, group: np.ndarray, level: float = LEVEL) -> float:
+def interval_score(
+    log_error: np.ndarray, band: np.ndarray, group: np.ndarray, level: float = LEVEL
+) -> float:
     """Mean interval score: width plus 2/(1 - level) times the miss; smaller is better.
 
     Parameters
@@ -279,8 +299,8 @@ def interval_score(log_error: np.ndarray, band: np.ndarray, group: np.ndarray, l
         Score in log units [-].
 
     References
-    ----------
-    Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and estimation, section 6.2.
+    ---------- Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and estimation,
+    section 6.2.
     """
     low, high = band
     miss = np.maximum(low - log_error, 0) + np.maximum(log_error - high, 0)
@@ -307,5 +327,7 @@ def residuals(rows: pd.DataFrame, error: np.ndarray, fold: str, unseen: np.ndarr
     Residuals
         For `Residuals.band` [-].
     """
-    fold_, *labels = (rows[c].to_numpy(str) for c in (fold, "generation", "group", "band", "metric"))
+    fold_, *labels = (
+        rows[c].to_numpy(str) for c in (fold, "generation", "group", "band", "metric")
+    )
     return Residuals(error, fold_, unseen, *labels)

@@ -1,7 +1,8 @@
-"""Serving: published runs as arrays, the constants that the fit may move, and the bands of a prediction.
+"""Serving: published runs as arrays, the constants that the fit may move, and the bands of a
+prediction.
 
-A row of `data/inference_runs.csv` gives up to two records: time per token and time to first token, or a throughput.
-No rule reads the name of a source.
+A row of `data/inference_runs.csv` gives up to two records: time per token and time to first token,
+or a throughput. No rule reads the name of a source.
 """
 
 import re
@@ -20,15 +21,29 @@ from trn3.fit.training_fit import numbers
 from trn3.serving_step import Device, Layouts, Work
 
 QUANTITIES = {
-    "tpot_static": "tpot", "tpot_loop": "tpot", "ttft": "ttft", "job_static": "throughput", "max": "throughput",
-    "open": "throughput", "mlperf": "throughput",
-}  # fmt: skip
+    "tpot_static": "tpot",
+    "tpot_loop": "tpot",
+    "ttft": "ttft",
+    "job_static": "throughput",
+    "max": "throughput",
+    "open": "throughput",
+    "mlperf": "throughput",
+}
 """Measured quantities and the metric of each; open layouts and MLPerf have bands of their own."""
 
 _UNKNOWN = re.compile(r"RTX|Arc|PCIe|NVL-|144GB")
-_CHIP = re.compile(r"Trainium\d|Inferentia2|TPU v\w+|MI3\d\dX|L40S|GH200|G?B[23]00|H[128]00|A100|V100", re.I)
-_PUBLISHER = {"inferencex": "semianalysis", "mlperf": "mlcommons", "pope2022": "google", "tpu_recipes": "google",
-              "neuron_docs": "aws", "deepseek_ep": "sglang", "nvidia_internal_silicon": "nvidia"}  # fmt: skip
+_CHIP = re.compile(
+    r"Trainium\d|Inferentia2|TPU v\w+|MI3\d\dX|L40S|GH200|G?B[23]00|H[128]00|A100|V100", re.I
+)
+_PUBLISHER = {
+    "inferencex": "semianalysis",
+    "mlperf": "mlcommons",
+    "pope2022": "google",
+    "tpu_recipes": "google",
+    "neuron_docs": "aws",
+    "deepseek_ep": "sglang",
+    "nvidia_internal_silicon": "nvidia",
+}
 
 
 def chip_id(accelerator: str) -> str:
@@ -61,7 +76,8 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     file : str or Path, optional
         CSV file; the committed rows where none is given [-].
     corrections : int
-        0 none, 1 rows that are wrong whatever the model says, 2 also labels inferred from the times [-].
+        0 none, 1 rows that are wrong whatever the model says, 2 also labels inferred from the times
+        [-].
 
     Returns
     -------
@@ -69,10 +85,16 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
         Text columns [-].
     """
     rows = scores.read_rows(file, "inference_runs.csv")
-    own = pd.read_csv(data.DATA / "inference_runs.csv", dtype=str, keep_default_na=False, nrows=0).columns
-    missing = [c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows]
+    own = pd.read_csv(
+        data.DATA / "inference_runs.csv", dtype=str, keep_default_na=False, nrows=0
+    ).columns
+    missing = [
+        c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows
+    ]
     if missing:
-        raise data.TrnError(f"{file}: columns {', '.join(missing)} are missing; needed are those of inference_runs.csv")
+        raise data.TrnError(
+            f"{file}: columns {', '.join(missing)} are missing; needed are those of inference_runs.csv"
+        )
     rows = rows.reindex(columns=[*rows.columns, *(c for c in own if c not in rows)], fill_value="")
     fixes = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
     fixes = fixes[(fixes["class"].astype(int) <= corrections) & fixes["column"].isin(rows.columns)]
@@ -111,8 +133,14 @@ def _reason(row: Any) -> str:
         (row.mode == "online-disagg", "disaggregated: draft tokens not labelled"),
         ("poisson" in row.batch_kind, "load is a rate: running batch not stated"),
         (loaded and not row.batch_or_concurrency, "load not stated"),
-        ((row.what != "static" or not row.tpot_ms) and not row.input_tokens, "prompt length not stated"),
-        (row.compiled and row.what != "prefill" and not row.compiled_batch, "batch of the compiled graph not stated"),
+        (
+            (row.what != "static" or not row.tpot_ms) and not row.input_tokens,
+            "prompt length not stated",
+        ),
+        (
+            row.compiled and row.what != "prefill" and not row.compiled_batch,
+            "batch of the compiled graph not stated",
+        ),
         (row.mode.startswith("online-pareto"), "interpolated by the page, layout not given"),
         (row.batch_kind == "per GPU", "expert-parallel fleet: not in the fit"),
     ]
@@ -141,11 +169,15 @@ def label(rows: pd.DataFrame) -> pd.DataFrame:
     """
     known = {c.id for c in hardware.chips()}
     ids = {a: i if (i := chip_id(a)) in known else "" for a in rows["accelerator"].unique()}
-    rows = rows.assign(chip=rows["accelerator"].map(ids), compiled=rows["accelerator"].str.startswith("AWS"))
+    rows = rows.assign(
+        chip=rows["accelerator"].map(ids), compiled=rows["accelerator"].str.startswith("AWS")
+    )
     rows["shape"] = rows["model"].map({m: _shape(m) for m in rows["model"].unique()})
     graph = rows["note"].str.extract(r"(?:padded to|compiled at) (\d+)")[0].fillna("")
     engine = rows["batch_kind"].str.extract(r"engine batch (\d+)")[0].fillna("")
-    engine = engine.where(engine != "", rows["batch_or_concurrency"].where(rows["batch_kind"] == "static_batch", ""))
+    engine = engine.where(
+        engine != "", rows["batch_or_concurrency"].where(rows["batch_kind"] == "static_batch", "")
+    )
     for name, told in (("compiled_tokens", graph), ("compiled_batch", engine)):
         rows[name] = rows[name].where((rows[name] != "") | ~rows["compiled"], told)
     rows["what"] = [_what(r) for r in rows.itertuples()]
@@ -166,23 +198,36 @@ def records(rows: pd.DataFrame) -> pd.DataFrame:
         Rows repeated, with quantity and measured in seconds or tokens/s per chip [s], [1/s].
     """
     use = rows[rows["skip"] == ""]
-    chips, what, static = numbers(use["accel_count"]), use["what"], (use["what"] == "static").to_numpy()
+    chips, what, static = (
+        numbers(use["accel_count"]),
+        use["what"],
+        (use["what"] == "static").to_numpy(),
+    )
     rate = numbers(use["throughput_tok_s"]) / chips
     tpot, ttft = numbers(use["tpot_ms"]) / 1e3, numbers(use["ttft_ms"]) / 1e3
     alone = np.isnan(tpot) & (use["mode"] == "offline-min-latency").to_numpy()
     jobs = np.isnan(tpot) & (use["mode"] == "offline-static").to_numpy()
     table = {
-        "tpot_static": (np.where(alone, 1 / (rate * chips), tpot), static), "job_static": (rate, static & jobs),
-        "tpot_loop": (tpot, what == "loop"), "ttft": (ttft, ~what.isin(["max", "open", "mlperf"])),
-        "max": (rate, what == "max"), "open": (rate, what == "open"), "mlperf": (rate, what == "mlperf"),
-    }  # fmt: skip
-    parts = [use.assign(quantity=q, measured=v)[np.asarray(m) & ~np.isnan(v)] for q, (v, m) in table.items()]
+        "tpot_static": (np.where(alone, 1 / (rate * chips), tpot), static),
+        "job_static": (rate, static & jobs),
+        "tpot_loop": (tpot, what == "loop"),
+        "ttft": (ttft, ~what.isin(["max", "open", "mlperf"])),
+        "max": (rate, what == "max"),
+        "open": (rate, what == "open"),
+        "mlperf": (rate, what == "mlperf"),
+    }
+    parts = [
+        use.assign(quantity=q, measured=v)[np.asarray(m) & ~np.isnan(v)]
+        for q, (v, m) in table.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _device(chip: str, dtype: str) -> Device:
     system = hardware.system(hardware.chip(chip).usual_system)
-    return serving_step.device(system, dtype if dtype != "int8" and serving_step.has(system.chip, dtype) else "bf16")
+    return serving_step.device(
+        system, dtype if dtype != "int8" and serving_step.has(system.chip, dtype) else "bf16"
+    )
 
 
 def arrays(r: pd.DataFrame) -> SimpleNamespace:
@@ -196,54 +241,90 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     Returns
     -------
     SimpleNamespace
-        z, d, at, w (model, chip, layout, work), live (sequences of a group), late (load over batch), beams [-].
+        z, d, at, w (model, chip, layout, work), live (sequences of a group), late (load over
+        batch), beams [-].
     """
     dtype = r["weights_dtype"].map(_dtype)
     devices = {p: _device(*p) for p in set(zip(r["chip"], dtype))}
-    z, each = workload.stack([workload.model(m) for m in r["shape"]]), [devices[p] for p in zip(r["chip"], dtype)]
-    d = Device(**{f.name: np.array([getattr(e, f.name) for e in each], float) for f in fields(Device)})
+    z, each = (
+        workload.stack([workload.model(m) for m in r["shape"]]),
+        [devices[p] for p in zip(r["chip"], dtype)],
+    )
+    d = Device(
+        **{f.name: np.array([getattr(e, f.name) for e in each], float) for f in fields(Device)}
+    )
     d = replace(d, compiled=d.compiled > 0, torus=d.torus > 0)
     chips, dp, pp, beams = (numbers(r[c], 1) for c in ("accel_count", "dp", "pp", "beam"))
     tp = np.where(d.compiled, numbers(r["tp"]) / d.n_ranks, numbers(r["tp"]))
     tp = np.where(np.isnan(tp), chips / dp / pp, tp)
-    share = np.where(r["note"].str.contains("uniform 0.8-1.0"), 0.9, 1.0)  # mean of the lengths drawn
+    share = np.where(
+        r["note"].str.contains("uniform 0.8-1.0"), 0.9, 1.0
+    )  # mean of the lengths drawn
     engine, narrow = r["engine"].str.lower(), r["weights_dtype"].str.contains("fp8|fp4")
     # TensorRT-LLM's checkpoints of 8 and 4 bits keep the cache in 8 bits.
-    kv8 = r["kv_dtype"].str.contains("fp8") | (r["kv_dtype"].eq("") & narrow & engine.str.contains("tensorrt|trtllm"))
+    kv8 = r["kv_dtype"].str.contains("fp8") | (
+        r["kv_dtype"].eq("") & narrow & engine.str.contains("tensorrt|trtllm")
+    )
     graph = numbers(r["compiled_tokens"], 0)
-    power = np.minimum(2.0 ** np.ceil(np.log2(numbers(r["input_tokens"], 1))), np.where(graph > 0, graph, np.inf))
+    power = np.minimum(
+        2.0 ** np.ceil(np.log2(numbers(r["input_tokens"], 1))), np.where(graph > 0, graph, np.inf)
+    )
     prompt = np.where(d.compiled, np.where(engine.str.contains("optimum|tgi"), graph, power), 0)
     w = Work(
-        1.0, share * numbers(r["input_tokens"], 1024), share * numbers(r["output_tokens"], 1),
-        dtype.map(serving_step.dtype_bytes).to_numpy(float), np.where(kv8, 1.0, 2.0), numbers(r["compiled_batch"], 0),
-        prompt, graph, expert_reads=np.where(d.compiled, 4.0, 1.0), chunk_tokens=np.where(d.torus, 1e9, 8192.0),
-    )  # fmt: skip
-    at = _open_layouts(r["what"], Layouts(tp, dp, pp, (numbers(r["ep"], 1) > 1) | (dp > 1)), z, d, w, chips)
+        1.0,
+        share * numbers(r["input_tokens"], 1024),
+        share * numbers(r["output_tokens"], 1),
+        dtype.map(serving_step.dtype_bytes).to_numpy(float),
+        np.where(kv8, 1.0, 2.0),
+        numbers(r["compiled_batch"], 0),
+        prompt,
+        graph,
+        expert_reads=np.where(d.compiled, 4.0, 1.0),
+        chunk_tokens=np.where(d.torus, 1e9, 8192.0),
+    )
+    at = _open_layouts(
+        r["what"], Layouts(tp, dp, pp, (numbers(r["ep"], 1) > 1) | (dp > 1)), z, d, w, chips
+    )
     asked = numbers(r["batch_or_concurrency"], np.inf) / at.dp
     held = np.where(w.bucket_batch > 0, w.bucket_batch, np.inf)
     most = np.where(d.compiled, held, np.maximum(serving_step.max_batch(z, d, at, w) / beams, 1))
     live = np.where(r["what"].isin(["static", "prefill"]), asked, np.clip(asked, 1, most))
     late = np.maximum(asked / live, 1.0)
-    return SimpleNamespace(z=z, d=d, at=at, w=replace(w, batch=live), live=live, late=late, beams=beams)
+    return SimpleNamespace(
+        z=z, d=d, at=at, w=replace(w, batch=live), live=live, late=late, beams=beams
+    )
 
 
-def _open_layouts(what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray) -> Layouts:
+def _open_layouts(
+    what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray
+) -> Layouts:
     """Best layout by the centres of the priors, where a source states only the number of chips."""
     k = {c.name: c.value for c in committed.priors("serving")}
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
     best, tp, dp = np.full(len(what), -1.0), at.tp.copy(), at.dp.copy()
     for n in (1.0, 2.0, 4.0, 8.0):
         many = np.maximum(chips / n, 1)
-        for groups, allowed in ((np.ones(len(what)), free), (many, (free & (z.n_experts > 0)) | spread)):
+        for groups, allowed in (
+            (np.ones(len(what)), free),
+            (many, (free & (z.n_experts > 0)) | spread),
+        ):
             some = Layouts(np.minimum(n, chips), groups, 1.0, groups > 1)
             batch = serving_step.max_batch(z, d, some, w)
-            rate = serving_step.evaluate(z, d, some, replace(w, batch=np.maximum(batch, 1)), k).tokens_per_s_per_chip
+            rate = serving_step.evaluate(
+                z, d, some, replace(w, batch=np.maximum(batch, 1)), k
+            ).tokens_per_s_per_chip
             better = allowed & (batch >= 1) & (rate > best) & (n <= chips)
-            best, tp, dp = np.where(better, rate, best), np.where(better, some.tp, tp), np.where(better, groups, dp)
+            best, tp, dp = (
+                np.where(better, rate, best),
+                np.where(better, some.tp, tp),
+                np.where(better, groups, dp),
+            )
     return Layouts(tp, dp, np.where(best > 0, 1.0, at.pp), at.whole | (dp > 1))
 
 
-def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+def predictor(
+    r: pd.DataFrame, a: SimpleNamespace
+) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     """Function from constants to the predicted quantity of every record.
 
     Parameters
@@ -259,9 +340,15 @@ def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.
         As `calibration.Problem` wants it [-].
     """
     engine, q = r["engine"].str.lower(), r["quantity"].to_numpy(str)
-    trt, sgl = engine.str.contains("trtllm|tensorrt").to_numpy(), engine.str.contains("sglang").to_numpy()
+    trt, sgl = (
+        engine.str.contains("trtllm|tensorrt").to_numpy(),
+        engine.str.contains("sglang").to_numpy(),
+    )
     old = trt & r["date"].str[:4].isin(["2022", "2023"]).to_numpy()
-    draft, static = r["spec_decode"].str.startswith("MTP").to_numpy(), r["what"].isin(["static", "prefill"]).to_numpy()
+    draft, static = (
+        r["spec_decode"].str.startswith("MTP").to_numpy(),
+        r["what"].isin(["static", "prefill"]).to_numpy(),
+    )
     alone = static & ~a.d.compiled
     first = replace(a.w, batch=a.w.batch * a.beams, prompts=np.where(alone, a.w.batch, 1.0))
     first, mixed = serving_step.padded(a.d, first), serving_step.padded(a.d, a.w)
@@ -270,23 +357,44 @@ def predictor(r: pd.DataFrame, a: SimpleNamespace) -> Callable[[Mapping[str, np.
 
     def by_engine(v: Mapping[str, np.ndarray], name: str) -> np.ndarray:
         one = np.ones(len(r))
-        return np.where(trt, v.get(f"{name}_trtllm", one), np.where(sgl, v.get(f"{name}_sglang", one), 1.0))
+        return np.where(
+            trt, v.get(f"{name}_trtllm", one), np.where(sgl, v.get(f"{name}_sglang", one), 1.0)
+        )
 
     def predict(v: Mapping[str, np.ndarray]) -> np.ndarray:
         k = dict(v)
-        k["collective_s"] = v["collective_s"] * np.where(old, v["collective_2023"], by_engine(v, "collective"))
+        k["collective_s"] = v["collective_s"] * np.where(
+            old, v["collective_2023"], by_engine(v, "collective")
+        )
         k["kv_share"] = v["kv_share"] * np.where(a.d.compiled, v["compiled_kv"], 1.0)
-        k["attention_share"] = v["attention_share"] * np.where(a.d.compiled, v["compiled_attention"], 1.0)
-        step = serving_step.decode_s(a.z, a.d, a.at, k, decode) / np.where(draft, by_engine(v, "draft"), 1.0)
+        k["attention_share"] = v["attention_share"] * np.where(
+            a.d.compiled, v["compiled_attention"], 1.0
+        )
+        step = serving_step.decode_s(a.z, a.d, a.at, k, decode) / np.where(
+            draft, by_engine(v, "draft"), 1.0
+        )
         pre = serving_step.prefill_s(a.z, a.d, a.at, k, first)
-        share = v["mixing"] * by_engine(v, "mixing") * serving_step.mixed_prefill_s(a.z, a.d, a.at, k, mixed) / told
+        share = (
+            v["mixing"]
+            * by_engine(v, "mixing")
+            * serving_step.mixed_prefill_s(a.z, a.d, a.at, k, mixed)
+            / told
+        )
         queue = 1 + v["queue"] * by_engine(v, "queue") * waiting ** v["queue_power"]
-        served = pre * queue + v["first_token_s"] + v["first_token_steps"] * by_engine(v, "steps") * step
-        alone_s = np.where(a.d.compiled, pre * a.live + v["compiled_first_s"], pre + 2 * v["host_s"])
+        served = (
+            pre * queue + v["first_token_s"] + v["first_token_steps"] * by_engine(v, "steps") * step
+        )
+        alone_s = np.where(
+            a.d.compiled, pre * a.live + v["compiled_first_s"], pre + 2 * v["host_s"]
+        )
         rate = groups / (step / a.live + share) * np.where(q == "open", v["open_layout"], 1.0)
         job = groups * a.live * told / (pre + told * step)
         cases = [q == "tpot_static", q == "tpot_loop", q == "ttft", q == "job_static"]
-        return np.select(cases, [step, step + waiting * share, np.where(static, alone_s, served) * a.late, job], rate)
+        return np.select(
+            cases,
+            [step, step + waiting * share, np.where(static, alone_s, served) * a.late, job],
+            rate,
+        )
 
     return predict
 
@@ -309,21 +417,34 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     rows = label(read(file, corrections))
     r = records(rows)
     chips = {c.id: c for c in hardware.chips()}
-    family = {c.id: c.family.replace("inferentia", "trainium") for c in chips.values()}  # the same cores
+    family = {
+        c.id: c.family.replace("inferentia", "trainium") for c in chips.values()
+    }  # the same cores
     source = r["family"]
     r = r.assign(
-        source=source, family=r["chip"].map(family), metric=r["quantity"].map(QUANTITIES),
+        source=source,
+        family=r["chip"].map(family),
+        metric=r["quantity"].map(QUANTITIES),
         group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
-        publisher=[_PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source],
+        publisher=[
+            _PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source
+        ],
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
-    )  # fmt: skip
+    )
     apart = r["quantity"].isin(["open", "mlperf"])
     r["band"] = np.where(
-        apart, r["quantity"], r["metric"] + np.where((r["metric"] == "ttft") & ~_low_load(r), "_load", "")
+        apart,
+        r["quantity"],
+        r["metric"] + np.where((r["metric"] == "ttft") & ~_low_load(r), "_load", ""),
     )
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
     return calibration.Problem(
-        "serving", r, committed.tree(committed.priors("serving"), family), predictor(r, arrays(r)), skipped, 0.1
+        "serving",
+        r,
+        committed.tree(committed.priors("serving"), family),
+        predictor(r, arrays(r)),
+        skipped,
+        0.1,
     )
 
 
@@ -352,13 +473,29 @@ def published(model: str, input_tokens: float, output_tokens: float, dtype: str)
     same = workload.model(model).n_params
     kin = {i for i, m in workload.models().items() if m.n_params == same}
     lengths = (("input_tokens", input_tokens), ("output_tokens", output_tokens))
-    near = np.logical_and.reduce([np.abs(np.log(numbers(r[c]) / n)) < np.log(1.5) for c, n in lengths])
-    served = (r["what"] == "loop") & (r["skip"] == "") & r["shape"].isin(kin) & r["weights_dtype"].map(_dtype).map(like)
+    near = np.logical_and.reduce(
+        [np.abs(np.log(numbers(r[c]) / n)) < np.log(1.5) for c, n in lengths]
+    )
+    served = (
+        (r["what"] == "loop")
+        & (r["skip"] == "")
+        & r["shape"].isin(kin)
+        & r["weights_dtype"].map(_dtype).map(like)
+    )
     r = r[near & served]
-    tpot, ttft, told = numbers(r["tpot_ms"]) / 1e3, numbers(r["ttft_ms"], 0.0) / 1e3, numbers(r["output_tokens"])
+    tpot, ttft, told = (
+        numbers(r["tpot_ms"]) / 1e3,
+        numbers(r["ttft_ms"], 0.0) / 1e3,
+        numbers(r["output_tokens"]),
+    )
     load, chips = numbers(r["batch_or_concurrency"]), numbers(r["accel_count"])
     systems = [hardware.system(hardware.chip(c).usual_system) for c in r["chip"]]
-    out = {"row_id": r["row_id"], "source_id": r["source_id"], "system": [s.name for s in systems], "batch": load}
+    out = {
+        "row_id": r["row_id"],
+        "source_id": r["source_id"],
+        "system": [s.name for s in systems],
+        "batch": load,
+    }
     out |= {
         "tokens_per_s_per_user": 1 / tpot,
         "output_tokens_per_s_per_chip": load * told / (ttft + told * tpot) / chips,
@@ -384,32 +521,67 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
 
 
 def independent() -> pd.DataFrame:
-    """Published runs that no constant was fitted to: expert-parallel fleets, and points of a dashboard.
+    """Published runs that no constant was fitted to: expert-parallel fleets, and points of a
+    dashboard.
 
     Returns
     -------
     pandas.DataFrame
-        row_id, chip, source_id, what, and tokens/s per chip predicted, low, high and measured [1/s].
+        row_id, chip, source_id, what, and tokens/s per chip predicted, low, high and measured
+        [1/s].
     """
     r, out = label(read()), []
-    for row in r[(r["batch_kind"] == "per GPU") | r["mode"].str.startswith("online-pareto")].itertuples():
+    for row in r[
+        (r["batch_kind"] == "per GPU") | r["mode"].str.startswith("online-pareto")
+    ].itertuples():
         system, m = hardware.system(row.chip), workload.model(row.shape)
         lengths = float(row.input_tokens), float(row.output_tokens or 1)
         rate, band = float(row.throughput_tok_s), inference.band(system.chip, "throughput")
         if row.batch_kind == "per GPU":
-            d, at, k = serving_step.device(system, "fp8"), Layouts(1.0, float(row.dp)), serving_step.constants(system.chip)
-            n, decode, rate = float(row.batch_or_concurrency), row.mode == "decode-only", rate / float(row.accel_count)
-            w = Work(n if decode else 1.0, *lengths, 1.0, 2.0, prompts=1.0 if decode else n / lengths[0])
-            mid = n / float((serving_step.decode_s if decode else serving_step.prefill_s)(m, d, at, k, w))
+            d, at, k = (
+                serving_step.device(system, "fp8"),
+                Layouts(1.0, float(row.dp)),
+                serving_step.constants(system.chip),
+            )
+            n, decode, rate = (
+                float(row.batch_or_concurrency),
+                row.mode == "decode-only",
+                rate / float(row.accel_count),
+            )
+            w = Work(
+                n if decode else 1.0, *lengths, 1.0, 2.0, prompts=1.0 if decode else n / lengths[0]
+            )
+            mid = n / float(
+                (serving_step.decode_s if decode else serving_step.prefill_s)(m, d, at, k, w)
+            )
             what = f"{row.mode} on {row.accel_count} chips"
         else:
             load = workload.ServingLoad(
-                m, int(lengths[0]), int(lengths[1]), tpot_s=float(row.tpot_ms) / 1e3, weights_dtype="fp8"
+                m,
+                int(lengths[0]),
+                int(lengths[1]),
+                tpot_s=float(row.tpot_ms) / 1e3,
+                weights_dtype="fp8",
             )
-            mid, rate = inference.best(load, system).output_tokens_per_s_per_chip[1], rate * lengths[1] / sum(lengths)
+            mid, rate = (
+                inference.best(load, system).output_tokens_per_s_per_chip[1],
+                rate * lengths[1] / sum(lengths),
+            )
             what = f"best layout at {1e3 / float(row.tpot_ms):.0f} tokens/s per user"
-        out.append((row.row_id, row.chip, row.source_id, f"{m.name}, {what}", mid, *(mid * band[[0, 2]]), rate))
-    return pd.DataFrame(out, columns=["row_id", "chip", "source_id", "what", "predicted", "low", "high", "measured"])
+        out.append(
+            (
+                row.row_id,
+                row.chip,
+                row.source_id,
+                f"{m.name}, {what}",
+                mid,
+                *(mid * band[[0, 2]]),
+                rate,
+            )
+        )
+    return pd.DataFrame(
+        out, columns=["row_id", "chip", "source_id", "what", "predicted", "low", "high", "measured"]
+    )
 
 
 def _low_load(rows: pd.DataFrame) -> pd.Series:
@@ -432,23 +604,35 @@ def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:
         Mask by name [-].
     """
     q, neuron = rows["quantity"], rows["family"] == "trainium"
-    moe = rows["shape"].map({s: workload.model(s).n_experts > 0 for s in rows["shape"].unique()}).astype(bool)
+    moe = (
+        rows["shape"]
+        .map({s: workload.model(s).n_experts > 0 for s in rows["shape"].unique()})
+        .astype(bool)
+    )
     loop, low = q == "tpot_loop", _low_load(rows)
     table = {
-        "time per token, static batch": q == "tpot_static", "time per token, closed loop": loop,
-        "  dense, GPU and TPU": loop & ~neuron & ~moe, "  mixture of experts, GPU": loop & ~neuron & moe,
-        "first token, low load": (q == "ttft") & low, "first token, higher load": (q == "ttft") & ~low,
-        "maximum throughput, layout stated": q == "max", "maximum throughput, layout open": q == "open",
-        "MLPerf offline, layout and prompts assumed": q == "mlperf", "whole job, engines of 2023": q == "job_static",
+        "time per token, static batch": q == "tpot_static",
+        "time per token, closed loop": loop,
+        "  dense, GPU and TPU": loop & ~neuron & ~moe,
+        "  mixture of experts, GPU": loop & ~neuron & moe,
+        "first token, low load": (q == "ttft") & low,
+        "first token, higher load": (q == "ttft") & ~low,
+        "maximum throughput, layout stated": q == "max",
+        "maximum throughput, layout open": q == "open",
+        "MLPerf offline, layout and prompts assumed": q == "mlperf",
+        "whole job, engines of 2023": q == "job_static",
         "Inferentia2 and Trainium, time per token": neuron & q.isin(["tpot_static", "tpot_loop"]),
         "Inferentia2 and Trainium, first token": neuron & (q == "ttft") & low,
-        "PaLM 540B on TPU v4, 28.5 and 36.9 ms": rows["row_id"].isin(["pope2022-0002", "pope2022-0005"]),
-    }  # fmt: skip
+        "PaLM 540B on TPU v4, 28.5 and 36.9 ms": rows["row_id"].isin(
+            ["pope2022-0002", "pope2022-0005"]
+        ),
+    }
     return {name: np.asarray(mask, bool) for name, mask in table.items()}
 
 
 def reference(problem: calibration.Problem) -> np.ndarray:
-    """Pure roofline: peaks and bandwidths in full, no fixed cost, no padding, no sharing of experts.
+    """Pure roofline: peaks and bandwidths in full, no fixed cost, no padding, no sharing of
+    experts.
 
     Parameters
     ----------
@@ -464,18 +648,20 @@ def reference(problem: calibration.Problem) -> np.ndarray:
     a = arrays(r)
     a.d = replace(a.d, compiled=np.zeros(len(r), bool))
     free = {
-        c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0 for c in committed.priors("serving")
+        c.name: 1e-12 if c.value < 0.1 or c.name in ("mixing", "queue") else 1.0
+        for c in committed.priors("serving")
     }
     return predictor(r, a)({n: np.full(len(r), v) for n, v in free.items()})
 
 
 def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:
-    """Bands as rows of `data/calibration.csv`: factors from a prediction to the 80 % band of what is measured.
+    """Bands as rows of `data/calibration.csv`: factors from a prediction to the 80 % band of what
+    is measured.
 
-    Families are regimes: time per token, first token at low load and under load, throughput, and apart from it open
-    layouts and MLPerf. Residuals with the source left out and with the model left out count alike. A chip without
-    measurements takes those with generations left out, nowhere narrower, widened in quadrature by the range of its
-    memory bandwidth.
+    Families are regimes: time per token, first token at low load and under load, throughput, and
+    apart from it open layouts and MLPerf. Residuals with the source left out and with the model
+    left out count alike. A chip without measurements takes those with generations left out, nowhere
+    narrower, widened in quadrature by the range of its memory bandwidth.
 
     Parameters
     ----------
@@ -490,8 +676,14 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
         Rows for `calibration.constants_frame` [-].
     """
     r, out = problem.rows, []
-    source, model, new_error = (calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation"))
-    twice = pd.concat([r, r], ignore_index=True), np.concatenate([source, model]), np.tile(new_error, 2)
+    source, model, new_error = (
+        calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation")
+    )
+    twice = (
+        pd.concat([r, r], ignore_index=True),
+        np.concatenate([source, model]),
+        np.tile(new_error, 2),
+    )
     seen = scores.residuals(twice[0], twice[1], "source", twice[2])
     new = scores.residuals(r, new_error, "generation", new_error)
     unseen = [c for c in hardware.chips() if c.id not in set(r["chip"])]
@@ -500,5 +692,7 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
         out += calibration.band_lines("global", f"band_{name}", ends[0], n, "source or model")
         for c in unseen:
             by = float(np.log(c.hbm_bytes_per_s / c.hbm_sustained_bytes_per_s))
-            out += calibration.band_lines(c.id, f"band_{name}", scores.widest(ends, by), n, "generation")
+            out += calibration.band_lines(
+                c.id, f"band_{name}", scores.widest(ends, by), n, "generation"
+            )
     return out

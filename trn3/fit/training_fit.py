@@ -1,7 +1,9 @@
-"""Training: published runs as arrays, the constants that the fit may move, and the rules for what a row leaves out.
+"""Training: published runs as arrays, the constants that the fit may move, and the rules for what a
+row leaves out.
 
-No rule reads the name of a source or a model. The age of the software follows from year, release, number format and
-the remark on the layout; a missing microbatch or interleave is filled by one rule for all rows.
+No rule reads the name of a source or a model. The age of the software follows from year, release,
+number format and the remark on the layout; a missing microbatch or interleave is filled by one rule
+for all rows.
 """
 
 import dataclasses
@@ -22,15 +24,48 @@ BASELINES = ("half of peak", "constant MFU per chip")
 """What anyone could predict without a model."""
 _MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
 _TABLES = {"Korthikanti table 5": ("R0023", "R0030"), "Narayanan table 2, PTD": ("R0017", "R0022")}
-_LABELS = {"ampere": "A100", "hopper": "H100", "blackwell": "Blackwell", "tpu": "TPU", "trainium": "Trainium"}
+_LABELS = {
+    "ampere": "A100",
+    "hopper": "H100",
+    "blackwell": "Blackwell",
+    "tpu": "TPU",
+    "trainium": "Trainium",
+}
 _LABELS |= {"moe": "MoE"}
 _ARCHITECTURE = {
-    "n_layers": "layers", "d_model": "hidden", "n_heads": "heads", "n_kv_heads": "kv_heads", "head_dim": "head_dim",
-    "vocab": "vocab", "n_experts": "n_experts", "top_k": "topk", "n_shared_experts": "shared_experts",
-}  # fmt: skip
-_NEEDED = ["layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "seq_len", "n_accel", "global_batch"]
+    "n_layers": "layers",
+    "d_model": "hidden",
+    "n_heads": "heads",
+    "n_kv_heads": "kv_heads",
+    "head_dim": "head_dim",
+    "vocab": "vocab",
+    "n_experts": "n_experts",
+    "top_k": "topk",
+    "n_shared_experts": "shared_experts",
+}
+_NEEDED = [
+    "layers",
+    "hidden",
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "ffn",
+    "vocab",
+    "seq_len",
+    "n_accel",
+    "global_batch",
+]
 _NEEDED += ["tp", "pp", "dp", "cp", "ep", "iter_time_s"]
-_ASKED = ["model", "accelerator", "n_accel", "precision", "tp", "seq_len", "global_batch", "iter_time_s"]
+_ASKED = [
+    "model",
+    "accelerator",
+    "n_accel",
+    "precision",
+    "tp",
+    "seq_len",
+    "global_batch",
+    "iter_time_s",
+]
 _NUMBERS = [*_NEEDED, "n_experts", "topk", "shared_experts", "moe_ffn", "inter_gbps_per_accel"]
 
 
@@ -60,8 +95,8 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     file : str or path, optional
         A CSV file; the committed ``data/training_runs.csv`` where None [-].
     corrections : int
-        Apply the committed corrections up to this class: 0 none, 1 wrong whatever a model says, 2 probable bad runs
-        too [-].
+        Apply the committed corrections up to this class: 0 none, 1 wrong whatever a model says, 2
+        probable bad runs too [-].
 
     Returns
     -------
@@ -71,15 +106,18 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     Raises
     ------
     trn3.data.DataError
-        Names the row and column of an unknown column, a missing one, too many fields, or what is not a number.
+        Names the row and column of an unknown column, a missing one, too many fields, or what is
+        not a number.
     """
     own = "training_runs.csv"
     columns = list(pd.read_csv(data.DATA / own, nrows=0).columns)
     rows, name = scores.read_rows(file, own), Path(file or own).name
     asked = _ASKED if file is not None and not {*_NEEDED[:7]} & {*rows} else [*_ASKED, *_NEEDED[:7]]
-    if odd := [f"column {c!r} is unknown; the columns are those of data/{own}" for c in rows if c not in columns] + [
-        f"column {c!r} is missing; needed are {', '.join(asked)}" for c in asked if c not in rows
-    ]:
+    if odd := [
+        f"column {c!r} is unknown; the columns are those of data/{own}"
+        for c in rows
+        if c not in columns
+    ] + [f"column {c!r} is missing; needed are {', '.join(asked)}" for c in asked if c not in rows]:
         raise data.DataError(f"{name} row 1: {odd[0]}")
     for c in (c for c in _NUMBERS if c in rows):
         bad = rows.index[(rows[c] != "") & ~(pd.to_numeric(rows[c], errors="coerce") >= 0)]
@@ -89,34 +127,59 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
             )
     rows = rows if file is None else _completed(rows).reindex(columns=columns, fill_value="")
     table = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
-    for fix in table[table["class"].astype(int) <= (corrections if file is None else 0)].itertuples():
+    for fix in table[
+        table["class"].astype(int) <= (corrections if file is None else 0)
+    ].itertuples():
         rows.loc[rows["row_id"] == fix.row_id, fix.column] = fix.new
     return rows
 
 
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Columns that a reader's own file leaves out: one part, the rest of the chips, today's software, a known shape."""
-    usual = {"row_id": "row " + (rows.index + 2).astype(str), "source_key": "own", "year": str(data.data_date().year)}
-    rows = rows.assign(**{c: v for c, v in (usual | {"pp": "1", "cp": "1", "ep": "1"}).items() if c not in rows})
+    """Columns that a reader's own file leaves out: one part, the rest of the chips, today's
+    software, a known shape.
+    """
+    usual = {
+        "row_id": "row " + (rows.index + 2).astype(str),
+        "source_key": "own",
+        "year": str(data.data_date().year),
+    }
+    rows = rows.assign(
+        **{c: v for c, v in (usual | {"pp": "1", "cp": "1", "ep": "1"}).items() if c not in rows}
+    )
     if "dp" not in rows:
         rows["dp"] = (
-            numbers(rows["n_accel"]) / numbers(rows["tp"]) / numbers(rows["pp"]) / numbers(rows["cp"])
+            numbers(rows["n_accel"])
+            / numbers(rows["tp"])
+            / numbers(rows["pp"])
+            / numbers(rows["cp"])
         ).astype(str)
     if {*_NEEDED[:7]} & {*rows}:
         return rows
     return pd.concat(
-        [rows, pd.DataFrame([_written(workload.model(m)) for m in rows["model"]], index=rows.index)], axis=1
+        [
+            rows,
+            pd.DataFrame([_written(workload.model(m)) for m in rows["model"]], index=rows.index),
+        ],
+        axis=1,
     )
 
 
 def _written(m: ModelShape) -> dict[str, str]:
     """A shape in the columns of the evidence schema; `shapes` reads it back."""
     found = {c: str(getattr(m, k) or "") for k, c in _ARCHITECTURE.items()}
-    notes = ["tied"] * m.tied + [f"first {m.n_dense_layers} layers dense with ffn {m.d_ff}"] * bool(m.n_dense_layers)
-    notes += [f"q_lora {m.q_lora_rank}, kv_lora {m.kv_lora_rank}, rope dim {m.rope_dim}"] * bool(m.kv_lora_rank)
+    notes = ["tied"] * m.tied + [f"first {m.n_dense_layers} layers dense with ffn {m.d_ff}"] * bool(
+        m.n_dense_layers
+    )
+    notes += [f"q_lora {m.q_lora_rank}, kv_lora {m.kv_lora_rank}, rope dim {m.rope_dim}"] * bool(
+        m.kv_lora_rank
+    )
     if near := m.n_window_layers:
         notes += [f"{round(near / max(m.n_layers - near, 1))}:1 local({m.window})"]
-    found |= {"ffn": str(m.d_ff), "ffn_gated": "y" if m.gated else "n", "moe_ffn": str(m.d_ff_expert or "")}
+    found |= {
+        "ffn": str(m.d_ff),
+        "ffn_gated": "y" if m.gated else "n",
+        "moe_ffn": str(m.d_ff_expert or ""),
+    }
     return found | {"arch_notes": "; ".join(notes)}
 
 
@@ -157,7 +220,10 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
     notes = rows["arch_notes"]
     found = {k: numbers(rows[c], 0) for k, c in _ARCHITECTURE.items()}
     local = notes.str.extract(r"(\d):1 local\((\d+)\)")
-    per, mla = numbers(local[0], 0), notes.str.extract(r"q_lora (\d+), kv_lora (\d+), rope dim (\d+)")
+    per, mla = (
+        numbers(local[0], 0),
+        notes.str.extract(r"q_lora (\d+), kv_lora (\d+), rope dim (\d+)"),
+    )
     dense_ffn = numbers(notes.str.extract(r"dense with ffn (\d+)")[0], 0)
     ffn = numbers(rows["ffn"], 0)
     return ModelShape(
@@ -176,7 +242,8 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
 
 
 def release_year(rows: pd.DataFrame) -> np.ndarray:
-    """Date of the software: the release that the table's name gives, else the middle of the row's year.
+    """Date of the software: the release that the table's name gives, else the middle of the row's
+    year.
 
     Parameters
     ----------
@@ -194,7 +261,9 @@ def release_year(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
-    """Layouts of the rows; an unstated microbatch is 1 in a pipeline, else the largest of 4, 2, 1 that divides."""
+    """Layouts of the rows; an unstated microbatch is 1 in a pipeline, else the largest of 4, 2,
+    1 that divides.
+    """
     g = {k: numbers(rows[k], 1) for k in ("tp", "pp", "dp", "cp", "ep")}
     share = numbers(rows["global_batch"]) / g["dp"]
     usual = np.select([g["pp"] > 1, share % 4 == 0, share % 2 == 0], [1.0, 4.0, 2.0], 1.0)
@@ -216,7 +285,9 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
 
 
 def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
-    """Chip and network of the rows; a rank is a core where the layout counts more ranks than chips."""
+    """Chip and network of the rows; a rank is a core where the layout counts more ranks than
+    chips.
+    """
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     dtypes = [_dtype(p) for p in rows["precision"]]
     ranks = lay.tp * lay.pp * lay.dp * lay.cp / numbers(rows["n_accel"])
@@ -232,7 +303,9 @@ def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
         "hbm_bytes_per_s": np.array([c.hbm_sustained_bytes_per_s for c in chips]) / per,
         "tiers": ((near[0] * per, near[1] / per, alpha[0]), (np.inf, out / per, alpha[1])),
         "narrow_ratio": np.array([c.peak(d) for c, d in zip(chips, dtypes)]) / peak,
-        "fp8": np.array([1.0 * ("8" in d and c.peak(d) > c.peak("bf16")) for c, d in zip(chips, dtypes)]),
+        "fp8": np.array(
+            [1.0 * ("8" in d and c.peak(d) > c.peak("bf16")) for c, d in zip(chips, dtypes)]
+        ),
         "fp4": np.array([1.0 * ("fp4" in d) for d in dtypes]),
     }
 
@@ -249,7 +322,8 @@ def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> trainin
         global_batch=numbers(rows["global_batch"]),
         unfused=1.0 * (fp16 | (year < 2023)),
         old_kernel=1.0 * (gpu & (year < 2024)),
-        ported=1.0 * (fsdp & (year < 2025) & np.array([c.family == "hopper" for c in chips], dtype=bool)),
+        ported=1.0
+        * (fsdp & (year < 2025) & np.array([c.family == "hopper" for c in chips], dtype=bool)),
         eager=1.0 * (fsdp & (year < 2024)),
         gradient_bytes=np.where(fp16, 2.0, 4.0),
         moe_years=np.where(gpu, 2026.5 - year, 0.0),
@@ -280,7 +354,11 @@ def predictor(rows: pd.DataFrame) -> calibration.Predict:
         redo = np.where(mixed, values["remat"], np.where(per_op, values["partly"], 1.0))
         network = np.where(sharded_2021, values["zero3_2021"], 1.0)
         mine = dataclasses.replace(work, redo=redo, network=network)
-        return np.asarray(training_step.evaluate(mine, training_step.Machine(constants=values, **machine), lay).step_time_s)
+        return np.asarray(
+            training_step.evaluate(
+                mine, training_step.Machine(constants=values, **machine), lay
+            ).step_time_s
+        )
 
     return predict
 
@@ -317,7 +395,11 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     families = {c.id: c.family for c in hardware.chips()}
     skipped = {k: v for k, v in skipped.items() if v}
     return calibration.Problem(
-        "training", rows, committed.tree(committed.priors("training"), families), predictor(rows), skipped
+        "training",
+        rows,
+        committed.tree(committed.priors("training"), families),
+        predictor(rows),
+        skipped,
     )
 
 
@@ -350,7 +432,8 @@ def tables(
     Returns
     -------
     dict
-        By name: mask of the table, mask of the rows to leave out, and the sweep of a field that is not published [-].
+        By name: mask of the table, mask of the rows to leave out, and the sweep of a field that is
+        not published [-].
     """
     rows = problem.rows
     left = rows["source"].isin(_MEGATRON).to_numpy()
@@ -369,7 +452,8 @@ def tables(
 
 
 def reference(problem: calibration.Problem) -> np.ndarray:
-    """Step time at half of the peak of the row's format, full attention, the forward pass twice with full recompute.
+    """Step time at half of the peak of the row's format, full attention, the forward pass twice
+    with full recompute.
 
     Parameters
     ----------
@@ -383,7 +467,11 @@ def reference(problem: calibration.Problem) -> np.ndarray:
     """
     r = problem.rows
     seq_len, again = numbers(r["seq_len"]), r["recompute"].str.startswith("full").to_numpy()
-    flops = shapes(r).train_flops_per_token(seq_len, causal=False) * seq_len * numbers(r["global_batch"])
+    flops = (
+        shapes(r).train_flops_per_token(seq_len, causal=False)
+        * seq_len
+        * numbers(r["global_batch"])
+    )
     peak = np.array([hardware.chip(c).peak(_dtype(p)) for c, p in zip(r["chip"], r["precision"])])
     return flops * np.where(again, 4 / 3, 1.0) / (numbers(r["n_accel"]) * peak / 2)
 
@@ -419,18 +507,24 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
         Lower and upper log of predicted over measured, shape (2, n) [-].
     """
     kinds = ["_moe" if n else "" for n in rows["n_experts"]]
-    factors = [[committed.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
-               for k, c, f in zip(kinds, rows["chip"], rows["chip_family"])]  # fmt: skip
+    factors = [
+        [committed.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
+        for k, c, f in zip(kinds, rows["chip"], rows["chip_family"])
+    ]
     return -np.log(np.array(factors)).T
 
 
 def _generation(chip: hardware.Chip) -> str:
-    """Label of what one fold of unseen hardware leaves out; an "ultra" part counts with its architecture."""
+    """Label of what one fold of unseen hardware leaves out; an "ultra" part counts with its
+    architecture.
+    """
     return chip.family if chip.vendor == "NVIDIA" else f"{chip.family} {chip.generation}"
 
 
 def _input_range(chip: hardware.Chip) -> float:
-    """Half the log range of a chip's own inputs: published range of its peak, and peak against sustained bandwidth."""
+    """Half the log range of a chip's own inputs: published range of its peak, and peak against
+    sustained bandwidth.
+    """
     peak = chip.fact("peak_flops_per_s", chip.native("bf16"))
     spread = np.log(peak.high / peak.low) / 2 if peak.low < peak.high else 0.0
     return float(np.hypot(spread, np.log(chip.hbm_bytes_per_s / chip.hbm_sustained_bytes_per_s)))
@@ -439,10 +533,11 @@ def _input_range(chip: hardware.Chip) -> float:
 def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:
     """Bands and trust figures as rows of ``data/calibration.csv``.
 
-    A band is a pair of factors from a prediction to the 80 % range of what is measured (`scores.Residuals.band`):
-    by family with sources left out; for a generation without rows with generations left out, nowhere narrower than that
-    of a new family or its family's own, for routed models nowhere narrower than for dense ones, and widened in
-    quadrature by the range of the chip's inputs.
+    A band is a pair of factors from a prediction to the 80 % range of what is measured
+    (`scores.Residuals.band`): by family with sources left out; for a generation without rows with
+    generations left out, nowhere narrower than that of a new family or its family's own, for routed
+    models nowhere narrower than for dense ones, and widened in quadrature by the range of the
+    chip's inputs.
 
     Parameters
     ----------
@@ -459,14 +554,18 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     r, step = problem.rows, "step_time_s"
     group = r["group"].to_numpy(str)
     left = {fold: calibration.left_out(problem, r[fold], full) for fold in ("source", "generation")}
-    median = {fold: scores.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()}
+    median = {
+        fold: scores.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()
+    }
     seen, new = (scores.residuals(r, e, fold, left["generation"]) for fold, e in left.items())
     n, fitted = (r.groupby(c)["group"].nunique().to_dict() for c in ("family", "generation"))
     out: list[dict[str, Any]] = []
 
     def add(owner: str, count: int, **values: float) -> None:
         for name, value in values.items():
-            out.append(dict(zip(calibration.COLUMNS[1:7], [owner, name, f"{value:.4g}", "", count, ""])))
+            out.append(
+                dict(zip(calibration.COLUMNS[1:7], [owner, name, f"{value:.4g}", "", count, ""]))
+            )
 
     def add_band(owner: str, family: str, fold: str, ends: np.ndarray) -> None:
         name = "band_moe" if family == "moe" else "band"
@@ -475,13 +574,18 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     for name in ("global", *n):
         add_band("global" if name == "moe" else name, name, "source", seen.band(name, step))
     for fold, error in median.items():
-        add("global", len(set(group)), **{f"{fold}_error": float(error), f"{fold}_n_groups": len(set(group))})
+        add(
+            "global",
+            len(set(group)),
+            **{f"{fold}_error": float(error), f"{fold}_n_groups": len(set(group))},
+        )
     for chip in hardware.chips():
         count = fitted.get(_generation(chip), 0)
         add(chip.id, count, n_groups_fitted=count)
         if not count:
             dense, routed = (
-                [new.band("", step), *(x.band(f, step) for x in (seen, new))] for f in (chip.family, "moe")
+                [new.band("", step), *(x.band(f, step) for x in (seen, new))]
+                for f in (chip.family, "moe")
             )
             by = _input_range(chip)
             add_band(chip.id, chip.family, "generation", scores.widest(dense, by))

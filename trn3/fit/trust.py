@@ -1,7 +1,9 @@
-"""What the predictions missed on runs that the fit had not seen, stored beside the constants for every page to cite.
+"""What the predictions missed on runs that the fit had not seen, stored beside the constants for
+every page to cite.
 
-``trn3 calibrate`` writes two tables: ``validation.csv`` with each published run, measured and predicted with its source
-or its chip generation left out of the fit, and ``validation_summary.csv`` with the scores by fold and slice.
+``trn3 calibrate`` writes two tables: ``validation.csv`` with each published run, measured and
+predicted with its source or its chip generation left out of the fit, and ``validation_summary.csv``
+with the scores by fold and slice.
 """
 
 from typing import Any
@@ -17,14 +19,28 @@ RUNS = ("source", "generation")
 """Folds whose single runs are stored."""
 
 
-def _row(result: dict[str, Any], fold: str, corrections: int, part: str, score: dict[str, Any]) -> dict[str, Any]:
-    keys = ("n", "n_groups", "group_median_abs_error", "group_p90_abs_error", "mape", "bias", "worst")
+def _row(
+    result: dict[str, Any], fold: str, corrections: int, part: str, score: dict[str, Any]
+) -> dict[str, Any]:
+    keys = (
+        "n",
+        "n_groups",
+        "group_median_abs_error",
+        "group_p90_abs_error",
+        "mape",
+        "bias",
+        "worst",
+    )
     row = {"kind": result["kind"], "fold": fold, "corrections": corrections, "part": part}
     row |= {k: score.get(k, np.nan) for k in (*keys, "band_coverage", "interval_score")}
-    # The first baseline needs no data (a roofline, half of peak); the second takes one constant per chip.
+    # The first baseline needs no data (a roofline, half of peak); the second takes one constant per
+    # chip.
     for name, base in zip(("rule", "constant"), result["baselines"].values(), strict=True):
         other = base if part == "everything" else base["by"].get(part, {})
-        row |= {f"{name}_{k}": other.get(k, np.nan) for k in ("group_median_abs_error", "interval_score")}
+        row |= {
+            f"{name}_{k}": other.get(k, np.nan)
+            for k in ("group_median_abs_error", "interval_score")
+        }
     return row
 
 
@@ -39,7 +55,8 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns
     -------
     tuple of pandas.DataFrame
-        Rows of ``validation_summary.csv`` and of ``validation.csv`` of this kind; errors are shares [-].
+        Rows of ``validation_summary.csv`` and of ``validation.csv`` of this kind; errors are shares
+        [-].
     """
     summary, runs = [], []
     for fold, corrections in [(f, 1) for f in FOLDS] + [("source", 0), ("source", 2)]:
@@ -48,14 +65,30 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         summary += [_row(result, fold, corrections, p, s) for p, s in parts.items()]
         if fold in RUNS and corrections == 1:
             runs.append(pd.DataFrame(result["runs"]).assign(kind=kind, fold=fold))
-    columns = ["kind", "fold", "row_id", "quantity", "group", "chip", "source", "measured", "predicted", "low", "high"]
+    columns = [
+        "kind",
+        "fold",
+        "row_id",
+        "quantity",
+        "group",
+        "chip",
+        "source",
+        "measured",
+        "predicted",
+        "low",
+        "high",
+    ]
     rounded = dict.fromkeys(("measured", "predicted", "low", "high"), "{:.4g}".format)
     table = pd.concat(runs)[columns].sort_values(columns[:4])
     frame = pd.DataFrame(summary).sort_values(["kind", "fold", "corrections", "part"])
     numbers = {
-        c: "{:.4f}".format for c in frame.select_dtypes("number") if not c.startswith("n") and c != "corrections"
+        c: "{:.4f}".format
+        for c in frame.select_dtypes("number")
+        if not c.startswith("n") and c != "corrections"
     }
-    text = lambda f, how: f.assign(**{c: f[c].map(g).where(f[c].notna(), "") for c, g in how.items()}).astype(str)
+    text = lambda f, how: f.assign(  # noqa: E731
+        **{c: f[c].map(g).where(f[c].notna(), "") for c, g in how.items()}
+    ).astype(str)
     return text(frame, numbers), text(table, rounded)
 
 
@@ -70,11 +103,15 @@ def store(kind: str) -> None:
     for name, new in zip(("validation_summary", "validation"), score(kind), strict=True):
         path = data.DATA / f"{name}.csv"
         old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else new.iloc[:0]
-        whole = pd.concat([old[old["kind"] != kind], new]).sort_values(list(new.columns[:4]), kind="stable")
+        whole = pd.concat([old[old["kind"] != kind], new]).sort_values(
+            list(new.columns[:4]), kind="stable"
+        )
         whole.to_csv(path, index=False, lineterminator="\n")
 
 
-def summary(kind: str, fold: str = "source", part: str = "everything", corrections: int = 1) -> dict[str, Any]:
+def summary(
+    kind: str, fold: str = "source", part: str = "everything", corrections: int = 1
+) -> dict[str, Any]:
     """Stored scores of one slice.
 
     Parameters
@@ -82,7 +119,8 @@ def summary(kind: str, fold: str = "source", part: str = "everything", correctio
     kind : str
         ``training`` or ``inference`` [-].
     fold : str
-        What was left out of the fit: ``source``, ``publisher``, ``generation``, ``model``, or ``none`` [-].
+        What was left out of the fit: ``source``, ``publisher``, ``generation``, ``model``, or
+        ``none`` [-].
     part : str
         Slice, as named in ``validation_summary.csv`` [-].
     corrections : int
@@ -102,7 +140,9 @@ def summary(kind: str, fold: str = "source", part: str = "everything", correctio
     keys = {"kind": kind, "fold": fold, "part": part, "corrections": corrections}
     mine = rows[np.logical_and.reduce([rows[k] == v for k, v in keys.items()])]
     if mine.empty:
-        raise data.UnknownId(f"validation_summary.csv has no row with {keys}; run: trn3 calibrate {kind}")
+        raise data.UnknownId(
+            f"validation_summary.csv has no row with {keys}; run: trn3 calibrate {kind}"
+        )
     return mine.iloc[0].to_dict()
 
 
@@ -119,7 +159,8 @@ def runs(kind: str, fold: str = "source") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``row_id, quantity, group, chip, source, measured, predicted, low, high, ratio`` [s or token/s].
+        ``row_id, quantity, group, chip, source, measured, predicted, low, high, ratio`` [s or
+        token/s].
     """
     rows = data.table("validation")
     rows = rows[(rows["kind"] == kind) & (rows["fold"] == fold)]
@@ -151,9 +192,7 @@ def sentence(kind: str, chip: hardware.Chip) -> str:
     miss += f". {committed.band_origin(name, *band, chip.id, chip.family)}"
     if committed.borrowed(name, chip.id):
         return f"No public {chip.name} {name} run was fitted; {miss}."
-    seen = (
-        f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn ({old['n_groups']:.0f} groups)"
-    )
+    seen = f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn ({old['n_groups']:.0f} groups)"
     return f"Published {chip.name} runs were fitted; the median error over all chips is {seen}, and {miss}."
 
 
@@ -176,5 +215,7 @@ def verdict(check: Any) -> str:
     >>> verdict(Row(published=433.0, low=320.0, high=360.0)), verdict(Row(published=365.0, low=320.0, high=360.0))
     ('Outside band', 'Within band')
     """
-    inside = check.low - 0.03 * abs(check.low) <= check.published <= check.high + 0.03 * abs(check.high)
+    inside = (
+        check.low - 0.03 * abs(check.low) <= check.published <= check.high + 0.03 * abs(check.high)
+    )
     return "Within band" if inside else "Outside band"

@@ -1,4 +1,6 @@
-"""Validation: predictions held against what others measured, with bands and the baselines anyone could use."""
+"""Validation: predictions held against what others measured, with bands and the baselines anyone
+could use.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,8 @@ from trn3.fit.scores import coverage, group_score, interval_score, residuals, we
 def baseline_errors(
     measured_over_reference: np.ndarray, key: Sequence[str], group: np.ndarray, fold: np.ndarray
 ) -> np.ndarray:
-    """Log errors of "reference times one constant per key", each constant the median of the other folds.
+    """Log errors of "reference times one constant per key", each constant the median of the other
+    folds.
 
     Parameters
     ----------
@@ -58,7 +61,9 @@ def _committed(problem: Any) -> np.ndarray:
     kind, chips = problem.kind, problem.rows["chip"]
     family = {c: hardware.chip(c).family for c in set(chips)}
     values = {
-        n: chips.map({c: committed.constant(kind, n, c, f) for c, f in family.items()}).to_numpy(float)
+        n: chips.map({c: committed.constant(kind, n, c, f) for c, f in family.items()}).to_numpy(
+            float
+        )
         for n in dict.fromkeys(problem.tree.name)
     }
     return np.log(problem.predict(values) / problem.rows["measured"].to_numpy(float))
@@ -69,11 +74,16 @@ def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[
     by, error = group_score(log_error, group), np.expm1(log_error)
     median = by["median_abs_error"]
     return {
-        "n": len(error), "n_groups": len(by), "group_median_abs_error": float(median.median()),
-        "group_p90_abs_error": float(median.quantile(0.9)), "mape": float(np.abs(error).mean()),
-        "bias": float(by["bias"].median()), "worst": float(np.abs(error).max()),
-        "band_coverage": coverage(log_error, band, group), "interval_score": interval_score(log_error, band, group),
-    }  # fmt: skip
+        "n": len(error),
+        "n_groups": len(by),
+        "group_median_abs_error": float(median.median()),
+        "group_p90_abs_error": float(median.quantile(0.9)),
+        "mape": float(np.abs(error).mean()),
+        "bias": float(by["bias"].median()),
+        "worst": float(np.abs(error).max()),
+        "band_coverage": coverage(log_error, band, group),
+        "interval_score": interval_score(log_error, band, group),
+    }
 
 
 def _lines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -82,13 +92,17 @@ def _lines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]
     return {"model": calibration.left_out(problem, fold), **_baselines(fitter, problem, fold)}
 
 
-
-
 def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
-    """Log errors of the two predictions anyone could make: a reference, and the reference times one constant."""
+    """Log errors of the two predictions anyone could make: a reference, and the reference times
+    one constant.
+    """
     rows = problem.rows
     reference, measured = fitter.reference(problem), rows["measured"].to_numpy(float)
-    key = fitter.baseline_key(rows) if hasattr(fitter, "baseline_key") else rows["chip"] + rows["quantity"]
+    key = (
+        fitter.baseline_key(rows)
+        if hasattr(fitter, "baseline_key")
+        else rows["chip"] + rows["quantity"]
+    )
     plain, tuned = getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
     x, keys, group = measured / reference, np.asarray(key, str), rows["group"].to_numpy(str)
     constant, metric = np.empty(len(x)), rows["metric"].to_numpy(str)
@@ -98,24 +112,38 @@ def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndar
 
 
 def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Published tables, scored with every row of their authors left out, and as the folds score them."""
+    """Published tables, scored with every row of their authors left out, and as the folds score
+    them.
+    """
 
     out = {}
     weights = calibration.group_weights(problem.rows["group"].to_numpy(str))
-    for name, (mask, left, others) in fitter.tables(problem).items() if hasattr(fitter, "tables") else ():
+    for name, (mask, left, others) in (
+        fitter.tables(problem).items() if hasattr(fitter, "tables") else ()
+    ):
         if mask.any():
             fit = calibration.fit(problem, np.where(left, 0.0, weights), tolerance=1e-6)
             out[name] = fit.log_errors[mask]
-            out |= {f"{name}, {other}": p.log_errors(fit.theta)[mask] for other, p in others.items()}
+            out |= {
+                f"{name}, {other}": p.log_errors(fit.theta)[mask] for other, p in others.items()
+            }
             out[f"{name}, as the folds score it"] = error[mask]
     return {
-        n: {"n": len(e), "mape": float(np.abs(np.expm1(e)).mean()), "worst": float(np.abs(np.expm1(e)).max())}
+        n: {
+            "n": len(e),
+            "mape": float(np.abs(np.expm1(e)).mean()),
+            "worst": float(np.abs(np.expm1(e)).max()),
+        }
         for n, e in out.items()
     }
 
 
 def validate(
-    kind: str, file: str | Path | None = None, folds: str = "source", corrections: int = 1, beside: bool = True
+    kind: str,
+    file: str | Path | None = None,
+    folds: str = "source",
+    corrections: int = 1,
+    beside: bool = True,
 ) -> dict[str, Any]:
     """Score predictions against published runs, beside the baselines on the same rows and folds.
 
@@ -124,7 +152,8 @@ def validate(
     kind : str
         ``training`` or ``inference`` [-].
     file : str or Path, optional
-        Rows in the evidence schema, scored with the committed constants; the committed rows where None [-].
+        Rows in the evidence schema, scored with the committed constants; the committed rows where
+        None [-].
     folds : str
         ``source``, ``publisher``, ``generation``, ``model`` left out in turn, or ``none`` [-].
     corrections : int
@@ -153,11 +182,18 @@ def validate(
         raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
     group, slices = rows["group"].to_numpy(str), fitter.slices(rows)
     if folds == "none":
-        lines = {"model": _committed(problem), **_baselines(fitter, problem, rows["row_id"].to_numpy(str))}
-        band = dict.fromkeys(lines, np.full((2, len(rows)), np.nan)) | {"model": fitter.committed_bands(rows)}
+        lines = {
+            "model": _committed(problem),
+            **_baselines(fitter, problem, rows["row_id"].to_numpy(str)),
+        }
+        band = dict.fromkeys(lines, np.full((2, len(rows)), np.nan)) | {
+            "model": fitter.committed_bands(rows)
+        }
     else:
         unseen = _lines(fitter, problem, rows["generation"].to_numpy(str))
-        lines = unseen if folds == "generation" else _lines(fitter, problem, rows[folds].to_numpy(str))
+        lines = (
+            unseen if folds == "generation" else _lines(fitter, problem, rows[folds].to_numpy(str))
+        )
         band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in lines.items()}
     error = lines["model"]
 
@@ -169,21 +205,33 @@ def validate(
     result |= {"rows": n + len(problem.skipped), "scored": n}
     result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
     result |= table(everything)
-    result["baselines"] = {n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
-                           for n in lines if n != "model"}  # fmt: skip
-    result["by"] = {k: {str(v): table((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
-                    for k in ("quantity", "family", "chip", "source", "generation")}  # fmt: skip
+    result["baselines"] = {
+        n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
+        for n in lines
+        if n != "model"
+    }
+    result["by"] = {
+        k: {str(v): table((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
+        for k in ("quantity", "family", "chip", "source", "generation")
+    }
     result["tables"] = {s: table(m) for s, m in slices.items() if m.any()}
     result["tables"] |= _tables(fitter, problem, error) if file is None else {}
     result["groups"] = group_score(error, group).to_dict("records")
     predicted = np.exp(error) * rows["measured"].to_numpy(float)
-    runs = rows[["row_id", "quantity", "group", "chip", "source", "measured"]].assign(predicted=predicted)
+    runs = rows[["row_id", "quantity", "group", "chip", "source", "measured"]].assign(
+        predicted=predicted
+    )
     low, high = predicted / np.exp(band["model"][::-1])
     result["runs"] = runs.assign(low=low, high=high).to_dict("records")
-    others = [c for c in (0, 2) if c != corrections] if beside and file is None and folds == "source" else []
+    others = (
+        [c for c in (0, 2) if c != corrections]
+        if beside and file is None and folds == "source"
+        else []
+    )
     kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
     result["other_corrections"] = {
-        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept} for c in others
+        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept}
+        for c in others
     }
     return dict(_plain(result))
 
@@ -216,28 +264,43 @@ def text(result: dict[str, Any]) -> str:
     """
     head = f"{result['kind']}: {result['scored']} of {result['rows']} rows scored, left out by {result['folds']}, "
     out = [head + f"corrections up to class {result['corrections']}", ""]
-    out += ["%: median over groups of median absolute error; 90th percentile of groups; bias; 80 % band holds; score"]
+    out += [
+        "%: median over groups of median absolute error; 90th percentile of groups; bias; 80 % band holds; score"
+    ]
     names, beaten = list(result["baselines"]), []
-    rows = {"everything": result} | {n: t for n, t in result["tables"].items() if "band_coverage" in t}
+    rows = {"everything": result} | {
+        n: t for n, t in result["tables"].items() if "band_coverage" in t
+    }
     width = max(map(len, rows)) + 2
     head = f"{'':{width}}{'groups':>6}{'model':>7}{'p90':>6}{'bias':>7}{'band':>6}{'score':>7}"
     out += [head + "".join(f"{n:>{len(n) + 2}}{'score':>7}" for n in names)]
     for name, row in rows.items():
         base = {n: result["baselines"][n]["by"].get(name, result["baselines"][n]) for n in names}
-        cells = "".join(f"{_show(b['group_median_abs_error'], len(n) + 2)}{_show(b['interval_score'], 7, 2, 1)}"
-                        for n, b in base.items())  # fmt: skip
+        cells = "".join(
+            f"{_show(b['group_median_abs_error'], len(n) + 2)}{_show(b['interval_score'], 7, 2, 1)}"
+            for n, b in base.items()
+        )
         beaten += [
             f"{n} ({name})"
             for n, b in base.items()
-            if (theirs := b["group_median_abs_error"]) is not None and theirs < row["group_median_abs_error"]
+            if (theirs := b["group_median_abs_error"]) is not None
+            and theirs < row["group_median_abs_error"]
         ]
-        own = ((row["group_median_abs_error"], 7), (row["group_p90_abs_error"], 6), (row["bias"], 7))
+        own = (
+            (row["group_median_abs_error"], 7),
+            (row["group_p90_abs_error"], 6),
+            (row["bias"], 7),
+        )
         own_text = "".join(_show(x, w) for x, w in own) + _show(row["band_coverage"], 6, 0)
-        out.append(f"{name:{width}}{row['n_groups']:6d}{own_text}{_show(row['interval_score'], 7, 2, 1)}{cells}")
+        out.append(
+            f"{name:{width}}{row['n_groups']:6d}{own_text}{_show(row['interval_score'], 7, 2, 1)}{cells}"
+        )
     out += [f"closer than the model: {', '.join(beaten)}"] if beaten else []
     for name, row in result["tables"].items():
         if "band_coverage" not in row:
-            out.append(f"{name}: {row['n']} rows, MAPE {100 * row['mape']:.1f} %, worst {100 * row['worst']:.1f} %")
+            out.append(
+                f"{name}: {row['n']} rows, MAPE {100 * row['mape']:.1f} %, worst {100 * row['worst']:.1f} %"
+            )
     for c, row in result["other_corrections"].items():
         score = f"{100 * row['group_median_abs_error']:.1f} %, bias {100 * row['bias']:+.1f} %, {row['scored']} rows"
         out.append(f"with corrections up to class {c}: {score}")

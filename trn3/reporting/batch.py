@@ -1,8 +1,9 @@
-"""Reports, one or hundreds: run, write whole or not at all, remember what was made of what, and go on after a crash.
+"""Reports, one or hundreds: run, write whole or not at all, remember what was made of what, and go
+on after a crash.
 
-A child process makes each report and hands it over whole; only the parent writes. The manifest, a line of JSON for each
-finished report, says by hashes from which notebook, parameters, data, code and packages it was made, so that
-``--resume`` redoes exactly what is missing or stale.
+A child process makes each report and hands it over whole; only the parent writes. The manifest, a
+line of JSON for each finished report, says by hashes from which notebook, parameters, data, code
+and packages it was made, so that ``--resume`` redoes exactly what is missing or stale.
 """
 
 import functools
@@ -70,7 +71,11 @@ class Case:
     @property
     def about(self) -> Row:
         """What pages and results files say about it."""
-        return {"report": self.notebook.stem, "parameters": self.values, "data_date": str(data.data_date())}
+        return {
+            "report": self.notebook.stem,
+            "parameters": self.values,
+            "data_date": str(data.data_date()),
+        }
 
     @property
     def row(self) -> Row:
@@ -81,10 +86,21 @@ class Case:
     @property
     def command(self) -> str:
         """What a person types to make this report alone."""
-        here = f"{Path.cwd()}{os.sep}"  # a page that is shared tells nothing of the folders around it
-        text = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in self.given.items()}
+        here = (
+            f"{Path.cwd()}{os.sep}"  # a page that is shared tells nothing of the folders around it
+        )
+        text = {
+            k: ",".join(map(str, v)) if isinstance(v, list) else str(v)
+            for k, v in self.given.items()
+        }
         text = {k: v.removeprefix(here) for k, v in text.items()}
-        return " ".join(["./run report", self.notebook.stem, *(f"-p {k}={shlex.quote(v)}" for k, v in text.items())])
+        return " ".join(
+            [
+                "./run report",
+                self.notebook.stem,
+                *(f"-p {k}={shlex.quote(v)}" for k, v in text.items()),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +155,11 @@ def digest(*contents: bytes) -> str:
 def fingerprint() -> str:
     """Hash of data, code and package versions: what makes every report stale when it changes."""
     root = Path(__file__).parents[2]
-    files = [*data.DATA.rglob("*.*"), *(root / "trn3").rglob("*.*"), root / "requirements" / "run.lock"]
+    files = [
+        *data.DATA.rglob("*.*"),
+        *(root / "trn3").rglob("*.*"),
+        root / "requirements" / "run.lock",
+    ]
     kept = sorted(p for p in files if p.is_file() and p.suffix != ".pyc")
     return digest(*(part for p in kept for part in (p.name.encode(), p.read_bytes())))
 
@@ -161,7 +181,8 @@ def cases(grid: Path) -> list[Case]:
     Parameters
     ----------
     grid : pathlib.Path
-        TOML: ``report``, ``[common]`` values, ``[grid]`` lists that are crossed, ``[[case]]`` tables as they are.
+        TOML: ``report``, ``[common]`` values, ``[grid]`` lists that are crossed, ``[[case]]``
+        tables as they are.
 
     Returns
     -------
@@ -177,7 +198,9 @@ def cases(grid: Path) -> list[Case]:
         text = Grid.model_validate(tomllib.loads(grid.read_text(encoding="utf-8")))
     except pydantic.ValidationError as error:
         where, what = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
-        raise BatchError(f"{grid}: {where}: {what}; a grid has report, [common], [grid] lists and [[case]]") from None
+        raise BatchError(
+            f"{grid}: {where}: {what}; a grid has report, [common], [grid] lists and [[case]]"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise BatchError(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
     product = itertools.product(*text.grid.values()) if text.grid else []
@@ -198,10 +221,12 @@ def cases(grid: Path) -> list[Case]:
     return list(found.values())
 
 
-# ------------------------------------------------------------------------------------------------- one report
+# -------------------------------------------------------------------------------------- one report
 def build(one: Case, options: Options) -> Made:
     """Run one report in this process: its line for the manifest, and its files by name."""
-    limits: Row = {"forked": True} if options.kind == "fork" else {"execution_timeout": options.timeout_s}
+    limits: Row = (
+        {"forked": True} if options.kind == "fork" else {"execution_timeout": options.timeout_s}
+    )
     try:
         notebook = engine.run(one.notebook, one.given, options.kind, **limits)
     except Exception as error:
@@ -210,7 +235,10 @@ def build(one: Case, options: Options) -> Made:
     row, files = results(notebook, one)
     about = one.about | {"command": one.command, "defaults": parameters.validate(one.notebook, {})}
     files |= page(one.stem, html.export, notebook, shared_js=options.shared_js, **about)
-    return row | {"status": "done", "files": {name: digest(content) for name, content in files.items()}}, files
+    return row | {
+        "status": "done",
+        "files": {name: digest(content) for name, content in files.items()},
+    }, files
 
 
 def page(name: str, make: Any, *what: Any, **about: Any) -> dict[str, bytes]:
@@ -228,9 +256,15 @@ def results(notebook: Any, one: Case) -> Made:
     files, tables, headline = {}, {}, handed.get("headline", [])
     for name, table in (handed.get("tables", {}) | html.long_tables(outputs)).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
-        files[tables[name]] = pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
-    text = json.dumps(one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False)
-    return one.row | {"headline": headline, "answer": html.told(notebook)}, {f"{one.stem}.json": text.encode()} | files
+        files[tables[name]] = (
+            pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
+        )
+    text = json.dumps(
+        one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False
+    )
+    return one.row | {"headline": headline, "answer": html.told(notebook)}, {
+        f"{one.stem}.json": text.encode()
+    } | files
 
 
 def describe(error: Exception) -> Row:
@@ -244,13 +278,21 @@ def describe(error: Exception) -> Row:
 
 def failed(one: Case, error: Exception, options: Options) -> Made:
     """The manifest line and the error page of a report that failed or whose process was lost."""
-    about: Row = {"report": one.notebook.stem, "parameters": one.values, "command": one.command} | describe(error)
-    row = one.row | {"status": "failed", "reason": about["message"].partition("\n")[0], "headline": []}
+    about: Row = {
+        "report": one.notebook.stem,
+        "parameters": one.values,
+        "command": one.command,
+    } | describe(error)
+    row = one.row | {
+        "status": "failed",
+        "reason": about["message"].partition("\n")[0],
+        "headline": [],
+    }
     files = page(one.stem, html.error_page, shared_js=options.shared_js, **about)
     return row | {"files": {name: digest(content) for name, content in files.items()}}, files
 
 
-# ------------------------------------------------------------------------------------------------- many reports
+# ------------------------------------------------------------------------------------ many reports
 def forked(todo: list[Case], options: Options) -> Iterator[Made]:
     """Make reports in forked children of this warm process; yields each as it ends."""
     waiting, running = list(reversed(todo)), {}  # type: ignore[var-annotated]
@@ -258,11 +300,15 @@ def forked(todo: list[Case], options: Options) -> Iterator[Made]:
         while waiting or running:
             while waiting and len(running) < options.jobs:
                 one = waiting.pop()
-                child = engine.Child(functools.partial(build, one, options), options.timeout_s, options.memory_bytes)
+                child = engine.Child(
+                    functools.partial(build, one, options), options.timeout_s, options.memory_bytes
+                )
                 running[child.process.sentinel] = (child, one)
             left = min(child.deadline for child, _ in running.values()) - time.monotonic()
             over = set(connection.wait(list(running), max(left, 0.0)))
-            for key in over | {k for k, (child, _) in running.items() if child.deadline <= time.monotonic()}:
+            for key in over | {
+                k for k, (child, _) in running.items() if child.deadline <= time.monotonic()
+            }:
                 child, one = running.pop(key)  # type: ignore[arg-type]
                 try:
                     yield child.end()
@@ -275,13 +321,19 @@ def forked(todo: list[Case], options: Options) -> Iterator[Made]:
 
 
 def remote(some: list[Case], options: Options) -> list[Made]:
-    """Make reports in a fresh process: on Dask workers, whose threads forbid a fork, and for kernels."""
+    """Make reports in a fresh process: on Dask workers, whose threads forbid a fork, and for
+    kernels.
+    """
     command = [sys.executable, "-c", "from trn3.reporting import batch; batch.serve()"]
     limit_s = (options.timeout_s + 30) * len(some)
-    done = subprocess.run(command, input=pickle.dumps((some, options)), capture_output=True, timeout=limit_s)
+    done = subprocess.run(
+        command, input=pickle.dumps((some, options)), capture_output=True, timeout=limit_s
+    )
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise engine.LostError(f"the process that made it ended with {done.returncode} {last}".strip())
+        raise engine.LostError(
+            f"the process that made it ended with {done.returncode} {last}".strip()
+        )
     return list(pickle.loads(done.stdout))
 
 
@@ -317,7 +369,9 @@ def elsewhere(todo: list[Case], options: Options, executor: Any, chunk: int) -> 
 
 
 def made(todo: list[Case], options: Options) -> Iterator[Made]:
-    """Make reports where it is best: on a Dask cluster if there is one, in forked children, else behind kernels."""
+    """Make reports where it is best: on a Dask cluster if there is one, in forked children, else
+    behind kernels.
+    """
     if options.scheduler:
         with cluster(options.scheduler) as client:
             chunk = min(CHUNK, len(todo) // (2 * len(client.nthreads())) + 1)
@@ -331,7 +385,9 @@ def made(todo: list[Case], options: Options) -> Iterator[Made]:
 
 
 def cluster(address: str) -> Any:
-    """A client of a Dask cluster whose workers hold the same packages, data and code as this process."""
+    """A client of a Dask cluster whose workers hold the same packages, data and code as this
+    process.
+    """
     if not re.fullmatch(r"(tcp|tls)://.+:\d+|(inproc|ucx|wss?)://.+", address):
         raise BatchError(f"scheduler {address!r}: write its address, such as tcp://host:8786")
     try:
@@ -343,13 +399,17 @@ def cluster(address: str) -> Any:
     except ImportError:
         raise BatchError("--scheduler needs Dask: pip install 'trn3[dask]'") from None
     except Exception as error:
-        raise BatchError(f"scheduler {address}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
+        raise BatchError(
+            f"scheduler {address}: {str(error).partition(chr(10))[0] or type(error).__name__}"
+        ) from None
     if theirs != {fingerprint()}:
-        raise BatchError(f"scheduler {address}: {'a worker has other data or code' if theirs else 'no worker'}")
+        raise BatchError(
+            f"scheduler {address}: {'a worker has other data or code' if theirs else 'no worker'}"
+        )
     return client
 
 
-# ------------------------------------------------------------------------------------------------- the folder
+# -------------------------------------------------------------------------------------- the folder
 def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
     """Make reports into a folder, with an index beside several.
 
@@ -394,7 +454,9 @@ def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
 
 @contextmanager
 def locked(out: Path, alone: bool) -> Iterator[None]:
-    """A folder that can be written; no second batch gets in, and the lock goes with the process, however it ends."""
+    """A folder that can be written; no second batch gets in, and the lock goes with the process,
+    however it ends.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         with open(out / ".lock", "w") as handle:
@@ -404,7 +466,9 @@ def locked(out: Path, alone: bool) -> Iterator[None]:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    raise BatchError(f"another batch is writing into {out}; wait, or choose another --out") from None
+                    raise BatchError(
+                        f"another batch is writing into {out}; wait, or choose another --out"
+                    ) from None
             yield
     except OSError as error:
         raise BatchError(f"cannot write {error.filename or out}: {error.strerror}") from None
@@ -422,7 +486,9 @@ def write(out: Path, files: Mapping[str, bytes]) -> None:
 
 
 def note(out: Path, row: Row) -> None:
-    """Add a line to the manifest; it starts with a line break, so that one cut short by a crash spoils no other."""
+    """Add a line to the manifest; it starts with a line break, so that one cut short by a crash
+    spoils no other.
+    """
     with open(out / MANIFEST, "ab") as manifest:
         manifest.write(b"\n" + json.dumps(row).encode())
 
@@ -430,7 +496,9 @@ def note(out: Path, row: Row) -> None:
 def remembered(out: Path) -> dict[str, Row]:
     """The last manifest line of each report; a line that a crash cut short is no line."""
     rows, path = {}, out / MANIFEST
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
+    for line in (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    ):
         with suppress(ValueError, KeyError, TypeError):
             row = json.loads(line)
             rows[row["report"]] = row
@@ -442,11 +510,15 @@ def whole(out: Path, one: Case, row: Row | None) -> bool:
     if row is None or row.get("status") != "done" or row.get("key") != one.key:
         return False
     paths = {out / name: value for name, value in row["files"].items()}
-    return all(path.is_file() and digest(path.read_bytes()) == value for path, value in paths.items())
+    return all(
+        path.is_file() and digest(path.read_bytes()) == value for path, value in paths.items()
+    )
 
 
 def index(rows: list[Row]) -> dict[str, bytes]:
-    """What stands beside several reports: index page, table of their headline numbers, the script that they share."""
+    """What stands beside several reports: index page, table of their headline numbers, the
+    script that they share.
+    """
     lines = []
     for row in rows:
         about = {"report": row["report"], "state": row["status"]} | row["parameters"]

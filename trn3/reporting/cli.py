@@ -1,4 +1,6 @@
-"""The `trn3` command. It imports what a command needs only when the command runs, so that help comes at once."""
+"""The `trn3` command. It imports what a command needs only when the command runs, so that help
+comes at once.
+"""
 
 import argparse
 import contextlib
@@ -27,14 +29,25 @@ class Parser(argparse.ArgumentParser):
         what, _, choices = message.partition(" (choose from ")
         known = choices.rstrip(")").replace("'", "").split(", ") if choices else []
         near = difflib.get_close_matches(what.split("'")[1] if known else "", known, 1, 0.5)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}" if known else ""
+        hint = (
+            f"; did you mean {near[0]}?"
+            if near
+            else f"; there are: {', '.join(known)}"
+            if known
+            else ""
+        )
         print(f"{self.prog}: {what}{hint}", file=sys.stderr)
         raise SystemExit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    root = Parser(prog="trn3", description="The open lab for AWS Trainium3.", epilog=EXAMPLE, allow_abbrev=False)
+    root = Parser(
+        prog="trn3",
+        description="The open lab for AWS Trainium3.",
+        epilog=EXAMPLE,
+        allow_abbrev=False,
+    )
     root.add_argument("--version", action="version", version=f"trn3 {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -49,58 +62,129 @@ def parser() -> argparse.ArgumentParser:
     path, flag, kinds = {"type": Path}, {"action": "store_true"}, ["training", "inference"]
     making = {
         "jobs": {"type": int, "default": os.cpu_count() or 1, "help": "reports at a time"},
-        "engine": {"choices": ["fork", "kernel"], "default": "fork", "help": "kernel is slower and works anywhere"},
+        "engine": {
+            "choices": ["fork", "kernel"],
+            "default": "fork",
+            "help": "kernel is slower and works anywhere",
+        },
         "timeout": {"type": float, "default": 600.0, "help": "longest time of one report [s]"},
         "memory": {"type": float, "default": 4.0, "help": "most memory of one report [GiB]"},
     }
-    several = ("names", {"nargs": "*", "metavar": "NAME", "help": "report or its number; all where none is named"})
-    out = {"type": Path, "help": "folder to write into (default: reports; of a batch, reports/GRID)"}
+    several = (
+        "names",
+        {"nargs": "*", "metavar": "NAME", "help": "report or its number; all where none is named"},
+    )
+    out = {
+        "type": Path,
+        "help": "folder to write into (default: reports; of a batch, reports/GRID)",
+    }
     customer = {"metavar": "FILE", "help": "a customer file, for reports that take one"}
-    report = add("report", "make offline HTML reports", several, customer=customer, out=out, **making)
-    report.add_argument("-p", dest="given", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
+    report = add(
+        "report", "make offline HTML reports", several, customer=customer, out=out, **making
+    )
+    report.add_argument(
+        "-p", dest="given", action="append", default=[], metavar="KEY=VALUE", help="a parameter"
+    )
     add(
-        "batch", "make many reports from a grid of parameters", ("grid", path), out=out, **making,
+        "batch",
+        "make many reports from a grid of parameters",
+        ("grid", path),
+        out=out,
+        **making,
         resume=flag | {"help": "leave whole and fresh reports as they are"},
         scheduler={"default": "", "metavar": "tcp://HOST:PORT", "help": "run on a Dask cluster"},
-    )  # fmt: skip
+    )
     add("params", "show what a report takes", ("name", {"metavar": "NAME"}), json=flag)
     need, counts = {"required": True}, {"required": True, "help": "N or A..B"}
-    search = {"model": need, "system": need, "chips": counts, "json": flag, "dtype": {"default": "bf16"}}
+    search = {
+        "model": need,
+        "system": need,
+        "chips": counts,
+        "json": flag,
+        "dtype": {"default": "bf16"},
+    }
     search |= {"batch": {"type": int, "default": 1024, "help": "sequences of a step"}}
-    search |= {"seq": {"type": int, "help": "tokens of a sequence"}, "top": {"type": int, "default": 10}}
-    axes = {"choices": ["all", "layout"], "default": "all", "help": "layout: without the overlap switches"}
+    search |= {
+        "seq": {"type": int, "help": "tokens of a sequence"},
+        "top": {"type": int, "default": 10},
+    }
+    axes = {
+        "choices": ["all", "layout"],
+        "default": "all",
+        "help": "layout: without the overlap switches",
+    }
     add("search", "find the fastest parallel layouts", **search, axes=axes)
-    add("calibrate", "refit the constants to the committed runs", ("kind", {"choices": kinds}), check=flag)
-    folds = {"choices": ["none", "source", "publisher", "generation", "model"], "help": "what is left out in turn"}
-    kind, csv = ("kind", {"choices": kinds}), ("file", path | {"nargs": "?", "help": "your own runs as CSV"})
-    add("validate", "score predictions against published runs", kind, csv, folds=folds, json=path | {"metavar": "OUT"})
+    add(
+        "calibrate",
+        "refit the constants to the committed runs",
+        ("kind", {"choices": kinds}),
+        check=flag,
+    )
+    folds = {
+        "choices": ["none", "source", "publisher", "generation", "model"],
+        "help": "what is left out in turn",
+    }
+    kind, csv = (
+        ("kind", {"choices": kinds}),
+        ("file", path | {"nargs": "?", "help": "your own runs as CSV"}),
+    )
+    add(
+        "validate",
+        "score predictions against published runs",
+        kind,
+        csv,
+        folds=folds,
+        json=path | {"metavar": "OUT"},
+    )
     add("refresh", "run notebooks and store their outputs, if a second run agrees", several)
-    two = [(name, {"metavar": name.upper(), "help": "a chip, a system or a results file"}) for name in ("a", "b")]
+    two = [
+        (name, {"metavar": name.upper(), "help": "a chip, a system or a results file"})
+        for name in ("a", "b")
+    ]
     add("compare", "two chips, systems or results files side by side", *two)
     add("doctor", "check environment, data and browser")
-    add("lab", "open the notebooks in JupyterLab; its options, such as --no-browser or --port 8890, may follow")
+    add(
+        "lab",
+        "open the notebooks in JupyterLab; its options, such as --no-browser or --port 8890, may follow",
+    )
     return root
 
 
-# --------------------------------------------------------------------------------------------------- reports
+# ----------------------------------------------------------------------------------------- reports
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
     from trn3 import workload
     from trn3.reporting import batch, parameters, site
 
-    names = args.names if args.names not in ([], ["all"]) else [path.stem for path in parameters.notebooks()]
+    names = (
+        args.names
+        if args.names not in ([], ["all"])
+        else [path.stem for path in parameters.notebooks()]
+    )
     given = {"customer": args.customer} if args.customer else {}
     for text in args.given:
         name, equals, value = text.partition("=")
         if not equals or name.strip() in given:
-            raise parameters.ParameterError(f"-p {text}: {'is given twice' if equals else 'write KEY=VALUE'}")
+            raise parameters.ParameterError(
+                f"-p {text}: {'is given twice' if equals else 'write KEY=VALUE'}"
+            )
         given[name.strip()] = value
     takes = {name: {p.name for p in parameters.read(parameters.find(name))} for name in names}
-    elsewhere = set().union(*takes.values()) if len(names) > 1 else set()  # of several reports, each takes its own
-    todo = [batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere}) for n in names]
-    for path in dict.fromkeys(v for one in todo for k, v in one.values.items() if k == "model" and v.endswith(".json")):
+    elsewhere = (
+        set().union(*takes.values()) if len(names) > 1 else set()
+    )  # of several reports, each takes its own
+    todo = [
+        batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere})
+        for n in names
+    ]
+    for path in dict.fromkeys(
+        v for one in todo for k, v in one.values.items() if k == "model" and v.endswith(".json")
+    ):
         if unplaced := workload.from_config(json.loads(Path(path).read_text(encoding="utf-8")))[1]:
-            print(f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}", file=sys.stderr)
+            print(
+                f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}",
+                file=sys.stderr,
+            )
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False))
     if len(rows) > 1:
@@ -130,12 +214,17 @@ def options(args: argparse.Namespace, **more: Any) -> Any:
 
 
 def finish(rows: list[dict[str, Any]], out: Path) -> int:
-    """Say what was made; 1 when a report failed, or the mistake itself where the only one was asked what cannot be."""
+    """Say what was made; 1 when a report failed, or the mistake itself where the only one was
+    asked what cannot be.
+    """
     from trn3 import data
     from trn3.study import customers, footprint  # noqa: F401  with them all errors in what is asked are known
 
     bad = [row for row in rows if row["status"] != "done"]
-    mistakes, told = {*data.TrnError.__subclasses__(), data.TrnError}, bad[0]["reason"].partition(": ") if bad else ""
+    mistakes, told = (
+        {*data.TrnError.__subclasses__(), data.TrnError},
+        bad[0]["reason"].partition(": ") if bad else "",
+    )
     if len(rows) == 1 and told and told[0] in {kind.__name__ for kind in mistakes}:
         raise data.TrnError(told[2])
     for row in bad[:10]:
@@ -156,7 +245,11 @@ def params(args: argparse.Namespace) -> int:
     declared = parameters.read(path)
     print(*(f"{p.name} = {p.shown}\n    {p.meaning}: {p.wants}" for p in declared), sep="\n")
     for kind in sorted({p.allowed for p in declared} & parameters.KINDS):
-        print(textwrap.fill(f"{kind} ids: {', '.join(parameters.ids(kind))}", 120, subsequent_indent="    "))
+        print(
+            textwrap.fill(
+                f"{kind} ids: {', '.join(parameters.ids(kind))}", 120, subsequent_indent="    "
+            )
+        )
     return 0
 
 
@@ -172,26 +265,36 @@ def refresh(args: argparse.Namespace) -> int:
     from trn3.reporting import batch, engine, parameters
     from trn3.show import charts
 
-    tqdm.monitor_interval = 0  # its thread would make the forks unsafe, as those of a kernel's client do
+    tqdm.monitor_interval = (
+        0  # its thread would make the forks unsafe, as those of a kernel's client do
+    )
     paths = [parameters.find(name) for name in args.names] or parameters.notebooks()
     todo, made = [(path, kind) for kind in ("fork", "kernel") for path in paths], {}
     for path, kind in tqdm(todo, unit="run"):
         try:
             made[path, kind] = engine.run(path, {}, kind)
         except (RuntimeError, papermill.PapermillExecutionError) as error:
-            raise parameters.ParameterError(f"{path.name}: not stored: {batch.describe(error)['message']}") from None
+            raise parameters.ParameterError(
+                f"{path.name}: not stored: {batch.describe(error)['message']}"
+            ) from None
     for path in paths:
         cells = zip(made[path, "fork"].cells, made[path, "kernel"].cells)
         for odd in (one.id for one, two in cells if one != two):
-            raise parameters.ParameterError(f"{path.name}: not stored, as a second run of {odd} gave other output")
-        for cell in (c for c in made[path, "kernel"].cells if "headline" in c.metadata.get("tags", [])):
+            raise parameters.ParameterError(
+                f"{path.name}: not stored, as a second run of {odd} gave other output"
+            )
+        for cell in (
+            c for c in made[path, "kernel"].cells if "headline" in c.metadata.get("tags", [])
+        ):
             for output in (o["data"] for o in cell.outputs if charts.MIME in o.get("data", {})):
                 output["image/png"] = base64.b64encode(charts.png(output[charts.MIME])).decode()
-        batch.write(path.parent, {path.name: (nbformat.writes(made[path, "kernel"]) + "\n").encode()})
+        batch.write(
+            path.parent, {path.name: (nbformat.writes(made[path, "kernel"]) + "\n").encode()}
+        )
     return 0
 
 
-# --------------------------------------------------------------------------------------------------- models
+# ------------------------------------------------------------------------------------------ models
 def search(args: argparse.Namespace) -> int:
     """`trn3 search`."""
     from trn3 import data
@@ -201,7 +304,9 @@ def search(args: argparse.Namespace) -> int:
         low, _, high = args.chips.partition("..")
         chips = range(int(low), int(high or low) + 1)
     except ValueError:
-        raise data.TrnError(f"--chips {args.chips}: write a number of chips, or a range such as 512..4096") from None
+        raise data.TrnError(
+            f"--chips {args.chips}: write a number of chips, or a range such as 512..4096"
+        ) from None
     settings = {"seq_len": args.seq, "dtype": args.dtype, "switches": args.axes == "all"}
     settings |= {"progress": sys.stderr.isatty()}
     found = layouts.search(args.model, args.system, chips, args.batch, args.top, **settings)
@@ -229,20 +334,28 @@ def validate(args: argparse.Namespace) -> int:
     from trn3.reporting import batch
 
     with working("refitting with each fold left out" if not args.file else "scoring"):
-        result = validation.validate(args.kind, args.file, args.folds or ("none" if args.file else "source"))
+        result = validation.validate(
+            args.kind, args.file, args.folds or ("none" if args.file else "source")
+        )
     print(validation.text(result))
     if args.file:
         print(f"\n{'row':24}{'quantity':>14}{'measured':>11}{'predicted':>11}{'80% range':>19}")
         for r in result["runs"][:100]:
             ends = "-".join("" if r[end] is None else f"{r[end]:.4g}" for end in ("low", "high"))
-            print(f"{r['row_id']:24}{r['quantity']:>14}{r['measured']:11.4g}{r['predicted']:11.4g}{ends:>19}")
-        print("Times in s, throughput in tokens/s per chip. The committed constants are as they were.")
+            print(
+                f"{r['row_id']:24}{r['quantity']:>14}{r['measured']:11.4g}{r['predicted']:11.4g}{ends:>19}"
+            )
+        print(
+            "Times in s, throughput in tokens/s per chip. The committed constants are as they were."
+        )
     if args.json:
         plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
         try:
             batch.write(args.json.parent, {args.json.name: json.dumps(plain, indent=1).encode()})
         except OSError as error:
-            raise batch.BatchError(f"--json {args.json}: cannot be written ({error.strerror})") from None
+            raise batch.BatchError(
+                f"--json {args.json}: cannot be written ({error.strerror})"
+            ) from None
     return 0
 
 
@@ -253,7 +366,9 @@ def working(what: str) -> Iterator[None]:
 
     done = threading.Event()
     with tqdm(desc=what, bar_format="{desc}: {elapsed}", delay=1.0, leave=False) as bar:
-        clock = threading.Thread(target=lambda: [bar.update() for _ in iter(lambda: done.wait(0.5), True)], daemon=True)
+        clock = threading.Thread(
+            target=lambda: [bar.update() for _ in iter(lambda: done.wait(0.5), True)], daemon=True
+        )
         clock.start()
         try:
             yield
@@ -267,11 +382,13 @@ def compare(args: argparse.Namespace) -> int:
     from trn3.reporting.comparison import beside
 
     table = beside(args.a, args.b)
-    print(table.assign(**{"": table[""].str.ljust(table[""].str.len().max())}).to_string(index=False))
+    print(
+        table.assign(**{"": table[""].str.ljust(table[""].str.len().max())}).to_string(index=False)
+    )
     return 0
 
 
-# --------------------------------------------------------------------------------------------------- house
+# ------------------------------------------------------------------------------------------- house
 def doctor(args: argparse.Namespace) -> int:
     """`trn3 doctor`."""
     import importlib.metadata as metadata
@@ -282,32 +399,69 @@ def doctor(args: argparse.Namespace) -> int:
     from trn3.reporting import engine, parameters
 
     today = data.date.today()
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+    browser = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+    )
     day = str(data.data_date())
     fork, books = engine.fork_is_safe(), parameters.notebooks()
-    versions = [(True, name, metadata.version(name)) for name in ("numpy", "pandas", "altair", "papermill")]
+    versions = [
+        (True, name, metadata.version(name)) for name in ("numpy", "pandas", "altair", "papermill")
+    ]
     lines = [
         (True, "python", f"{platform.python_version()} on {platform.platform()}"),
         *versions,
-        (fork, "fast engine", "forked children" if fork else "no safe fork here: ordinary kernels are used"),
+        (
+            fork,
+            "fast engine",
+            "forked children" if fork else "no safe fork here: ordinary kernels are used",
+        ),
         (bool(books), "notebooks", f"{len(books)} in {parameters.NOTEBOOKS}"),
-        (not data.stale(day, today), "data", f"surveyed {day}, {data.age_days(day, today)} days ago"),
-        (bool(browser), "browser", browser or "no Chromium: reports are made, browser tests are skipped"),
+        (
+            not data.stale(day, today),
+            "data",
+            f"surveyed {day}, {data.age_days(day, today)} days ago",
+        ),
+        (
+            bool(browser),
+            "browser",
+            browser or "no Chromium: reports are made, browser tests are skipped",
+        ),
     ]
     for good, what, text in lines:
         print(f"{'ok  ' if good else 'note'}  {what:12} {text}")
     return 0
 
 
-def lab_command(home: Path, settings: Path, python: str = sys.executable, extra: Sequence[str] = ()) -> list[str]:
-    """The command that opens JupyterLab on the first notebook, in reading order, with settings that ask nothing."""
-    silent = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+def lab_command(
+    home: Path, settings: Path, python: str = sys.executable, extra: Sequence[str] = ()
+) -> list[str]:
+    """The command that opens JupyterLab on the first notebook, in reading order, with settings
+    that ask nothing.
+    """
+    silent = {
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        }
+    }
     (settings / "overrides.json").write_text(json.dumps(silent), encoding="utf-8")
     first = min((path.name for path in (home / "notebooks").glob("*.ipynb")), default="")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    quiet = [
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     start = [f"--ServerApp.root_dir={home}", f"--LabApp.default_url=/lab/tree/notebooks/{first}"]
-    return [python, "-m", "jupyterlab", f"--LabApp.app_settings_dir={settings}", *start, *quiet, *root, *extra]
+    return [
+        python,
+        "-m",
+        "jupyterlab",
+        f"--LabApp.app_settings_dir={settings}",
+        *start,
+        *quiet,
+        *root,
+        *extra,
+    ]
 
 
 def lab(args: argparse.Namespace) -> int:
@@ -317,7 +471,10 @@ def lab(args: argparse.Namespace) -> int:
     import tempfile
 
     if importlib.util.find_spec("jupyterlab") is None:
-        print("trn3: JupyterLab is not installed here; use ./run lab, or: pip install 'trn3[lab]'", file=sys.stderr)
+        print(
+            "trn3: JupyterLab is not installed here; use ./run lab, or: pip install 'trn3[lab]'",
+            file=sys.stderr,
+        )
         return 2
     with tempfile.TemporaryDirectory() as settings:
         return subprocess.call(lab_command(ROOT, Path(settings), extra=args.more))
@@ -345,6 +502,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, TrnError | OSError):
             raise
-        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        told = (
+            f"{error.filename}: {error.strerror}"
+            if isinstance(error, OSError) and error.filename
+            else error
+        )
         print(f"trn3: {told}", file=sys.stderr)
         return 2

@@ -39,7 +39,9 @@ def beside(a: str, b: str) -> pd.DataFrame:
     for name in sorted(one | two, key=lambda n: (n in one) + (n in two), reverse=True):
         unit, scale = (one.get(name) or two[name])[1:3]
         rows = [of.get(name, (math.nan, "", 1.0, "")) for of in (one, two)]
-        first, second = (row[0] / scale if isinstance(row[0], int | float) else math.nan for row in rows)
+        first, second = (
+            row[0] / scale if isinstance(row[0], int | float) else math.nan for row in rows
+        )
         ratio = f"{second / first:.4g}" if first and not math.isnan(second / first) else ""
         lines.append((name, unit, _shown(first, rows[0][3]), _shown(second, rows[1][3]), ratio))
     return pd.DataFrame(lines, columns=["", "unit", a, b, "ratio"])
@@ -50,7 +52,9 @@ def _results(path: str) -> dict[str, tuple[Any, ...]]:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))["headline"]
         return {r["name"]: (r["value"], r["unit"] or "", 1.0, r.get("status") or "") for r in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or "these are no results of a report"
+        why = (
+            error.strerror if isinstance(error, OSError) else ""
+        ) or "these are no results of a report"
         raise data.DataError(f"{path}: cannot be read ({why})") from None
 
 
@@ -64,8 +68,13 @@ def _facts(text: str) -> dict[str, tuple[Any, ...]]:
             chip = hardware.chip(text)
             fact = chip.fact("peak_flops_per_s", chip.native(dtype))
             work[f"{dtype} work, peak"] = (fact.value, fact.shown_unit, fact.scale, fact.status)
-    found = [f for f in found or data.facts(data.resolve("chip", text)) if f.use or math.isnan(f.value)]
-    told = {" ".join(f"{f.quantity} {f.dtype} {f.basis}".split()): f for f in sorted(found, key=lambda f: f.use)}
+    found = [
+        f for f in found or data.facts(data.resolve("chip", text)) if f.use or math.isnan(f.value)
+    ]
+    told = {
+        " ".join(f"{f.quantity} {f.dtype} {f.basis}".split()): f
+        for f in sorted(found, key=lambda f: f.use)
+    }
     return work | {name: (f.value, f.shown_unit, f.scale, f.status) for name, f in told.items()}
 
 

@@ -1,8 +1,9 @@
-"""Papermill engine that runs a notebook in a forked child of a warm parent: no kernel to start, no imports to repeat.
+"""Papermill engine that runs a notebook in a forked child of a warm parent: no kernel to start, no
+imports to repeat.
 
-The child runs the kernel's own IPython shell and hands its messages to nbclient, so that outputs, display updates,
-warnings and errors are those of a kernel. Where a fork is not safe (threads, macOS, Windows, other languages)
-papermill's ordinary kernel takes over.
+The child runs the kernel's own IPython shell and hands its messages to nbclient, so that outputs,
+display updates, warnings and errors are those of a kernel. Where a fork is not safe (threads,
+macOS, Windows, other languages) papermill's ordinary kernel takes over.
 """
 
 import ctypes
@@ -37,19 +38,29 @@ METADATA = {
 class ForkEngine:
     """Papermill engine ``trn3-fork``.
 
-    Not a subclass of papermill's ``Engine``, and above the imports of papermill, because papermill imports this
-    module by its entry point while it is itself being imported.
+    Not a subclass of papermill's ``Engine``, and above the imports of papermill, because papermill
+    imports this module by its entry point while it is itself being imported.
     """
 
-    nb_kernel_name = classmethod(lambda cls, *args, **kwargs: Engine.nb_kernel_name(*args, **kwargs))
+    nb_kernel_name = classmethod(
+        lambda cls, *args, **kwargs: Engine.nb_kernel_name(*args, **kwargs)
+    )
     nb_language = classmethod(lambda cls, *args, **kwargs: Engine.nb_language(*args, **kwargs))
-    execute_notebook = classmethod(lambda cls, *args, **kwargs: Engine.execute_notebook.__func__(cls, *args, **kwargs))
+    execute_notebook = classmethod(
+        lambda cls, *args, **kwargs: Engine.execute_notebook.__func__(cls, *args, **kwargs)
+    )
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, execution_timeout: Any = None, forked: bool = False, **kwargs: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        execution_timeout: Any = None,
+        forked: bool = False,
+        **kwargs: Any,
     ) -> None:
-        """Run in a forked child; in this very process where it is one already; behind a kernel where no fork is safe.
+        """Run in a forked child; in this very process where it is one already; behind a kernel
+        where no fork is safe.
 
         Parameters
         ----------
@@ -67,37 +78,56 @@ class ForkEngine:
         client = InProcess(nb_man, kernel_name=kernel_name, log=logging.getLogger(__name__))
         if forked:
             client.execute()
-        elif fork_is_safe() and nb_man.nb.metadata.get("kernelspec", {}).get("language", "python") == "python":
-            nb_man.nb.update(Child(client.execute, execution_timeout or TIMEOUT_S, MEMORY_BYTES).wait())
+        elif (
+            fork_is_safe()
+            and nb_man.nb.metadata.get("kernelspec", {}).get("language", "python") == "python"
+        ):
+            nb_man.nb.update(
+                Child(client.execute, execution_timeout or TIMEOUT_S, MEMORY_BYTES).wait()
+            )
         else:
             kwargs["execution_timeout"] = execution_timeout
             NBClientEngine.execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-import papermill.execute
-from jupyter_client.session import Session
-from nbclient.exceptions import CellExecutionError
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import Engine, NBClientEngine
+import papermill.execute  # noqa: E402
+from jupyter_client.session import Session  # noqa: E402
+from nbclient.exceptions import CellExecutionError  # noqa: E402
+from papermill.clientwrap import PapermillNotebookClient  # noqa: E402
+from papermill.engines import Engine, NBClientEngine  # noqa: E402
 
 
 class LostError(RuntimeError):
-    """A child that ended without an answer: killed, out of time, or ended by its own code. The text says which."""
+    """A child that ended without an answer: killed, out of time, or ended by its own code. The
+    text says which.
+    """
 
 
 def fork_is_safe() -> bool:
-    """Whether this process may fork: Linux, one Python thread, and no native threads but those of the BLAS."""
+    """Whether this process may fork: Linux, one Python thread, and no native threads but those
+    of the BLAS.
+    """
     if not sys.platform.startswith("linux") or threading.active_count() > 1:
         return False
-    return len({Path(f"/proc/self/task/{task}/comm").read_text() for task in os.listdir("/proc/self/task")}) == 1
+    return (
+        len(
+            {
+                Path(f"/proc/self/task/{task}/comm").read_text()
+                for task in os.listdir("/proc/self/task")
+            }
+        )
+        == 1
+    )
 
 
 class Child:
-    """A forked child that computes one answer: own process group, dies with its parent, bounded in time and memory."""
+    """A forked child that computes one answer: own process group, dies with its parent, bounded
+    in time and memory.
+    """
 
     def __init__(self, work: Callable[[], Any], timeout_s: float, memory_bytes: int) -> None:
         self.timeout_s, self.deadline = timeout_s, time.monotonic() + timeout_s
-        self.answer = tempfile.TemporaryFile()
+        self.answer = tempfile.TemporaryFile()  # noqa: SIM115
         arguments = (work, self.answer, os.getpid(), memory_bytes)
         self.process = multiprocessing.get_context("fork").Process(target=_live, args=arguments)
         self.process.start()
@@ -123,12 +153,16 @@ class Child:
                 raise answer
         code = self.process.exitcode or 0
         self.process.close()
-        reason = f"its process ended with {f'signal {-code}' if code < 0 else f'exit status {code}'}"
+        reason = (
+            f"its process ended with {f'signal {-code}' if code < 0 else f'exit status {code}'}"
+        )
         raise LostError(f"took longer than {self.timeout_s:g} s" if late else reason)
 
 
 def _live(work: Callable[[], Any], answer: Any, parent: int, memory_bytes: int) -> None:
-    """What a child does: own group and random state, bounded memory, and an end when the parent ends."""
+    """What a child does: own group and random state, bounded memory, and an end when the parent
+    ends.
+    """
     os.setsid()
     die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -140,7 +174,11 @@ def _live(work: Callable[[], Any], answer: Any, parent: int, memory_bytes: int) 
         result = pickle.dumps((True, work()))
     except Exception as error:
         bound()
-        plain = error if isinstance(error, data.TrnError) else RuntimeError(f"{type(error).__name__}: {error}")
+        plain = (
+            error
+            if isinstance(error, data.TrnError)
+            else RuntimeError(f"{type(error).__name__}: {error}")
+        )
         result = pickle.dumps((False, plain))
     answer.write(result)
     answer.flush()
@@ -156,7 +194,9 @@ def die_with(parent: int) -> None:
 
 
 def bound(memory_bytes: int | None = None) -> None:
-    """Limit the data of this process, or lift the limit so that a report that met it can be described."""
+    """Limit the data of this process, or lift the limit so that a report that met it can be
+    described.
+    """
     import resource
 
     # Data, not the address space: a JavaScript engine reserves far more addresses than it uses.
@@ -165,14 +205,16 @@ def bound(memory_bytes: int | None = None) -> None:
 
 
 class Stream(io.StringIO):
-    """``sys.stdout`` or ``sys.stderr`` of a cell, with what subprocesses write to the same descriptor."""
+    """``sys.stdout`` or ``sys.stderr`` of a cell, with what subprocesses write to the same
+    descriptor.
+    """
 
     encoding = "UTF-8"
 
     def __init__(self, name: str, fd: int, send: Callable[..., None]) -> None:
         super().__init__()
         self.name, self.fd, self.send, self.at = name, fd, send, 0
-        self.file = tempfile.TemporaryFile(buffering=0)
+        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         os.dup2(self.file.fileno(), fd)
 
     def fileno(self) -> int:
@@ -206,13 +248,18 @@ class InProcess(PapermillNotebookClient):
             hook.session, hook.topic = self.session, b""
         sys.modules["__main__"] = self.shell.user_module
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        sys.stdout, sys.stderr = Stream("stdout", 1, self.receive), Stream("stderr", 2, self.receive)
+        sys.stdout, sys.stderr = (
+            Stream("stdout", 1, self.receive),
+            Stream("stderr", 2, self.receive),
+        )
         self.papermill_execute_cells()
         return self.nb
 
     def receive(self, _: Any, msg: Any, content: Any = None, *__: Any, **___: Any) -> None:
         """A message on its way to the front end: into the cell."""
-        self.process_message(self.session.msg(msg, content) if isinstance(msg, str) else msg, self.cell, self.index)
+        self.process_message(
+            self.session.msg(msg, content) if isinstance(msg, str) else msg, self.cell, self.index
+        )
 
     def execute_cell(self, cell: Any, cell_index: int, *_: Any, **__: Any) -> Any:
         """Run one cell as a kernel would."""
@@ -228,7 +275,9 @@ class InProcess(PapermillNotebookClient):
         error = result.error_before_exec or result.error_in_exec
         if error is not None and "raises-exception" not in tags:
             reply = {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
-            raise CellExecutionError.from_cell_and_msg(cell, reply | {"traceback": self.shell._last_traceback or []})
+            raise CellExecutionError.from_cell_and_msg(
+                cell, reply | {"traceback": self.shell._last_traceback or []}
+            )
         return cell
 
 
@@ -242,13 +291,16 @@ def shell() -> Any:
     main = sys.modules["__main__"]
     ZMQInteractiveShell.clear_instance()
     config, kernel = Config(HistoryManager={"enabled": False}), SimpleNamespace(eventloop=None)
-    made = ZMQInteractiveShell.instance(config=config, compiler_class=XCachingCompiler, kernel=kernel)
+    made = ZMQInteractiveShell.instance(
+        config=config, compiler_class=XCachingCompiler, kernel=kernel
+    )
     sys.modules["__main__"] = main
     return made
 
 
 def run(path: Path, given: Mapping[str, Any], kind: str = "fork", **options: Any) -> Any:
-    """Execute a notebook with validated parameters and return it without anything that changes from run to run.
+    """Execute a notebook with validated parameters and return it without anything that changes from
+    run to run.
 
     Parameters
     ----------
@@ -274,13 +326,19 @@ def run(path: Path, given: Mapping[str, Any], kind: str = "fork", **options: Any
     logging.getLogger("papermill").setLevel(logging.ERROR)
     options |= {"progress_bar": False, "autosave_cell_every": 0}
     if kind == "kernel":
-        options["extra_arguments"] = ["--log-level=CRITICAL"]  # kernels warn that they talk without encryption
+        options["extra_arguments"] = [
+            "--log-level=CRITICAL"
+        ]  # kernels warn that they talk without encryption
     name = "trn3-fork" if kind == "fork" else None
     with papermill.utils.chdir(path.parent):
         nb = papermill.iorw.load_notebook_node(str(path))
         if given:
-            nb = papermill.parameterize.parameterize_notebook(nb, dict(given), kernel_name="python3", language="python")
-        nb = papermill.engines.papermill_engines.execute_notebook_with_engine(name, nb, "python3", **options)
+            nb = papermill.parameterize.parameterize_notebook(
+                nb, dict(given), kernel_name="python3", language="python"
+            )
+        nb = papermill.engines.papermill_engines.execute_notebook_with_engine(
+            name, nb, "python3", **options
+        )
     papermill.execute.raise_for_execution_errors(nb, None)
     return steady(nb)
 

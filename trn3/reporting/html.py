@@ -1,9 +1,11 @@
-"""One executed notebook as one HTML page: offline, interactive, printable, readable without a mouse and without colour.
+"""One executed notebook as one HTML page: offline, interactive, printable, readable without a mouse
+and without colour.
 
-The cells' tags say what goes where; ``page.html`` holds the markup. Charts leave their title, key, source, numbers and
-sliders to HTML and draw only the plot; every colour of a spec becomes a CSS variable, so that the theme switches
-without redrawing and paper is light. A strict content-security policy lets run the page's own scripts and nothing
-else, and text from notebooks passes an allow-list, whatever it may contain.
+The cells' tags say what goes where; ``page.html`` holds the markup. Charts leave their title, key,
+source, numbers and sliders to HTML and draw only the plot; every colour of a spec becomes a CSS
+variable, so that the theme switches without redrawing and paper is light. A strict content-security
+policy lets run the page's own scripts and nothing else, and text from notebooks passes an
+allow-list, whatever it may contain.
 """
 
 import base64
@@ -31,7 +33,11 @@ from trn3.units import DAY_S
 HERE, VEGA_LITE, MOST_ROWS = Path(__file__).parent, "6.4", 60
 MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace'
 VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(theme.TOKENS.items())}
-HEADINGS = {"assumptions": "What we assumed", "flips": "What would change the answer", "checks": "Checked against"}
+HEADINGS = {
+    "assumptions": "What we assumed",
+    "flips": "What would change the answer",
+    "checks": "Checked against",
+}
 HEADINGS |= {"sources": "Sources"}
 
 
@@ -68,7 +74,11 @@ def script() -> str:
         JavaScript.
     """
     version = getattr(vl_convert, "__version__", "")
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trn3" / f"vega-{version}-{VEGA_LITE}.js"
+    path = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "trn3"
+        / f"vega-{version}-{VEGA_LITE}.js"
+    )
     if path.is_file():
         return path.read_text(encoding="utf-8")
     bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
@@ -95,14 +105,23 @@ def shared() -> str:
 @functools.lru_cache
 def _assets() -> dict[str, str]:
     """Style sheet, page script and chart configuration; the same in all pages."""
-    light, dark = ("".join(f"--{name}:{pair[i]};" for name, pair in theme.TOKENS.items()) for i in (0, 1))
+    light, dark = (
+        "".join(f"--{name}:{pair[i]};" for name, pair in theme.TOKENS.items()) for i in (0, 1)
+    )
     dark = f"color-scheme:dark;{dark}"
-    sheet = (HERE / "page.css").read_text(encoding="utf-8").replace("FONT", charts.CONFIG["font"]).replace("MONO", MONO)
+    sheet = (
+        (HERE / "page.css")
+        .read_text(encoding="utf-8")
+        .replace("FONT", charts.CONFIG["font"])
+        .replace("MONO", MONO)
+    )
     # dark only on screens: paper keeps the light of :root
     css = f":root{{color-scheme:light;{light}}}@media screen and (prefers-color-scheme:dark)"
     css += f"{{:root:not([data-theme=light]){{{dark}}}}}@media screen{{:root[data-theme=dark]{{{dark}}}}}{sheet}"
     js = (HERE / "page.js").read_text(encoding="utf-8").replace("CONFIG", _data(charts.CONFIG))
-    js = re.sub(r"\n +", "\n", js).replace("PRICE_DAYS", f"{data.assumption('price_age_limit_s').value / DAY_S:g}")
+    js = re.sub(r"\n +", "\n", js).replace(
+        "PRICE_DAYS", f"{data.assumption('price_age_limit_s').value / DAY_S:g}"
+    )
     return {"css": css, "js": js, "version": trn3.__version__}
 
 
@@ -123,7 +142,13 @@ def _shown(value: Any) -> str:
         return ", ".join(map(_shown, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value) if isinstance(value, str) and value else "none" if value in ("", None) else f"{value:,.15g}"
+    return (
+        str(value)
+        if isinstance(value, str) and value
+        else "none"
+        if value in ("", None)
+        else f"{value:,.15g}"
+    )
 
 
 @functools.lru_cache
@@ -134,7 +159,9 @@ def _template() -> jinja2.Template:
     return env.from_string((HERE / "page.html").read_text(encoding="utf-8"))
 
 
-def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: bool = True, **words: Any) -> None:
+def _page(
+    path: Path, part: str, report: str, charted: bool = False, shared_js: bool = True, **words: Any
+) -> None:
     number, _, rest = report.partition("_")
     name = f"{number} · {rest.replace('_', ' ').capitalize()}" if number.isdigit() else report
     own = [] if charted and shared_js else [*([script()] if charted else []), _assets()["js"]]
@@ -142,12 +169,24 @@ def _page(path: Path, part: str, report: str, charted: bool = False, shared_js: 
     css = _assets()["css"] + words.pop("sheet", "")
     policy = f"default-src 'none'; style-src {_hash(css)}; script-src {sources}; "
     policy += "base-uri 'none'; form-action 'none'"
-    words = {"name": name.replace(" ·", ""), "kicker": name, "collection": shared_js, **_assets(), "css": css, **words}
+    words = {
+        "name": name.replace(" ·", ""),
+        "kicker": name,
+        "collection": shared_js,
+        **_assets(),
+        "css": css,
+        **words,
+    }
     page = _template().render(part=part, policy=policy, charted=charted, scripts=own, **words)
-    write(path, re.sub(r'<a href="(\w+)\.ipynb">([^<]*)</a>', r'<span data-report="\1">\2</span>', page))
+    write(
+        path,
+        re.sub(r'<a href="(\w+)\.ipynb">([^<]*)</a>', r'<span data-report="\1">\2</span>', page),
+    )
 
 
-def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "", stem: str = "") -> str:
+def figure(
+    spec: Mapping[str, Any], number: int, seen: set[str], source: str = "", stem: str = ""
+) -> str:
     """Lay out one chart: title, subtitle, key, sliders, plot, source line, numbers and code.
 
     Parameters
@@ -161,7 +200,8 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
     source : str
         Code of the cell, shown folded.
     stem : str
-        File name of the page without its ending; a table of all numbers stands beside it where they are many.
+        File name of the page without its ending; a table of all numbers stands beside it where they
+        are many.
 
     Returns
     -------
@@ -169,21 +209,43 @@ def figure(spec: Mapping[str, Any], number: int, seen: set[str], source: str = "
         HTML.
     """
     meta = dict(spec.get("usermeta", {}).get("trn3", {"title": spec.get("description", "Chart")}))
-    plot = {k: v for k, v in spec.items() if k not in ("title", "config", "usermeta", "background", "$schema")}
-    plot |= {"width": "container", "layer": [v for v in spec.get("layer", []) if v.get("name") != "notes"]}
+    plot = {
+        k: v
+        for k, v in spec.items()
+        if k not in ("title", "config", "usermeta", "background", "$schema")
+    }
+    plot |= {
+        "width": "container",
+        "layer": [v for v in spec.get("layer", []) if v.get("name") != "notes"],
+    }
     plot = plot if plot["layer"] else {k: v for k, v in plot.items() if k != "layer"}
     bound = [p for p in spec.get("params", []) if "input" in (p.get("bind") or {})]
     if bound:
-        plot["params"] = [{k: v for k, v in p.items() if p not in bound or k != "bind"} for p in spec["params"]]
+        plot["params"] = [
+            {k: v for k, v in p.items() if p not in bound or k != "bind"} for p in spec["params"]
+        ]
     digits = {p["name"]: len(str(p["bind"]["step"]).partition(".")[2]) for p in bound}
-    fresh = [dict(p, shown=f"{p['value']:.{digits[p['name']]}f}") for p in bound if p["name"] not in seen]
+    fresh = [
+        dict(p, shown=f"{p['value']:.{digits[p['name']]}f}") for p in bound if p["name"] not in seen
+    ]
     seen.update(digits)
     numbers = meta.pop("numbers", None) or {"columns": [], "rows": []}
-    right = [any(isinstance(row[i], int | float) for row in numbers["rows"]) for i in range(len(numbers["columns"]))]
-    columns = [{"name": c.replace("_", " "), "right": r} for c, r in zip(numbers["columns"], right, strict=True)]
+    right = [
+        any(isinstance(row[i], int | float) for row in numbers["rows"])
+        for i in range(len(numbers["columns"]))
+    ]
+    columns = [
+        {"name": c.replace("_", " "), "right": r}
+        for c, r in zip(numbers["columns"], right, strict=True)
+    ]
     words = [["—" if v is None else _shown(v) for v in row] for row in numbers["rows"][:MOST_ROWS]]
     rows = [[w.replace("-", "−") if r else w for w, r in zip(row, right)] for row in words]
-    about = meta | {"number": number, "sliders": fresh, "follows": bound and not fresh, "code": source}
+    about = meta | {
+        "number": number,
+        "sliders": fresh,
+        "follows": bound and not fresh,
+        "code": source,
+    }
     about |= {"file": f"{stem}-figure_{number + 1}.csv", "n_rows": len(numbers["rows"])}
     about |= {"rows": rows, "columns": columns}
     about |= {"spec": _data(packing.packed(plot)), "zoom": '"bind":"scales"' in packing.text(plot)}
@@ -209,7 +271,9 @@ def long_tables(outputs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
     return {name: {"columns": n["columns"], "data": n["rows"]} for name, n in long.items()}
 
 
-def _output(output: Mapping[str, Any], seen: set[str], count: list[int], source: str, stem: str) -> tuple[str, str]:
+def _output(
+    output: Mapping[str, Any], seen: set[str], count: list[int], source: str, stem: str
+) -> tuple[str, str]:
     """One output of a code cell as (kind, HTML)."""
     data = output.get("data", {})
     if charts.MIME in data:
@@ -224,14 +288,21 @@ def _output(output: Mapping[str, Any], seen: set[str], count: list[int], source:
     if "text/markdown" in data:
         return "prose", markdown("".join(data["text/markdown"]))
     text = (
-        "".join(output.get("text", "")) or "\n".join(output.get("traceback", [])) or "".join(data.get("text/plain", ""))
+        "".join(output.get("text", ""))
+        or "\n".join(output.get("traceback", []))
+        or "".join(data.get("text/plain", ""))
     )
     return "prose", f"<pre>{escape(text)}</pre>"
 
 
 def _blocks(notebook: Any, stem: str) -> tuple[dict[str, str], list[tuple[str, str]], bool]:
     """Title, introduction and answer; then the other blocks as (region, HTML) in reading order."""
-    head, blocks, seen, count = dict.fromkeys(("title", "intro", "answer", "headline"), ""), [], set(), [0]  # type: ignore[var-annotated]
+    head, blocks, seen, count = (
+        dict.fromkeys(("title", "intro", "answer", "headline"), ""),
+        [],
+        set(),
+        [0],
+    )  # type: ignore[var-annotated]
     for cell in notebook["cells"]:
         tags, source = cell["metadata"].get("tags", []), "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -248,17 +319,26 @@ def _blocks(notebook: Any, stem: str) -> tuple[dict[str, str], list[tuple[str, s
             head["answer"] += words
         elif region and words:
             own = blocks and blocks[-1][0] == "prose" and blocks[-1][1].startswith("<h2>")
-            blocks.append((region, (blocks.pop()[1] if own else f"<h2>{HEADINGS[region]}</h2>") + words))
+            blocks.append(
+                (region, (blocks.pop()[1] if own else f"<h2>{HEADINGS[region]}</h2>") + words)
+            )
         else:
             drawn = [m for kind, m in made if kind == "figure"]
             if "headline" in tags:
-                head["headline"] += "".join(drawn)  # stands on the first screen, before any explanation
+                head["headline"] += "".join(
+                    drawn
+                )  # stands on the first screen, before any explanation
             else:
                 blocks += [("half" if "half" in tags else "figure", m) for m in drawn]
             blocks += [("prose", words)] if words else []
         if "worked" in tags:
             blocks.append(
-                ("prose", _template().render(part="code", summary="The lines that compute it", sources=[source]))
+                (
+                    "prose",
+                    _template().render(
+                        part="code", summary="The lines that compute it", sources=[source]
+                    ),
+                )
             )
     return head, blocks, count[0] > 0
 
@@ -277,24 +357,40 @@ def told(notebook: Any) -> str:
         The sentences; empty without an answer.
     """
     cells = (c for c in notebook["cells"] if "answer" in c["metadata"].get("tags", []))
-    texts = (o["data"].get("text/plain", "") for c in cells for o in c.get("outputs", []) if "data" in o)
+    texts = (
+        o["data"].get("text/plain", "") for c in cells for o in c.get("outputs", []) if "data" in o
+    )
     return str(next(texts, "")).partition(" | ")[0]
 
 
 def _arranged(blocks: list[tuple[str, str]]) -> str:
-    """Blocks in order; halves side by side, and what would change the answer beside what it was checked against."""
+    """Blocks in order; halves side by side, and what would change the answer beside what it was
+    checked against.
+    """
     out: list[str] = []
     partner = {"half": "half", "flips": "checks", "checks": "flips"}
     while blocks:
         (kind, markup), *blocks = blocks
-        if blocks and blocks[0][0] == partner.get(kind) and (markup + blocks[0][1]).count("<li>") < 12:
+        if (
+            blocks
+            and blocks[0][0] == partner.get(kind)
+            and (markup + blocks[0][1]).count("<li>") < 12
+        ):
             word = "" if kind == "half" else ' class="prose"'
             both = "".join(f"<div{word}>{m}</div>" for m in (markup, blocks.pop(0)[1]))
             kind, markup = "half", f'<div class="pair">{both}</div>'
-        out.append(markup if kind in ("figure", "half") else f'<section class="prose">{markup}</section>')
+        out.append(
+            markup if kind in ("figure", "half") else f'<section class="prose">{markup}</section>'
+        )
     body = "\n".join(out)
-    number = {name: str(i) for i, name in enumerate(re.findall(r'<li id="source-([^"]+)"', body), 1)}
-    return re.sub(r'(<a class="cite" href="#source-([^"]+)">)[^<]*', lambda m: m[1] + number.get(m[2], m[2]), body)
+    number = {
+        name: str(i) for i, name in enumerate(re.findall(r'<li id="source-([^"]+)"', body), 1)
+    }
+    return re.sub(
+        r'(<a class="cite" href="#source-([^"]+)">)[^<]*',
+        lambda m: m[1] + number.get(m[2], m[2]),
+        body,
+    )
 
 
 def export(
@@ -333,11 +429,17 @@ def export(
 
     head, blocks, charted = _blocks(notebook, path.stem)
     changed = [n for n, v in parameters.items() if n in defaults and defaults[n] != v]
-    about = {"entries": panel.entries(parameters, declared.read(notebook)), "changed": changed, **head}
+    about = {
+        "entries": panel.entries(parameters, declared.read(notebook)),
+        "changed": changed,
+        **head,
+    }
     body = _arranged(blocks)  # a page alone leads to no other
     body = body if shared_js else re.sub(r'<a href="\w+\.ipynb">(.*?)</a>', r"\1", body)
     about |= {"command": command, "data_date": data_date, "blocks": body}
-    cells = [c for c in notebook["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")]
+    cells = [
+        c for c in notebook["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")
+    ]
     about |= {"sources": ["".join(c["source"]) for c in cells]}
     _page(path, "report", report, charted, shared_js, results=f"{path.stem}.json", **about)
 
@@ -392,6 +494,8 @@ def error_page(
         "facts": facts,
         "entries": panel.entries(parameters),
     }
-    about |= {"rest": "Change the parameter that it names, or run the command below to see the message again."}
+    about |= {
+        "rest": "Change the parameter that it names, or run the command below to see the message again."
+    }
     about |= {"command": command, "full": [t for t in (source, traceback or message) if t]}
     _page(path, "error", report, shared_js=shared_js, **about)

@@ -1,4 +1,6 @@
-"""Text from notebooks as harmless HTML: an allow-list for markup, Markdown without raw HTML, formulas as MathML."""
+"""Text from notebooks as harmless HTML: an allow-list for markup, Markdown without raw HTML,
+formulas as MathML.
+"""
 
 import functools
 import re
@@ -11,12 +13,26 @@ _ALLOWED = """a b blockquote br caption code dd dl dt div em h2 h3 h4 hr i li ol
 tbody td tfoot th thead tr ul math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder
 munderover mtable mtr mtd mstyle"""
 ALLOWED = set(_ALLOWED.split())
-KEPT = {"class", "id", "href", "scope", "colspan", "rowspan", "display", "stretchy", "fence", "form", "width"}
+KEPT = {
+    "class",
+    "id",
+    "href",
+    "scope",
+    "colspan",
+    "rowspan",
+    "display",
+    "stretchy",
+    "fence",
+    "form",
+    "width",
+}
 HIDDEN = {"script", "style", "iframe", "object", "template", "svg", "title"}
 
 
 class _Cleaner(HTMLParser):
-    """Writes markup anew from an allow-list of elements and attributes; everything else becomes nothing or text."""
+    """Writes markup anew from an allow-list of elements and attributes; everything else becomes
+    nothing or text.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -26,7 +42,9 @@ class _Cleaner(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.mute += tag in HIDDEN
         if tag in ALLOWED and not self.mute:
-            safe = [(k, v or "") for k, v in attrs if k in KEPT and (k != "href" or _harmless(v or ""))]
+            safe = [
+                (k, v or "") for k, v in attrs if k in KEPT and (k != "href" or _harmless(v or ""))
+            ]
             self.out.append(f"<{tag}" + "".join(f' {k}="{escape(v)}"' for k, v in safe) + ">")
 
     def handle_endtag(self, tag: str) -> None:
@@ -68,7 +86,8 @@ def clean(markup: str) -> str:
 
 @functools.lru_cache(maxsize=500)
 def formula(text: str, block: bool = False) -> str:
-    """Turn a LaTeX formula into MathML, which every browser draws offline; the source itself where that fails.
+    """Turn a LaTeX formula into MathML, which every browser draws offline; the source itself where
+    that fails.
 
     Parameters
     ----------
@@ -98,7 +117,9 @@ class _Prose(mistune.HTMLRenderer):
         return f'<div class="math">{formula(text, block=True)}</div>'
 
 
-_MARKDOWN = mistune.create_markdown(escape=True, plugins=["table", "math"], renderer=_Prose(escape=True))
+_MARKDOWN = mistune.create_markdown(
+    escape=True, plugins=["table", "math"], renderer=_Prose(escape=True)
+)
 
 
 def markdown(text: str) -> str:

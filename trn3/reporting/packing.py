@@ -1,8 +1,10 @@
-"""Specs and tables in few bytes: a column's properties once and not per cell, and what stands several times once.
+"""Specs and tables in few bytes: a column's properties once and not per cell, and what stands
+several times once.
 
-``page.js`` unpacks specs. A packed spec is a list: the spec, then the parts that it names as ``{"$": number}``. A table
-of four rows or more is ``{"#": rows, "c": {name: column}}``, and a column is one of: the values, as many as come round
-again; values ``v`` with their run lengths ``n``; words ``w`` with the places ``i`` of each row's, which ``, `` joins.
+``page.js`` unpacks specs. A packed spec is a list: the spec, then the parts that it names as
+``{"$": number}``. A table of four rows or more is ``{"#": rows, "c": {name: column}}``, and a
+column is one of: the values, as many as come round again; values ``v`` with their run lengths
+``n``; words ``w`` with the places ``i`` of each row's, which ``, `` joins.
 """
 
 import itertools
@@ -61,24 +63,41 @@ def _by_column(node: Any) -> Any:
     if isinstance(node, list):
         return [_by_column(v) for v in node]
     if not isinstance(node, dict):
-        return int(node) if isinstance(node, float) and node.is_integer() and abs(node) < EXACT else node
+        return (
+            int(node)
+            if isinstance(node, float) and node.is_integer() and abs(node) < EXACT
+            else node
+        )
     rows = node.get("values")
     rows = rows if isinstance(rows, list) and all(isinstance(r, dict) for r in rows) else []
     if len(rows) < LEAST_ROWS or len({tuple(r) for r in rows}) > 1:
         return {k: _by_column(v) for k, v in node.items()}
-    return node | {"values": {"#": len(rows), "c": {k: _column([_by_column(r[k]) for r in rows]) for k in rows[0]}}}
+    return node | {
+        "values": {
+            "#": len(rows),
+            "c": {k: _column([_by_column(r[k]) for r in rows]) for k in rows[0]},
+        }
+    }
 
 
 def _column(cells: list[Any]) -> Any:
     """The shortest of the ways to write a column."""
     keys = [repr(c) for c in cells]
-    round_ = next(n for n in range(1, len(cells) + 1) if len(cells) % n == 0 and keys[n:] == keys[: len(keys) - n])
+    round_ = next(
+        n
+        for n in range(1, len(cells) + 1)
+        if len(cells) % n == 0 and keys[n:] == keys[: len(keys) - n]
+    )
     runs = [list(group) for _, group in itertools.groupby(cells, key=repr)]
     words = sorted({word for c in cells if isinstance(c, str) for word in c.split(JOINED)})
     ways = [cells[:round_], {"v": [run[0] for run in runs], "n": [len(run) for run in runs]}]
     if words and all(c is None or isinstance(c, str) for c in cells):
-        places = [-1 if c is None else [words.index(word) for word in c.split(JOINED)] for c in cells]
-        ways.append({"w": words, "i": [p[0] if isinstance(p, list) and len(p) == 1 else p for p in places]})
+        places = [
+            -1 if c is None else [words.index(word) for word in c.split(JOINED)] for c in cells
+        ]
+        ways.append(
+            {"w": words, "i": [p[0] if isinstance(p, list) and len(p) == 1 else p for p in places]}
+        )
     return min(ways, key=lambda way: len(text(way)))
 
 
@@ -92,7 +111,9 @@ def _count(node: Any, seen: Counter[str]) -> None:
 
 
 def _named(node: Any, seen: Counter[str], parts: dict[str, Any]) -> Any:
-    """The node with all that stands several times replaced by its number among the parts, which grow."""
+    """The node with all that stands several times replaced by its number among the parts, which
+    grow.
+    """
     key = repr(node) if isinstance(node, dict | list) else ""
     again = seen[key] > 1
     if key not in parts:
@@ -108,7 +129,8 @@ def _named(node: Any, seen: Counter[str], parts: dict[str, Any]) -> Any:
 
 
 def table(markup: str) -> str:
-    """Write an HTML table without the end tags that HTML implies; one class per column of numbers, not per cell.
+    """Write an HTML table without the end tags that HTML implies; one class per column of numbers,
+    not per cell.
 
     Parameters
     ----------
@@ -130,4 +152,6 @@ def table(markup: str) -> str:
     markup = re.sub("</(?:td|th|tr|thead|tbody)>", "", markup)
     if not right or not re.match(r'<table class="(grid|assumed)"', markup):
         return markup
-    return re.sub(r'class="(\w+)"', rf'class="\1{right}"', markup.replace(' class="n"', ""), count=1)
+    return re.sub(
+        r'class="(\w+)"', rf'class="\1{right}"', markup.replace(' class="n"', ""), count=1
+    )

@@ -1,4 +1,6 @@
-"""The panel "Run with" of a page: parameters by the words a person uses, values as the page itself would print them."""
+"""The panel "Run with" of a page: parameters by the words a person uses, values as the page
+itself would print them.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -48,7 +50,9 @@ def value(given: Any, about: Parameter | None = None) -> str:
     elif abs(given) >= 1e6 and float(f"{given:.3g}") == given:
         number = re.sub(r"\.0+(?= )|(?<=\.\d)0+(?= )", "", story.big(given, 3))
     else:
-        number = f"{given:,.15g}" if abs(given) >= 1e-4 or given == 0 else f"{given:.15f}".rstrip("0")
+        number = (
+            f"{given:,.15g}" if abs(given) >= 1e-4 or given == 0 else f"{given:.15f}".rstrip("0")
+        )
     return f"{number.replace('-', '−')} {unit}".strip()
 
 

@@ -1,8 +1,10 @@
-"""Parameters of a notebook: read from its ``parameters`` cell, and every given value checked before anything runs.
+"""Parameters of a notebook: read from its ``parameters`` cell, and every given value checked before
+anything runs.
 
-One parameter a line, typed and commented: ``tokens: int = 15_000  # training tokens [-] {1..1e9}``. The braces hold
-what is allowed: a range ``low..high``, words ``a|b|c``, or a kind of id (``{chip} {system} {model} {region} {term}
-{dtype} {customer}``). Nothing that a user types is ever evaluated; the annotation alone tells numbers from text.
+One parameter a line, typed and commented: ``tokens: int = 15_000  # training tokens [-] {1..1e9}``.
+The braces hold what is allowed: a range ``low..high``, words ``a|b|c``, or a kind of id (``{chip}
+{system} {model} {region} {term} {dtype} {customer}``). Nothing that a user types is ever evaluated;
+the annotation alone tells numbers from text.
 """
 
 import ast
@@ -30,12 +32,16 @@ WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "t
 KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}
 FILES = (".json", ".toml")
 TEXT_LENGTH, LIST_LENGTH, SHOWN, HUGE = 200, 64, 60, 10**18
-COMMENT = re.compile(r"#\s*(?P<meaning>.*?)\s*(?:\[(?P<unit>[^]]*)\])?\s*(?:\{(?P<allowed>[^}]*)\})?\s*$")
+COMMENT = re.compile(
+    r"#\s*(?P<meaning>.*?)\s*(?:\[(?P<unit>[^]]*)\])?\s*(?:\{(?P<allowed>[^}]*)\})?\s*$"
+)
 BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class ParameterError(data.TrnError):
-    """A parameter that is unknown, of the wrong type or outside what is allowed: one line that says what to type."""
+    """A parameter that is unknown, of the wrong type or outside what is allowed: one line that
+    says what to type.
+    """
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,9 @@ class Parameter:
     def shown(self) -> str:
         """The default as one would type it."""
         several = self.default if self.many else [self.default]
-        return ",".join(f"{v:.12g}".replace("e+", "e") if isinstance(v, float) else str(v) for v in several)
+        return ",".join(
+            f"{v:.12g}".replace("e+", "e") if isinstance(v, float) else str(v) for v in several
+        )
 
     def field(self) -> tuple[Any, Any]:
         """The pydantic field that accepts this parameter."""
@@ -99,27 +107,48 @@ class Parameter:
         elif kind is str:
             kind = Annotated[str, pydantic.Field(max_length=TEXT_LENGTH)]
         if self.many:
-            kind = Annotated[list[kind], pydantic.Field(min_length=min(len(self.default), 1), max_length=LIST_LENGTH)]
+            kind = Annotated[
+                list[kind],
+                pydantic.Field(min_length=min(len(self.default), 1), max_length=LIST_LENGTH),
+            ]
         about: Any = {"unit": self.unit, "allowed": self.allowed}
         return kind, pydantic.Field(self.default, description=self.meaning, json_schema_extra=about)
 
     def typed(self, value: Any) -> Any:
-        """A value from the command line or a TOML file in this parameter's type, unchanged where it does not fit."""
+        """A value from the command line or a TOML file in this parameter's type, unchanged where
+        it does not fit.
+        """
         if self.many and isinstance(value, str):
             value = [part.strip() for part in value.split(",")] if value else []
-        return [self.one(v) for v in value] if self.many and isinstance(value, list) else self.one(value)
+        return (
+            [self.one(v) for v in value]
+            if self.many and isinstance(value, list)
+            else self.one(value)
+        )
 
     def one(self, value: Any) -> Any:
         """The same for one value of several."""
         try:
             if self.item == "int" and isinstance(value, str | float):
-                number = int(value) if isinstance(value, str) and value.lstrip("+-").isdigit() else float(value)
+                number = (
+                    int(value)
+                    if isinstance(value, str) and value.lstrip("+-").isdigit()
+                    else float(value)
+                )
                 return int(number) if number == int(number) else value
-            if self.item == "float" and isinstance(value, str | int) and not isinstance(value, bool):
+            if (
+                self.item == "float"
+                and isinstance(value, str | int)
+                and not isinstance(value, bool)
+            ):
                 return float(value)
         except (ValueError, OverflowError):
             return value
-        return BOOLS.get(value.lower(), value) if self.item == "bool" and isinstance(value, str) else value
+        return (
+            BOOLS.get(value.lower(), value)
+            if self.item == "bool" and isinstance(value, str)
+            else value
+        )
 
 
 def nearest(word: Any, known: Iterable[str]) -> str:
@@ -143,10 +172,17 @@ def find(name: str) -> Path:
     """The notebook of a report, named in full or by its number alone."""
     known = {path.stem: path for path in notebooks()}
     for stem, path in known.items():
-        if name.lower().replace("-", "_") in (stem, stem[:2], stem[3:], stem[:2].lstrip("0") or "0"):
+        if name.lower().replace("-", "_") in (
+            stem,
+            stem[:2],
+            stem[3:],
+            stem[:2].lstrip("0") or "0",
+        ):
             return path
     there = ", ".join(known) or "none"
-    raise ParameterError(f"no report named {shown(name)}{nearest(name, known)} (there are: {there})")
+    raise ParameterError(
+        f"no report named {shown(name)}{nearest(name, known)} (there are: {there})"
+    )
 
 
 def read(notebook: Any) -> list[Parameter]:
@@ -168,7 +204,10 @@ def _code(notebook: Path, _: int) -> list[tuple[str, str, list[str]]]:
 def _cell(notebook: Any) -> str:
     if isinstance(notebook, Path):
         return next((text for _, text, tags in code(notebook) if "parameters" in tags), "")
-    return next((c["source"] for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])), "")
+    return next(
+        (c["source"] for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])),
+        "",
+    )
 
 
 @functools.lru_cache
@@ -177,13 +216,23 @@ def _declared(source: str) -> dict[str, Parameter]:
     comments = {t.start[0]: t.string for t in tokens if t.type == tokenize.COMMENT}
     found = {}
     for node in ast.parse(source).body:
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name) or node.value is None:
-            raise ParameterError(f"parameters cell, line {node.lineno}: write `name: type = default  # meaning [unit]`")
+        if (
+            not isinstance(node, ast.AnnAssign)
+            or not isinstance(node.target, ast.Name)
+            or node.value is None
+        ):
+            raise ParameterError(
+                f"parameters cell, line {node.lineno}: write `name: type = default  # meaning [unit]`"
+            )
         name, about = node.target.id, re.match(COMMENT, comments.get(node.end_lineno or 0, "#"))
         words = [text or "" for text in about.groups()] if about else ["", "", ""]
-        found[name] = p = Parameter(name, ast.unparse(node.annotation), ast.literal_eval(node.value), *words)
+        found[name] = p = Parameter(
+            name, ast.unparse(node.annotation), ast.literal_eval(node.value), *words
+        )
         if p.item not in TYPES or (p.item in ("int", "float") and not p.allowed) or not p.meaning:
-            raise ParameterError(f"parameters cell: {name} needs a known type, a meaning and, if a number, a range")
+            raise ParameterError(
+                f"parameters cell: {name} needs a known type, a meaning and, if a number, a range"
+            )
     return found
 
 
@@ -200,7 +249,8 @@ def schema(notebook: Path) -> dict[str, Any]:
 
 
 def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters of a notebook with the given values in place of defaults, typed, in range and resolved.
+    """All parameters of a notebook with the given values in place of defaults, typed, in range and
+    resolved.
 
     Parameters
     ----------
@@ -224,15 +274,23 @@ def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name not in declared:
             there = ", ".join(declared) or "none"
-            raise ParameterError(f"no parameter named {shown(name)}{nearest(name, declared)} (there are: {there})")
-    values = {name: p.typed(given[name]) if name in given else p.default for name, p in declared.items()}
+            raise ParameterError(
+                f"no parameter named {shown(name)}{nearest(name, declared)} (there are: {there})"
+            )
+    values = {
+        name: p.typed(given[name]) if name in given else p.default for name, p in declared.items()
+    }
     try:
         _model(source)(**values)
     except pydantic.ValidationError as error:
         fault = error.errors()[0]
         p, value = declared[str(fault["loc"][0])], fault["input"]
         near = nearest(value, p.allowed.split("|")) if "|" in p.allowed else ""
-        if p.item in ("int", "float") and isinstance(value, str) and any(c.isdigit() for c in value):
+        if (
+            p.item in ("int", "float")
+            and isinstance(value, str)
+            and any(c.isdigit() for c in value)
+        ):
             near = f"; write the number alone, such as {p.shown.partition(',')[0]}"
         raise ParameterError(f"{p.name}: {shown(value)} is not {p.wants}{near}") from None
     return {name: _resolved(declared[name], value) for name, value in values.items()}
@@ -254,7 +312,9 @@ def _resolved(p: Parameter, value: Any) -> Any:
     try:
         if not value.endswith(FILES):
             return _id(p.allowed, value)
-        {"model": workload.model, "customer": customers.load}.get(p.allowed, functools.partial(_id, p.allowed))(value)
+        {"model": workload.model, "customer": customers.load}.get(
+            p.allowed, functools.partial(_id, p.allowed)
+        )(value)
         return str(Path(value).resolve())
     except (data.TrnError, OSError, RecursionError) as error:
         raise ParameterError(f"{p.name}: {error}") from None
@@ -271,7 +331,9 @@ def _id(kind: str, text: str) -> str:
     if kind == "customer":
         known = {name.replace("_", ""): name for name in customers.customers()}
         if (plain := re.sub("[ _-]", "", text.lower())) not in known:
-            raise data.UnknownId(f"customer {shown(text)} is unknown{nearest(text, known)}; or give a .toml file")
+            raise data.UnknownId(
+                f"customer {shown(text)} is unknown{nearest(text, known)}; or give a .toml file"
+            )
         customers.load(known[plain])
         return known[plain]
     return workload.model(text).id if kind == "model" else data.resolve(kind, text)

@@ -1,4 +1,5 @@
-"""What a batch does once, before it forks, so that no report does it again: imports, tables, templates, shared results.
+"""What a batch does once, before it forks, so that no report does it again: imports, tables,
+templates, shared results.
 
 Everything here only fills caches: a report comes out the same without it, later.
 """
@@ -27,7 +28,9 @@ def parent(todo: Sequence[Any]) -> None:
     todo : sequence of trn3.reporting.batch.Case
         What will be made.
     """
-    cells = [cell for path in {one.notebook for one in todo} for cell in nbformat.read(path, 4).cells]
+    cells = [
+        cell for path in {one.notebook for one in todo} for cell in nbformat.read(path, 4).cells
+    ]
     source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     engine.shell(), html._template(), html._assets()
     _imported(source)
@@ -53,13 +56,17 @@ def _imported(source: str) -> None:
 
 
 def _many(todo: Sequence[Any]) -> None:
-    """What pays only for several reports: tables, constants and names, and what reports on one customer share."""
+    """What pays only for several reports: tables, constants and names, and what reports on one
+    customer share.
+    """
     for name in data.names():
         data.table(name)
     for kind in ("training", "serving"):
         committed._table(kind)
     data.named("")
-    asked = Counter((one.values["customer"], one.values["draws"]) for one in todo if "draws" in one.values)
+    asked = Counter(
+        (one.values["customer"], one.values["draws"]) for one in todo if "draws" in one.values
+    )
     for about in (about for about, times in asked.items() if times > 1):
         with suppress(Exception):  # what is wrong with a customer, its report says
             savings.prepare(*about)

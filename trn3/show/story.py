@@ -1,7 +1,9 @@
-"""Words and tables around the charts: the answer, what was assumed, what would change it, checks, sources, results.
+"""Words and tables around the charts: the answer, what was assumed, what would change it, checks,
+sources, results.
 
-Everything returned shows itself at the end of a cell, in JupyterLab and in the exported page; numbers follow one set of
-rules (two significant digits for predictions, three for specifications, en dash in ranges, a true minus sign).
+Everything returned shows itself at the end of a cell, in JupyterLab and in the exported page;
+numbers follow one set of rules (two significant digits for predictions, three for specifications,
+en dash in ranges, a true minus sign).
 """
 
 import html
@@ -21,13 +23,19 @@ from trn3.show.theme import fixed, sig
 RESULTS = "application/vnd.trn3.results+json"
 _STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none;
 disc square half half ring dashed cross"""
-BADGES = {word: (s, g) for word, s, g in zip(*(part.split() for part in _STATES.split(";")), strict=True)}
+BADGES = {
+    word: (s, g) for word, s, g in zip(*(part.split() for part in _STATES.split(";")), strict=True)
+}
 BADGES |= dict.fromkeys(("holds", "within band", "move", "buy"), ("good", "tick"))
 BADGES |= dict.fromkeys(("modelled", "computed"), ("info", "half"))
-BADGES |= dict.fromkeys(("partly", "likely", "pilot", "extrapolated", "out of date"), ("warn", "half"))
+BADGES |= dict.fromkeys(
+    ("partly", "likely", "pilot", "extrapolated", "out of date"), ("warn", "half")
+)
 BADGES |= dict.fromkeys(("does not hold", "failed", "outside band", "wrong"), ("bad", "cross"))
 BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ("none", "dash"))
-"""Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts with."""
+"""Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts
+with.
+"""
 
 
 UNITS = {"-": "", "count": "", "x": "", "us": "µs", "gCO2e/kWh": "g CO₂e/kWh", "kgCO2e": "kg CO₂e"}
@@ -310,7 +318,9 @@ def day(text: str) -> str:
 
 
 def _neat(text: str) -> str:
-    """The house's typography in texts from tables: "40%", "12–18 months" and "2.7–3.3", but 2026-07 stays a date."""
+    """The house's typography in texts from tables: "40%", "12–18 months" and "2.7–3.3", but
+    2026-07 stays a date.
+    """
     ends = r"(?<![\w.,-])(?!20\d\d-[01]\d\b)(\d[\d.,]*)-(\d[\d.,]*)(?![\w-])"
     return re.sub(r"(?<=\d) %", "%", re.sub(ends, r"\1–\2", text))
 
@@ -345,11 +355,17 @@ def derivation(note: str, subject: str = "") -> str:
     if not note.startswith("="):
         return note
     sum_, mark, rest = note.partition(";")
-    return re.sub(r"\b([a-z]\w*)\.([a-z]\w*)(?:\[([^]]*)\])?", words, sum_).replace(" * ", " × ") + mark + rest
+    return (
+        re.sub(r"\b([a-z]\w*)\.([a-z]\w*)(?:\[([^]]*)\])?", words, sum_).replace(" * ", " × ")
+        + mark
+        + rest
+    )
 
 
 def _inline(text: str) -> str:
-    """Escaped text in which only ``**bold**``, `` `code` `` and links to a notebook of the collection are marked."""
+    """Escaped text in which only ``**bold**``, `` `code` `` and links to a notebook of the
+    collection are marked.
+    """
     bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(_neat(text), quote=False))
     bold = re.sub(r"\[([^][]+)\]\((\w+\.ipynb)\)", r'<a href="\2">\1</a>', bold)
     return re.sub(r"`(.+?)`", r"<code>\1</code>", bold)
@@ -373,7 +389,9 @@ def badge(word: str) -> str:
     >>> badge("published")
     '<span class="badge good disc">Published</span>'
     """
-    state, glyph = next((v for k, v in BADGES.items() if word.lower().startswith(k)), ("none", "dash"))
+    state, glyph = next(
+        (v for k, v in BADGES.items() if word.lower().startswith(k)), ("none", "dash")
+    )
     return f'<span class="badge {state} {glyph}">{html.escape(word[:1].upper() + word[1:])}</span>'
 
 
@@ -408,8 +426,15 @@ def answer(lead: str, rest: str = "", figures: Sequence[Figure] = ()) -> Shown:
         for f in figures
     )
     stats = f'<table class="stats"><tr>{cells}</tr></table>' if figures else ""
-    plain = " | ".join([f"{lead} {rest}".strip(), *(f"{f.label}: {f.value} {f.condition}".strip() for f in figures)])
-    return _show(f'<p class="lead"><strong>{_inline(lead)}</strong> {_inline(rest)}</p>{stats}', plain)
+    plain = " | ".join(
+        [
+            f"{lead} {rest}".strip(),
+            *(f"{f.label}: {f.value} {f.condition}".strip() for f in figures),
+        ]
+    )
+    return _show(
+        f'<p class="lead"><strong>{_inline(lead)}</strong> {_inline(rest)}</p>{stats}', plain
+    )
 
 
 def say(text: str) -> Shown:
@@ -428,13 +453,16 @@ def say(text: str) -> Shown:
     return Shown({"text/markdown": _neat(text), "text/plain": text})
 
 
-def table(frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), digits: int = 3) -> Shown:
+def table(
+    frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), digits: int = 3
+) -> Shown:
     """Show a table: numbers to the right, text to the left, badges for status and verdict columns.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Already rounded texts or plain numbers; the index is left out; ``**bold**`` allowed in texts.
+        Already rounded texts or plain numbers; the index is left out; ``**bold**`` allowed in
+        texts.
     caption : str
         One line above it.
     badges : iterable of str
@@ -450,10 +478,14 @@ def table(frame: pd.DataFrame, caption: str = "", badges: Iterable[str] = (), di
     marked, columns, right = set(badges), [], []
     for name in frame.columns:
         values = [_number(v, digits) for v in frame[name].tolist()]
-        numeric = all(re.match(r"[\d−—]|not (supported|published)", v) and len(v) < 24 for v in values)
+        numeric = all(
+            re.match(r"[\d−—]|not (supported|published)", v) and len(v) < 24 for v in values
+        )
         right.append(numeric and name not in marked)
         columns.append([badge(v) if name in marked else _inline(v) for v in values])
-    markup = _grid([str(c) for c in frame.columns], list(zip(*columns, strict=True)), right, caption)
+    markup = _grid(
+        [str(c) for c in frame.columns], list(zip(*columns, strict=True)), right, caption
+    )
     return _show(markup, frame.to_string(index=False))
 
 
@@ -467,14 +499,24 @@ def _number(value: Any, digits: int) -> str:
 
 
 def _grid(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], caption: str = "", kind: str = "grid"
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Sequence[bool],
+    caption: str = "",
+    kind: str = "grid",
 ) -> str:
     """An HTML table; cells are HTML already, the first of a row is its head."""
     css = [' class="n"' if r else "" for r in right]
     top = "".join(f'<th scope="col"{c}>{_inline(h)}</th>' for h, c in zip(heads, css, strict=True))
-    cells = ("".join(f"<td{c}>{v}</td>" for c, v in zip(css[1:], row[1:], strict=True)) for row in rows)
-    body = "".join(f'<tr><th scope="row"{css[0]}>{row[0]}</th>{rest}</tr>' for row, rest in zip(rows, cells))
-    words = (f"<caption>{_inline(caption)}</caption>" if caption else "") + f"<thead><tr>{top}</tr></thead>"
+    cells = (
+        "".join(f"<td{c}>{v}</td>" for c, v in zip(css[1:], row[1:], strict=True)) for row in rows
+    )
+    body = "".join(
+        f'<tr><th scope="row"{css[0]}>{row[0]}</th>{rest}</tr>' for row, rest in zip(rows, cells)
+    )
+    words = (
+        f"<caption>{_inline(caption)}</caption>" if caption else ""
+    ) + f"<thead><tr>{top}</tr></thead>"
     return f'<table class="{kind}">{words}<tbody>{body}</tbody></table>'
 
 
@@ -491,7 +533,11 @@ def cite(source_id: str) -> str:
     str
         HTML.
     """
-    return f'<a class="cite" href="#source-{html.escape(source_id)}">{html.escape(source_id)}</a>' if source_id else ""
+    return (
+        f'<a class="cite" href="#source-{html.escape(source_id)}">{html.escape(source_id)}</a>'
+        if source_id
+        else ""
+    )
 
 
 def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
@@ -512,7 +558,9 @@ def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
         label, fact = entry if isinstance(entry, tuple) else (_label(entry), entry)
         value, low, high = (v / fact.scale for v in (fact.value, fact.low, fact.high))
         ranged = math.isfinite(low) and low != high
-        digits = 3 if ranged and fact.status in ("derived", "modelled") else 6  # what was computed is not exact
+        digits = (
+            3 if ranged and fact.status in ("derived", "modelled") else 6
+        )  # what was computed is not exact
         number, *ends = (_exact(v, digits) for v in (value, low, high))
         span = (" to " if low < 0 else "–").join(ends) if ranged else "—"
         unit = UNITS.get(fact.shown_unit, fact.shown_unit)
@@ -520,11 +568,16 @@ def assumptions(facts: Iterable[data.Fact | tuple[str, data.Fact]]) -> Shown:
         rows.append([_inline(label), number, span, html.escape(unit), badge(fact.status), origin])
         plain.append(f"{label}: {number} {unit} ({span}) {fact.status} {fact.source_id}")
     heads = ["Input", "Value", "Range", "Unit", "Status", "From"]
-    return _show(_grid(heads, rows, [False, True, True, False, False, False], kind="assumed"), "\n".join(plain))
+    return _show(
+        _grid(heads, rows, [False, True, True, False, False, False], kind="assumed"),
+        "\n".join(plain),
+    )
 
 
 def _label(fact: data.Fact) -> str:
-    words = " ".join(data.named(w) for w in (fact.subject, fact.quantity, fact.dtype) if w).replace("_", " ")
+    words = " ".join(data.named(w) for w in (fact.subject, fact.quantity, fact.dtype) if w).replace(
+        "_", " "
+    )
     return words[:1].upper() + words[1:]
 
 
@@ -533,7 +586,9 @@ def _exact(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return "—"
     short = float(f"{value:.{digits if value == round(value) else min(digits, 4)}g}")
-    return (f"{short:,.10f}".rstrip("0").rstrip(".") if abs(short) < 1e15 else sig(value, digits)).replace("-", "−")
+    return (
+        f"{short:,.10f}".rstrip("0").rstrip(".") if abs(short) < 1e15 else sig(value, digits)
+    ).replace("-", "−")
 
 
 def flips(items: Iterable[str]) -> Shown:
@@ -550,7 +605,9 @@ def flips(items: Iterable[str]) -> Shown:
         For the end of the cell tagged `flips`.
     """
     lines = list(items)
-    return _show("<ul>" + "".join(f"<li>{_inline(t)}</li>" for t in lines) + "</ul>", "\n".join(lines))
+    return _show(
+        "<ul>" + "".join(f"<li>{_inline(t)}</li>" for t in lines) + "</ul>", "\n".join(lines)
+    )
 
 
 def checks(items: Iterable[Check]) -> Shown:
@@ -567,9 +624,15 @@ def checks(items: Iterable[Check]) -> Shown:
         For the end of the cell tagged `checks`.
     """
     lines = list(items)
-    shown = [f"{badge(c.verdict)} {_inline(c.text)} <small>({html.escape(c.kind)})</small>" for c in lines]
+    shown = [
+        f"{badge(c.verdict)} {_inline(c.text)} <small>({html.escape(c.kind)})</small>"
+        for c in lines
+    ]
     markup = "".join(f"<li>{text}</li>" for text in shown)
-    return _show(f'<ul class="checks">{markup}</ul>', "\n".join(f"{c.verdict}: {c.text} ({c.kind})" for c in lines))
+    return _show(
+        f'<ul class="checks">{markup}</ul>',
+        "\n".join(f"{c.verdict}: {c.text} ({c.kind})" for c in lines),
+    )
 
 
 def sources(ids: Iterable[str]) -> Shown:
@@ -592,18 +655,23 @@ def sources(ids: Iterable[str]) -> Shown:
         link, url = html.escape(row["title"]), str(row["url"])
         link = f'<a href="{html.escape(url)}">{link}</a>' if url.startswith("http") else link
         read = f", read {day(str(row['accessed']))}" if str(row["accessed"]) else ""
-        rows.append(f'<li id="source-{html.escape(row["id"])}">{html.escape(row["publisher"])}, {link}{read}.</li>')
+        rows.append(
+            f'<li id="source-{html.escape(row["id"])}">{html.escape(row["publisher"])}, {link}{read}.</li>'
+        )
         plain.append(f"{row['publisher']}, {row['title']}{read}.")
     return _show(f'<ol class="sources">{"".join(rows)}</ol>', "\n".join(plain))
 
 
-def results(headline: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame] | None = None) -> Shown:
+def results(
+    headline: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame] | None = None
+) -> Shown:
     """Give the machine-readable results.
 
     Parameters
     ----------
     headline : sequence of mapping
-        Numbers with ``name, value, low, high, unit, status, conditions``; `baseline` optionally, for the index page.
+        Numbers with ``name, value, low, high, unit, status, conditions``; `baseline` optionally,
+        for the index page.
     tables : mapping of str to DataFrame, optional
         Tables behind the charts, units in the column names.
 
@@ -619,9 +687,18 @@ def results(headline: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataF
     True
     """
     keys = ("name", "value", "low", "high", "unit", "status", "conditions")
-    numbers = [{k: _plain(row.get(k)) for k in (*keys, *(x for x in row if x not in keys))} for row in headline]
-    cells = {n: [[_plain(v) for v in row] for row in f.itertuples(index=False)] for n, f in (tables or {}).items()}
-    records = {n: {"columns": list(map(str, f.columns)), "data": cells[n]} for n, f in (tables or {}).items()}
+    numbers = [
+        {k: _plain(row.get(k)) for k in (*keys, *(x for x in row if x not in keys))}
+        for row in headline
+    ]
+    cells = {
+        n: [[_plain(v) for v in row] for row in f.itertuples(index=False)]
+        for n, f in (tables or {}).items()
+    }
+    records = {
+        n: {"columns": list(map(str, f.columns)), "data": cells[n]}
+        for n, f in (tables or {}).items()
+    }
     plain = "\n".join(f"{n['name']}: {n['value']} {n['unit'] or ''}".strip() for n in numbers)
     return Shown({RESULTS: {"headline": numbers, "tables": records}, "text/plain": plain})
 

@@ -1,7 +1,8 @@
-"""Theme: the colours, how each vendor's subjects are drawn, axes and the cleaning of values, for `trn3.show.charts`.
+"""Theme: the colours, how each vendor's subjects are drawn, axes and the cleaning of values, for
+`trn3.show.charts`.
 
-What is plain description (colours by name, Vega-Lite configuration, the layers that charts are made of) stands in
-``charts.json``.
+What is plain description (colours by name, Vega-Lite configuration, the layers that charts are made
+of) stands in ``charts.json``.
 """
 
 import json
@@ -17,7 +18,9 @@ import pandas as pd
 
 Spec = dict[str, Any]
 BOOK: Spec = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
-TOKENS: dict[str, tuple[str, str]] = {name: tuple(pair.split()) for name, pair in BOOK["tokens"].items()}
+TOKENS: dict[str, tuple[str, str]] = {
+    name: tuple(pair.split()) for name, pair in BOOK["tokens"].items()
+}
 """Every colour by name: (light, dark)."""
 C = {name: light for name, (light, _) in TOKENS.items()}
 PARTS = ("p1", "p2", "p3", "p4", "p5")
@@ -59,12 +62,14 @@ class Style:
 
 
 def style(subject: str) -> Style:
-    """Colour, shape and weight of a chip, system or vendor, found by its id or by its name in a text.
+    """Colour, shape and weight of a chip, system or vendor, found by its id or by its name in a
+    text.
 
     Parameters
     ----------
     subject : str
-        For example ``"trainium3"``, ``"trn3_gen2"``, ``"Trainium3 MXFP8"``, ``"TPU v7"``; unknown ones are grey.
+        For example ``"trainium3"``, ``"trn3_gen2"``, ``"Trainium3 MXFP8"``, ``"TPU v7"``; unknown
+        ones are grey.
 
     Returns
     -------
@@ -77,12 +82,15 @@ def style(subject: str) -> Style:
     ('trn3', 'square', 'other')
     """
     text = subject.lower()
-    token, shape = next(((t, s) for t, s, words in BOOK["subjects"] if re.search(words, text)), ("other", "cross"))
+    token, shape = next(
+        ((t, s) for t, s, words in BOOK["subjects"] if re.search(words, text)), ("other", "cross")
+    )
     return Style(token, shape, bool(re.search("trainium ?4|trn4", text)))
 
 
 def dashes(names: Sequence[str]) -> dict[str, list[int]]:
-    """Dash patterns that tell chips of one vendor apart: solid for the newest in the chart, then 6-3, then 2-3.
+    """Dash patterns that tell chips of one vendor apart: solid for the newest in the chart, then
+    6-3, then 2-3.
 
     Parameters
     ----------
@@ -105,7 +113,9 @@ def dashes(names: Sequence[str]) -> dict[str, list[int]]:
         known = words[style(name).token]
         return next((i for i, word in enumerate(known) if re.search(word, name.lower())), 99)
 
-    order = {t: sorted((n for n in dict.fromkeys(names) if style(n).token == t), key=age) for t in words}
+    order = {
+        t: sorted((n for n in dict.fromkeys(names) if style(n).token == t), key=age) for t in words
+    }
     ranks = {n: min(order[style(n).token].index(n), 2) for n in names}
     return {n: [6, 3] if style(n).hollow else _DASHES[ranks[n]] for n in names}
 
@@ -134,7 +144,9 @@ def clean(value: Any) -> Any:
         return value if isinstance(value, str) else bool(value)
     if isinstance(value, (int, float, np.number)):
         number = float(value)
-        return int(number) if number == round(number) and abs(number) < 1e9 else float(f"{number:.4g}")
+        return (
+            int(number) if number == round(number) and abs(number) < 1e9 else float(f"{number:.4g}")
+        )
     return str(value)
 
 
@@ -165,7 +177,9 @@ def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
     if value == 0:
         return ("0 " + unit).strip()
     rounded = float(f"{value:.{digits - 1}e}")
-    return fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (f" {unit}" if unit else "")
+    return fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (
+        f" {unit}" if unit else ""
+    )
 
 
 def fixed(value: float, decimals: int) -> str:
@@ -218,8 +232,15 @@ def ticks(low: float, high: float, log: bool = False, base: int = 10) -> list[fl
         exact = [float(f"{i * step:.12g}") for i in steps]
         return [int(v) if v.is_integer() else v for v in exact]
     marks = (1.0, 3.0) if base == 10 and high < 1e4 * low else (1.0,)
-    powers = range(math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9) + 1)
-    kept = [m * float(base) ** e for e in powers for m in marks if low * 0.999 <= m * float(base) ** e <= high * 1.001]
+    powers = range(
+        math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9) + 1
+    )
+    kept = [
+        m * float(base) ** e
+        for e in powers
+        for m in marks
+        if low * 0.999 <= m * float(base) ** e <= high * 1.001
+    ]
     return [clean(t) for t in kept[:: max(1, math.ceil(len(kept) / 7))]]
 
 
@@ -302,11 +323,18 @@ class Axis:
             Type, title, scale and axis.
         """
         ends = self.ends(data, margin)
-        scale: Spec = {"domain": ends, "nice": False, **({"type": "log"} if self.log else {"zero": False})}
+        scale: Spec = {
+            "domain": ends,
+            "nice": False,
+            **({"type": "log"} if self.log else {"zero": False}),
+        }
         shown = self.format or (",d" if self.log and self.base == 2 else ",.3~r")
         values = ticks(ends[0], ends[1], self.log, self.base)
         if self.step:
-            values = [i * self.step for i in range(math.ceil(ends[0] / self.step), int(ends[1] // self.step) + 1)]
+            values = [
+                i * self.step
+                for i in range(math.ceil(ends[0] / self.step), int(ends[1] // self.step) + 1)
+            ]
         axis = {"values": values, "format": shown, **axis}
         return {"type": "quantitative", "title": self.title or None, "scale": scale, "axis": axis}
 
@@ -329,7 +357,9 @@ class Axis:
         return (value - low) / (high - low)
 
 
-def apart(pixels: Sequence[float], gap: float = 15, top: float = 4, foot: float = 1e9) -> list[float]:
+def apart(
+    pixels: Sequence[float], gap: float = 15, top: float = 4, foot: float = 1e9
+) -> list[float]:
     """Positions of labels pushed apart, moved as little as possible.
 
     Parameters
@@ -355,7 +385,10 @@ def apart(pixels: Sequence[float], gap: float = 15, top: float = 4, foot: float 
     groups: list[tuple[float, int]] = []  # centre, labels
     for p in np.asarray(pixels, float)[order].tolist():
         groups.append((p, 1))
-        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2:
+        while (
+            len(groups) > 1
+            and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2
+        ):
             (c2, n2), (c1, n1) = groups.pop(), groups.pop()
             groups.append(((c1 * n1 + c2 * n2) / (n1 + n2), n1 + n2))
     flat = [c + gap * (i - (n - 1) / 2) for c, n in groups for i in range(n)]

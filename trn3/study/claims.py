@@ -1,4 +1,6 @@
-"""Launch claims held against the published numbers: every reading of a claim, at its level and in its format."""
+"""Launch claims held against the published numbers: every reading of a claim, at its level and
+in its format.
+"""
 
 import re
 
@@ -21,7 +23,8 @@ def against(expression: str, baseline: str = "trainium2") -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Low, value, high over the ranges of the facts; NaN where the baseline has no such number [-].
+        Low, value, high over the ranges of the facts; NaN where the baseline has no such number
+        [-].
 
     Examples
     --------
@@ -54,8 +57,9 @@ def readings(baseline: str = "trainium2") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns of ``claim_readings.csv`` and of its claim, ``short`` (a label for charts), ``low``, ``value``,
-        ``high`` [-], ``met`` (the whole range reaches the claim) and ``hollow`` (an unpublished number is in it).
+        Columns of ``claim_readings.csv`` and of its claim, ``short`` (a label for charts), ``low``,
+        ``value``, ``high`` [-], ``met`` (the whole range reaches the claim) and ``hollow`` (an
+        unpublished number is in it).
     """
     frame = data.table("claim_readings").rename(columns={"level": "reading_level"})
     frame = frame.merge(data.table("claims"), left_on="claim_id", right_on="id")
@@ -63,10 +67,18 @@ def readings(baseline: str = "trainium2") -> pd.DataFrame:
     goal = np.where(frame["unit"] == "%", 1.0 + frame["claimed"] / 100.0, frame["claimed"])
     low, value, high = numbers.T
     met = low >= goal * (1.0 - frame["tolerance"])
-    parts = frame["label"].str.extract(r"of an? (?P<thing>.*?)(?: of \d+ chips)?(?:, .*)?$")["thing"].fillna("")
-    kind = frame["dtype"].str.upper().where(frame["dtype"] != "", frame["metric"].str.split().str[-1])
+    parts = (
+        frame["label"]
+        .str.extract(r"of an? (?P<thing>.*?)(?: of \d+ chips)?(?:, .*)?$")["thing"]
+        .fillna("")
+    )
+    kind = (
+        frame["dtype"].str.upper().where(frame["dtype"] != "", frame["metric"].str.split().str[-1])
+    )
     kind = kind.where(frame["dtype"] != "", frame["label"].str.extract(r"(capacity|bandwidth)")[0])
-    short = (parts.str[:1].str.upper() + parts.str[1:] + ", " + kind).where(parts != "", frame["label"])
+    short = (parts.str[:1].str.upper() + parts.str[1:] + ", " + kind).where(
+        parts != "", frame["label"]
+    )
     more = {"short": short.fillna(frame["label"]), "claim": goal, "met": met, "hollow": high > low}
     return frame.assign(low=low, value=value, high=high, **more)
 
@@ -77,7 +89,8 @@ def verdicts() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns of ``claims.csv`` with ``verdict`` computed where it can be, and ``computed``: the readings in one text.
+        Columns of ``claims.csv`` with ``verdict`` computed where it can be, and ``computed``: the
+        readings in one text.
     """
     frame = data.table("claims")
     found = readings()
@@ -93,8 +106,8 @@ def wrong_numbers() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``statement``, ``right`` (words), ``low``, ``value``, ``high`` and ``unit`` (of the statement; NaN where the
-        right answer is no number), ``why`` and ``source_id``.
+        ``statement``, ``right`` (words), ``low``, ``value``, ``high`` and ``unit`` (of the
+        statement; NaN where the right answer is no number), ``why`` and ``source_id``.
     """
     frame = data.table("wrong_numbers")
     units = data.table("units").set_index("unit")["factor"]
@@ -106,7 +119,9 @@ def wrong_numbers() -> pd.DataFrame:
             numbers.append(data.price(subject, term, region, basis).range * chips)
         else:
             numbers.append(
-                data.compute_range(row["compute"]) / units[row["unit"]] if row["compute"] else np.full(3, np.nan)
+                data.compute_range(row["compute"]) / units[row["unit"]]
+                if row["compute"]
+                else np.full(3, np.nan)
             )
     low, value, high = np.array(numbers).T
     return frame.assign(low=low, value=value, high=high)

@@ -1,4 +1,5 @@
-"""Customer files: loads over time, models, latency limits, present systems and prices, effort and risk of porting.
+"""Customer files: loads over time, models, latency limits, present systems and prices, effort and
+risk of porting.
 
 A customer is a TOML file (``data/customers/*.toml``) whose keys, units and bounds are the table
 ``data/customer_fields.csv``. :func:`load` checks it and lists every problem at once.
@@ -15,7 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from trn3 import data, hardware, workload
 from trn3.uncertainty import Input
@@ -33,12 +42,14 @@ class _Record(BaseModel):
 
 
 class Quantity(_Record):
-    """A number of a customer file: ``{ mid = 10, low = 4, high = 26, unit = "weeks", why = "..." }``.
+    """A number of a customer file: ``{ mid = 10, low = 4, high = 26, unit = "weeks", why = "..."
+    }``.
 
     Attributes
     ----------
     mid, low, high : float
-        The range; low and high are mid where not given, and must be given where it is assumed [unit]
+        The range; low and high are mid where not given, and must be given where it is assumed
+        [unit]
     unit : str
         Its unit, always written out
     status : str
@@ -59,20 +70,25 @@ class Quantity(_Record):
     @classmethod
     def _is_written_out(cls, value: object) -> object:
         if isinstance(value, int | float):
-            raise ValueError(f'has no unit; write {{ mid = {value}, low = ..., high = ..., unit = "..." }}')
+            raise ValueError(
+                f'has no unit; write {{ mid = {value}, low = ..., high = ..., unit = "..." }}'
+            )
         return value
 
 
 def _bounded(allowed: str, floor: float, cap: float, value: Quantity) -> Quantity:
     low, high = (value.mid if end is None else end for end in (value.low, value.high))
     problems = {
-        f"unit = {value.unit!r}: allowed: {allowed.replace(' ', ', ')}": value.unit not in allowed.split(),
-        f"low, mid, high = {low:g}, {value.mid:g}, {high:g} {value.unit}: must rise": not low <= value.mid <= high,
-        f"{low:g} to {high:g} {value.unit}: allowed: {floor:g} to {cap:g}".replace("to inf", "and more"): not floor
-        <= low
-        <= high
-        <= cap,
-        "low and high are missing: an assumed number has both": value.status == "assumed" and value.high is None,
+        f"unit = {value.unit!r}: allowed: {allowed.replace(' ', ', ')}": value.unit
+        not in allowed.split(),
+        f"low, mid, high = {low:g}, {value.mid:g}, {high:g} {value.unit}: must rise": not low
+        <= value.mid
+        <= high,
+        f"{low:g} to {high:g} {value.unit}: allowed: {floor:g} to {cap:g}".replace(
+            "to inf", "and more"
+        ): not floor <= low <= high <= cap,
+        "low and high are missing: an assumed number has both": value.status == "assumed"
+        and value.high is None,
     }
     if any(problems.values()):
         raise ValueError("; ".join(text for text, wrong in problems.items() if wrong))
@@ -108,7 +124,10 @@ def _customer_type() -> Any:
         parts[name] = make(name, kind=(Literal[name], ...), **keys["workload"], **keys[name])
     any_kind = reduce(or_, (parts[k] for k in KINDS))
     work = Annotated[any_kind, Field(discriminator="kind")]  # type: ignore[valid-type]
-    nested: dict[str, Any] = {"claim": (parts["claim"] | None, None), "models": (dict[str, dict[str, int | str]], {})}
+    nested: dict[str, Any] = {
+        "claim": (parts["claim"] | None, None),
+        "models": (dict[str, dict[str, int | str]], {}),
+    }
     for name, kind in (("baselines", parts["baseline"]), ("workloads", work)):
         nested[name] = (tuple[kind, ...], Field(min_length=1))  # type: ignore[valid-type]
     return make("customer", **keys["customer"], **nested)
@@ -141,7 +160,8 @@ def load(name: str) -> Any:
     Returns
     -------
     record
-        Keys of ``data/customer_fields.csv`` as attributes; numbers are `Quantity`, ids are those of the data
+        Keys of ``data/customer_fields.csv`` as attributes; numbers are `Quantity`, ids are those of
+        the data
 
     Raises
     ------
@@ -158,7 +178,9 @@ def load(name: str) -> Any:
     known = {c: data.DATA / "customers" / f"{c}.toml" for c in customers()}
     path = known.get("".join(c for c in name.lower() if c.isalnum()), Path(name))
     if path.suffix != ".toml":
-        raise data.UnknownId(f"customer = {name!r}: allowed: {', '.join(known)}, or the path of a .toml file")
+        raise data.UnknownId(
+            f"customer = {name!r}: allowed: {', '.join(known)}, or the path of a .toml file"
+        )
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -168,7 +190,11 @@ def load(name: str) -> Any:
     try:
         customer = _customer_type().model_validate(raw)
     except ValidationError as error:
-        problems = [_explain(dict(e)) for e in error.errors() if not (e["type"] == "too_short" and e["input"])]
+        problems = [
+            _explain(dict(e))
+            for e in error.errors()
+            if not (e["type"] == "too_short" and e["input"])
+        ]
     problems += dict.fromkeys(_unresolved(raw))
     if problems:
         raise CustomerError(
@@ -185,27 +211,47 @@ def load(name: str) -> Any:
 def _explain(error: dict[str, Any]) -> str:
     """One line for an error of pydantic: key, value, what is allowed."""
     parts = [p for p in error["loc"] if p not in KINDS]
-    key, text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip("."), error["msg"]
-    table, last = data.table("customer_fields").drop_duplicates("field").set_index("field"), str(parts[-1])
+    key, text = (
+        "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip("."),
+        error["msg"],
+    )
+    table, last = (
+        data.table("customer_fields").drop_duplicates("field").set_index("field"),
+        str(parts[-1]),
+    )
     if error["type"].startswith("union_tag"):
         given = f" = {error['ctx']['tag']!r}" if "tag" in error.get("ctx", {}) else " is missing"
         return f"{key}.kind{given}; allowed: {', '.join(KINDS)}"
     if error["type"] == "extra_forbidden":
         near = get_close_matches(last, [*table.index, *Quantity.model_fields], 1)
-        return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else "allowed: the keys of template.toml")
+        return f"{key}: unknown key; " + (
+            f"did you mean {near[0]}?" if near else "allowed: the keys of template.toml"
+        )
     if error["type"] == "missing":
-        row = table.loc[parts[-2] if last == "unit" else last] if {last, *map(str, parts[-2:])} & {*table.index} else {}
-        units = ", ".join(str(row["allowed"]).split()) if len(row) and row["kind"] in ("quantity", "choice") else ""
+        row = (
+            table.loc[parts[-2] if last == "unit" else last]
+            if {last, *map(str, parts[-2:])} & {*table.index}
+            else {}
+        )
+        units = (
+            ", ".join(str(row["allowed"]).split())
+            if len(row) and row["kind"] in ("quantity", "choice")
+            else ""
+        )
         about = f" ({row['meaning']})" if len(row) and row["meaning"] and last != "unit" else ""
         return f"{key}: is missing{about}" + f"; allowed: {units}" * bool(units)
     if error["type"].startswith("date"):
         text = "write a day, such as 2026-11-22"
     value = "" if isinstance(error["input"], dict | list) else f" = {error['input']!r}"
-    return f"{key}{value}: {text.removeprefix('Value error, ').replace('Input should be', 'allowed:')}"
+    return (
+        f"{key}{value}: {text.removeprefix('Value error, ').replace('Input should be', 'allowed:')}"
+    )
 
 
 def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
-    """Problems that need several keys: models, software families, and the listed prices of every baseline."""
+    """Problems that need several keys: models, software families, and the listed prices of every
+    baseline.
+    """
     lists = (raw[k] if isinstance(raw.get(k), list) else [] for k in ("workloads", "baselines"))
     works, bases = ([block for block in found if isinstance(block, dict)] for found in lists)
     families = sorted(set(data.table("support")["family"]))
@@ -213,10 +259,15 @@ def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
         if work.get("family") not in families:
             yield f"workloads[{i}].family = {work.get('family')!r}: allowed: {', '.join(families)}"
         if work.get("kind") != "stream":
-            yield from _tried(f"workloads[{i}].model", partial(shape, raw.get("models") or {}, str(work.get("model"))))
+            yield from _tried(
+                f"workloads[{i}].model",
+                partial(shape, raw.get("models") or {}, str(work.get("model"))),
+            )
         for (j, base), side in product(enumerate(bases), ("now", "new")):
             system = str(base.get(side) or work.get(side))
-            if f"{side}_price" not in base and _is_system(system):  # what is wrong with these was said above
+            if f"{side}_price" not in base and _is_system(
+                system
+            ):  # what is wrong with these was said above
                 yield from _tried(f"baselines[{j}].{side}", partial(price, base, side, system))
 
 
@@ -251,11 +302,14 @@ def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
     """
     if name not in shapes:
         return workload.model(name)
-    return workload.ModelShape(id=name, **{("source_id" if k == "source" else k): v for k, v in shapes[name].items()})
+    return workload.ModelShape(
+        id=name, **{("source_id" if k == "source" else k): v for k, v in shapes[name].items()}
+    )
 
 
 def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
-    """The row of the price table behind a rent; without a term the assumed rent of an unpriced chip.
+    """The row of the price table behind a rent; without a term the assumed rent of an unpriced
+    chip.
 
     Parameters
     ----------
@@ -277,19 +331,40 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
         No such price; names those that there are
     """
     chip = hardware.system(system).chip
-    term = base.get("term" if side == "now" else "new_term") or ("assumed" if side == "new" else "none")
-    region, day = str(base.get("region") or ""), str(base.get("date") or "") if side == "now" else ""
-    places = [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
+    term = base.get("term" if side == "now" else "new_term") or (
+        "assumed" if side == "new" else "none"
+    )
+    region, day = (
+        str(base.get("region") or ""),
+        str(base.get("date") or "") if side == "now" else "",
+    )
+    places = (
+        [region.lower().replace("-", "_"), region[:2], ""] if region and term != "assumed" else []
+    )
     listed = _listed(data.DATA, chip.id)
     here = [
-        r for r in listed if r["term"] == term and (str(r["price_date"]).startswith(day) if day else r["use"] == "yes")
+        r
+        for r in listed
+        if r["term"] == term
+        and (str(r["price_date"]).startswith(day) if day else r["use"] == "yes")
     ]
-    here = sorted((r for r in here if not places or r["region"] in places), key=lambda r: r["price_date"], reverse=True)
+    here = sorted(
+        (r for r in here if not places or r["region"] in places),
+        key=lambda r: r["price_date"],
+        reverse=True,
+    )
     if not here:
-        sold = {r["term"]: sorted({o["region"] for o in listed if o["term"] == r["term"]} - {""}) for r in listed}
-        known = " ".join(f"{t} ({', '.join(regions) or 'any'})" for t, regions in sorted(sold.items()))
+        sold = {
+            r["term"]: sorted({o["region"] for o in listed if o["term"] == r["term"]} - {""})
+            for r in listed
+        }
+        known = " ".join(
+            f"{t} ({', '.join(regions) or 'any'})" for t, regions in sorted(sold.items())
+        )
         asked = f"term = {term}, region = {region or 'any'}" + (f", date = {day}" if day else "")
-        raise data.UnknownId(f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}")
+        raise data.UnknownId(
+            f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}"
+        )
     return dict(min(here, key=lambda r: places.index(r["region"]) if places else 0))
 
 
@@ -297,7 +372,11 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
 def _listed(folder: Path, chip: str) -> list[dict[str, Any]]:
     """Price rows of a chip; a case asks for them at every step."""
     rows = data.table("prices")
-    rows = rows[(rows["subject"] == chip) & (rows["quantity"] == "price_usd_per_chip_h") & (rows["value"] > 0)]
+    rows = rows[
+        (rows["subject"] == chip)
+        & (rows["quantity"] == "price_usd_per_chip_h")
+        & (rows["value"] > 0)
+    ]
     return list(rows.to_dict("records"))
 
 
@@ -369,6 +448,16 @@ def as_fact(value: Input) -> data.Fact:
     scale, unit = (MEGA, f"million {value.unit}") if value.mid >= MEGA else (1.0, value.unit)
     scale, unit = (TERA, "TFLOP/s") if value.unit == "FLOP/s" else (scale, unit)
     return data.Fact(
-        quantity=value.label, value=value.mid, low=value.low, high=value.high, unit=value.unit, status=value.status,
-        use=True, source_id="", note=value.note or origin, shown_unit=unit, scale=scale, **text,
-    )  # fmt: skip
+        quantity=value.label,
+        value=value.mid,
+        low=value.low,
+        high=value.high,
+        unit=value.unit,
+        status=value.status,
+        use=True,
+        source_id="",
+        note=value.note or origin,
+        shown_unit=unit,
+        scale=scale,
+        **text,
+    )

@@ -1,8 +1,9 @@
 """Exploring: one model, two systems, one load; speed, energy, cost and scale answered at once.
 
-`evaluate` answers a `State` in some tens of milliseconds, so that `panel` can follow every touch of a control. In
-JupyterLab `panel` shows live controls (ipywidgets, where it is installed); everywhere else, a report included, it shows
-the same answers as a table, computed from the state that the parameters gave.
+`evaluate` answers a `State` in some tens of milliseconds, so that `panel` can follow every touch of
+a control. In JupyterLab `panel` shows live controls (ipywidgets, where it is installed); everywhere
+else, a report included, it shows the same answers as a table, computed from the state that the
+parameters gave.
 """
 
 import html
@@ -24,10 +25,16 @@ from trn3.units import KWH_J, MEGA
 MORE = 2
 """The scale question: what so many times the replicas of a training run do, split as before."""
 MEASURES = (
-    "Output tokens/s per chip", "Tokens/s per user", "J per output token", "USD per million output tokens",
-    "Output tokens/s of all chips", "Days of the run", "MWh of the run", "Million USD of the run",
+    "Output tokens/s per chip",
+    "Tokens/s per user",
+    "J per output token",
+    "USD per million output tokens",
+    "Output tokens/s of all chips",
+    "Days of the run",
+    "MWh of the run",
+    "Million USD of the run",
     f"Speed-up by {MORE}× the replicas",
-)  # fmt: skip
+)
 """What is answered, five measures of serving and four of training."""
 Answers = list[tuple[str, str, str, float, np.ndarray]]
 
@@ -98,7 +105,10 @@ class State:
         './run report 11_explore -p n_chips=4096 -p price=5'
         """
         changed = {k: v for k, v in asdict(self).items() if v != getattr(State, k)}
-        values = (f" -p {k}={v:.12g}" if isinstance(v, float) else f" -p {k}={v}" for k, v in changed.items())
+        values = (
+            f" -p {k}={v:.12g}" if isinstance(v, float) else f" -p {k}={v}"
+            for k, v in changed.items()
+        )
         return "./run report 11_explore" + "".join(values)
 
 
@@ -111,8 +121,8 @@ class Answer:
     state : State
         What was asked.
     frame : pandas.DataFrame
-        One row a measure: ``use, question, measure, unit``, both systems' ``_low``, middle and ``_high``, and
-        ``ratio, low, high``: how many times better the system is than its rival.
+        One row a measure: ``use, question, measure, unit``, both systems' ``_low``, middle and
+        ``_high``, and ``ratio, low, high``: how many times better the system is than its rival.
     names : tuple of str
         The two chips, or the two systems where they have the same chip.
     missing : dict of str
@@ -139,8 +149,11 @@ def _rent(system: str, term: str, region: str) -> data.Fact:
         return data.price(chip, "assumed")
 
 
-def rent(system: hardware.System, given: float = 0.0, term: str = State.term, region: str = State.region) -> data.Fact:
-    """Rent of a chip: as given, or by the term and region, or typical of all terms, or assumed where none is public.
+def rent(
+    system: hardware.System, given: float = 0.0, term: str = State.term, region: str = State.region
+) -> data.Fact:
+    """Rent of a chip: as given, or by the term and region, or typical of all terms, or assumed
+    where none is public.
 
     Parameters
     ----------
@@ -159,12 +172,18 @@ def rent(system: hardware.System, given: float = 0.0, term: str = State.term, re
         With its range [USD/h].
     """
     found = _rent(system.id, term, region)
-    return replace(found, value=given, low=given, high=given, note="as you gave it", source_id="") if given else found
+    return (
+        replace(found, value=given, low=given, high=given, note="as you gave it", source_id="")
+        if given
+        else found
+    )
 
 
 @lru_cache(maxsize=256)
 def _run(system: str, n_chips: int, model: str, *job: Any) -> training.TrainingEstimate:
-    return runs.at_sizes(workload.TrainingJob(workload.model(model), *job), hardware.system(system), [n_chips])[0]
+    return runs.at_sizes(
+        workload.TrainingJob(workload.model(model), *job), hardware.system(system), [n_chips]
+    )[0]
 
 
 def _serving(state: State, system: hardware.System, usd: float) -> Answers:
@@ -189,7 +208,12 @@ def _training(state: State, system: hardware.System, usd: float) -> Answers:
     bill = cost.run_usd(run.cluster.n_chips, run.days * 86400.0, usd)
     try:
         wider = replace(run.layout, dp=MORE * run.layout.dp)
-        gain = run.days[1] / training.estimate(run.job, hardware.Cluster(system, int(wider.n_chips)), wider).days[1]
+        gain = (
+            run.days[1]
+            / training.estimate(run.job, hardware.Cluster(system, int(wider.n_chips)), wider).days[
+                1
+            ]
+        )
     except data.TrnError:
         gain = np.nan
     return [
@@ -201,7 +225,9 @@ def _training(state: State, system: hardware.System, usd: float) -> Answers:
 
 
 def _better(sign: float, ours: np.ndarray, theirs: np.ndarray) -> list[float]:
-    """How many times better: of draws the percentiles; ranges are taken as independent and combined in logarithms."""
+    """How many times better: of draws the percentiles; ranges are taken as independent and
+    combined in logarithms.
+    """
     if len(ours) > 3 and len(ours) == len(theirs):
         low, mid, high = percentiles((ours / theirs) ** sign)
         return [mid, low, high]
@@ -245,7 +271,10 @@ def evaluate(state: State) -> Answer:
     sides = [hardware.system(s) for s in (state.system, state.rival)]
     names = [s.chip.name if sides[0].chip.id != sides[1].chip.id else s.name for s in sides]
     names[1] += ", rival" * (names[0] == names[1])
-    rents = [rent(s, usd, state.term, state.region).value for s, usd in zip(sides, (state.price, state.rival_price))]
+    rents = [
+        rent(s, usd, state.term, state.region).value
+        for s, usd in zip(sides, (state.price, state.rival_price))
+    ]
     rows: list[list[Any]] = []
     missing: dict[str, str] = {}
     for use, ask in (("Serving", _serving), ("Training", _training)):
@@ -258,16 +287,27 @@ def evaluate(state: State) -> Answer:
                 found.append([])
         blank = [(*row[:4], np.full(3, np.nan)) for row in found[0] or found[1]]
         for ours, theirs in zip(found[0] or blank, found[1] or blank):
-            rows.append([use, *ours[:3], *_ends(ours[4]), *_ends(theirs[4]), *_better(ours[3], ours[4], theirs[4])])
+            rows.append(
+                [
+                    use,
+                    *ours[:3],
+                    *_ends(ours[4]),
+                    *_ends(theirs[4]),
+                    *_better(ours[3], ours[4], theirs[4]),
+                ]
+            )
     if not rows:
         raise data.TrnError("; ".join(missing.values()))
     ends = [f"{side}{end}" for side in ("system", "rival") for end in ("_low", "", "_high")]
-    frame = pd.DataFrame(rows, columns=["use", "question", "measure", "unit", *ends, "ratio", "low", "high"])
+    frame = pd.DataFrame(
+        rows, columns=["use", "question", "measure", "unit", *ends, "ratio", "low", "high"]
+    )
     return Answer(state, frame, (names[0], names[1]), missing)
 
 
 def verdict(row: Any) -> str:
-    """Word for a ratio with its range: ahead, behind, probably so where the range crosses 1, about the same, not known.
+    """Word for a ratio with its range: ahead, behind, probably so where the range crosses 1, about
+    the same, not known.
 
     Parameters
     ----------
@@ -307,7 +347,9 @@ def lead(name: str, rival: str, ahead: int, behind: int, of: int) -> str:
     >>> lead("A", "B", 1, 3, 5), lead("A", "B", 0, 0, 4)
     ('A trails B in 3 of 5 measures, leads in 1; 1 open', 'No measure separates A and B')
     """
-    (first, most), (second, least) = sorted({"leads": ahead, "trails": behind}.items(), key=lambda side: -side[1])
+    (first, most), (second, least) = sorted(
+        {"leads": ahead, "trails": behind}.items(), key=lambda side: -side[1]
+    )
     open_ = of - ahead - behind
     rest = f", {second} in {least}" * (least > 0) + f"; {open_} open" * (open_ > 0)
     none = f"No measure separates {name} and {rival}"
@@ -331,7 +373,10 @@ def shown(found: Answer) -> pd.DataFrame:
     for side, name in zip(("system", "rival"), found.names):
         ends = zip(f[f"{side}_low"], f[side], f[f"{side}_high"])
         text[name] = [_range(*each) if np.isfinite(each[1]) else "—" for each in ends]
-    better = [f"{verdict(r)}, {story.ratio(r.ratio, digits=2)}" if r.ratio > 0 else "—" for r in f.itertuples()]
+    better = [
+        f"{verdict(r)}, {story.ratio(r.ratio, digits=2)}" if r.ratio > 0 else "—"
+        for r in f.itertuples()
+    ]
     first = {"Question": f["use"] + ": " + f["question"].str.lower(), "Measure": f["measure"]}
     return pd.DataFrame(first | text | {"Times better": better})
 
@@ -356,7 +401,9 @@ def chart(found: Answer) -> charts.Chart:
     both, (name, rival), s = found.frame.assign(group=found.frame["use"]), found.names, found.state
     unpriced = set(data.table("prices").query("term == 'assumed'")["subject"])
     both = both.assign(hollow=hardware.system(s.system).chip.id in unpriced, subject=name)
-    both = both[np.isfinite(both["ratio"])].assign(text=lambda f: [story.ratio(v, digits=2) for v in f["ratio"]])
+    both = both[np.isfinite(both["ratio"])].assign(
+        text=lambda f: [story.ratio(v, digits=2) for v in f["ratio"]]
+    )
     words = [verdict(r) for r in both.itertuples()]
     title = lead(name, rival, words.count("ahead"), words.count("behind"), len(words))
     title = f"{name} stands on both sides: nothing to compare" if s.system == s.rival else title
@@ -381,15 +428,24 @@ def live() -> bool:
     bool
         False in reports and tests, whose outputs must not change from run to run.
     """
-    return bool(os.environ.get("JPY_SESSION_NAME")) and importlib.util.find_spec("ipywidgets") is not None
+    return (
+        bool(os.environ.get("JPY_SESSION_NAME"))
+        and importlib.util.find_spec("ipywidgets") is not None
+    )
 
 
 def _controls(state: State) -> dict[str, Any]:
-    """A control for every field of a state: lists for ids and words, numbers to type for the rest."""
+    """A control for every field of a state: lists for ids and words, numbers to type for the
+    rest.
+    """
     import ipywidgets
 
     systems = [(r.name, r.id) for r in hardware.systems()]
-    lists = {"model": [(r.name, k) for k, r in workload.models().items()], "system": systems, "rival": systems}
+    lists = {
+        "model": [(r.name, k) for k, r in workload.models().items()],
+        "system": systems,
+        "rival": systems,
+    }
     lists |= {"dtype": [(d.upper(), d) for d in ("bf16", "fp8")]}
     terms = sorted(set(data.table("prices").query("quantity == 'price_usd_per_chip_h'")["term"]))
     lists |= {"term": [(t.replace("_", " "), t) for t in terms]}
@@ -397,10 +453,16 @@ def _controls(state: State) -> dict[str, Any]:
     kinds = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
     out = {}
     for name, value in asdict(state).items():
-        look = {"description": name.replace("_", " "), "style": {"description_width": "8em"}, "value": value}
+        look = {
+            "description": name.replace("_", " "),
+            "style": {"description_width": "8em"},
+            "value": value,
+        }
         if name in lists:
             known = value in [i for _, i in lists[name]]
-            out[name] = ipywidgets.Dropdown(options=lists[name] + [(value, value)] * (not known), **look)
+            out[name] = ipywidgets.Dropdown(
+                options=lists[name] + [(value, value)] * (not known), **look
+            )
         elif name in ("utilisation", "price", "rival_price"):
             top = 1.0 if name == "utilisation" else max(20.0, 2 * value)
             out[name] = ipywidgets.FloatSlider(min=0.05 * (top == 1), max=top, step=0.05, **look)
@@ -433,15 +495,26 @@ def panel(state: State) -> Any:
         try:
             found = evaluate(asked)
         except (data.TrnError, ValueError) as reason:
-            table.value, picture.outputs = f"<p>{story.badge('failed')} {html.escape(str(reason))}</p>", ()
+            table.value, picture.outputs = (
+                f"<p>{story.badge('failed')} {html.escape(str(reason))}</p>",
+                (),
+            )
             return
         why = "".join(f"<p>{html.escape(f'{k}: {v}')}</p>" for k, v in found.missing.items())
         again = f"<p>These settings as a report: <code>{html.escape(asked.command())}</code></p>"
         table.value = story.table(shown(found)).bundle["text/html"] + why + again
-        picture.outputs = ({"output_type": "display_data", "data": chart(found)._repr_mimebundle_(), "metadata": {}},)
+        picture.outputs = (
+            {
+                "output_type": "display_data",
+                "data": chart(found)._repr_mimebundle_(),
+                "metadata": {},
+            },
+        )
 
     for control in controls.values():
         control.observe(answer, "value")
     answer()
     grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fill, minmax(25em, 1fr))")
-    return ipywidgets.VBox([ipywidgets.GridBox(list(controls.values()), layout=grid), table, picture])
+    return ipywidgets.VBox(
+        [ipywidgets.GridBox(list(controls.values()), layout=grid), table, picture]
+    )

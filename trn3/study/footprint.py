@@ -1,7 +1,8 @@
 """Energy, water and carbon of a training run or a serving fleet, by cause and with ranges.
 
-The formulas of `energy` over draws of their uncertain inputs: chip power, floor, joules per byte, hosts, and the speed
-itself. Everything is counted per token; a run or a month of serving is a number of tokens.
+The formulas of `energy` over draws of their uncertain inputs: chip power, floor, joules per byte,
+hosts, and the speed itself. Everything is counted per token; a run or a month of serving is a
+number of tokens.
 """
 
 import zlib
@@ -17,9 +18,17 @@ from trn3.units import KWH_J, Array
 
 N_DRAWS = 1024
 PARTS = {"arithmetic": "Arithmetic", "memory": "HBM traffic", "links": "Chip-to-chip links"}
-PARTS |= {"floor": "Chip floor: leakage, clocks", "host": "Hosts and network", "cooling": "Cooling and conversion"}
+PARTS |= {
+    "floor": "Chip floor: leakage, clocks",
+    "host": "Hosts and network",
+    "cooling": "Cooling and conversion",
+}
 """Where the joules go, in the order of a stack."""
-BITS = {"fp32": 32.0} | dict.fromkeys(("bf16", "fp16"), 16.0) | dict.fromkeys(("int8", "fp8", "mxfp8"), 8.0)
+BITS = (
+    {"fp32": 32.0}
+    | dict.fromkeys(("bf16", "fp16"), 16.0)
+    | dict.fromkeys(("int8", "fp8", "mxfp8"), 8.0)
+)
 BITS |= dict.fromkeys(("fp4", "nvfp4", "mxfp4"), 4.0)
 """Bits of a number format."""
 ASSUMED: tuple[str, ...] = ("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share")
@@ -60,9 +69,16 @@ def inputs(system: hardware.System, region: str) -> dict[str, data.Fact]:
     """
     site, power = data.resolve("region", region), data.maybe(system.chip.id, "power_w")
     if power is None or not np.isfinite(power.value):
-        raise NotKnown(f"{system.chip.name}: no chip power is published, so its energy is not known")
-    found = {"rated_w": power, "pue": data.fact(site, "pue")} | {name: data.assumption(name) for name in ASSUMED}
-    local = {name: data.maybe(site, name) for name in ("water_l_per_kwh", "grid_g_per_kwh", "grid_marginal_g_per_kwh")}
+        raise NotKnown(
+            f"{system.chip.name}: no chip power is published, so its energy is not known"
+        )
+    found = {"rated_w": power, "pue": data.fact(site, "pue")} | {
+        name: data.assumption(name) for name in ASSUMED
+    }
+    local = {
+        name: data.maybe(site, name)
+        for name in ("water_l_per_kwh", "grid_g_per_kwh", "grid_marginal_g_per_kwh")
+    }
     return found | {name: fact for name, fact in local.items() if fact is not None}
 
 
@@ -84,9 +100,9 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
         Over the draws.
 
     Notes
-    -----
-    A byte of HBM and of a link has an energy of its own. Rated power is that of a large matrix multiplication in the
-    fastest format: arithmetic at the share of the peak that such kernels reach, HBM at a share of its bandwidth.
+    ----- A byte of HBM and of a link has an energy of its own. Rated power is that of a large
+    matrix multiplication in the fastest format: arithmetic at the share of the peak that such
+    kernels reach, HBM at a share of its bandwidth.
 
     Examples
     --------
@@ -98,10 +114,18 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
     chip = system.chip
     peaks = {d: p for d, p in chip.peak_flops_per_s.items() if d in BITS}
     fastest = max(peaks, key=lambda d: (peaks[d], BITS[d]))
-    full = (peaks[fastest] * x["rate_at_rated_power"], chip.hbm_bytes_per_s * x["matmul_hbm_activity"], 0.0)
-    fast = energy.coefficients(x["rated_w"], x["energy_floor_share"], x["hbm_energy"], x["link_energy"], full)
+    full = (
+        peaks[fastest] * x["rate_at_rated_power"],
+        chip.hbm_bytes_per_s * x["matmul_hbm_activity"],
+        0.0,
+    )
+    fast = energy.coefficients(
+        x["rated_w"], x["energy_floor_share"], x["hbm_energy"], x["link_energy"], full
+    )
     bits = BITS[chip.native(dtype)] / BITS[fastest]
-    return energy.slow_format(fast, peaks[fastest] / chip.peak(dtype), bits, x["format_power_position"])
+    return energy.slow_format(
+        fast, peaks[fastest] / chip.peak(dtype), bits, x["format_power_position"]
+    )
 
 
 def nameplate_factor(system: hardware.System) -> float:
@@ -172,7 +196,9 @@ class Footprint:
         return np.asarray(self.x.get("water_l_per_kwh", np.nan) / self.x["pue"])
 
     def carbon_kg(self, n_tokens: float, grid: str = "grid_g_per_kwh") -> np.ndarray:
-        """Emissions of the electricity of some tokens, by grid basis; NaN where the region has no figure [kg]."""
+        """Emissions of the electricity of some tokens, by grid basis; NaN where the region has
+        no figure [kg].
+        """
         known = self.x | {"grid_market_g_per_kwh": data.assumption("grid_market_g_per_kwh").value}
         if grid not in known:
             return np.full_like(self.chip_s, np.nan)
@@ -185,18 +211,35 @@ class Footprint:
         return np.asarray(energy.embodied_kg(self.chip_s * n_tokens, chip + host, life, use))
 
     def frame(self) -> pd.DataFrame:
-        """One row per cause and one for the total: joules per token, P10, P50 and P90; causes add up to the total."""
+        """One row per cause and one for the total: joules per token, P10, P50 and P90; causes
+        add up to the total.
+        """
         total, rows = self.total_j, {label: self.parts_j[part] for part, label in PARTS.items()}
         rows |= {"Total": total}
         table = []
         for part, joules in rows.items():
             low, _, high = uncertainty.percentiles(np.asarray(joules))
-            table.append((self.system.name, part, low, float(np.mean(joules / total) * np.median(total)), high))
-        return pd.DataFrame(table, columns=["system", "part", "j_per_token_low", "j_per_token", "j_per_token_high"])
+            table.append(
+                (
+                    self.system.name,
+                    part,
+                    low,
+                    float(np.mean(joules / total) * np.median(total)),
+                    high,
+                )
+            )
+        return pd.DataFrame(
+            table, columns=["system", "part", "j_per_token_low", "j_per_token", "j_per_token_high"]
+        )
 
 
 def of_work(
-    system: hardware.System, region: str, unit: str, dtype: str, rate: np.ndarray, work: Mapping[str, float]
+    system: hardware.System,
+    region: str,
+    unit: str,
+    dtype: str,
+    rate: np.ndarray,
+    work: Mapping[str, float],
 ) -> Footprint:
     """Footprint of a stream of tokens that a system works off at a known rate.
 
@@ -213,8 +256,9 @@ def of_work(
     rate : ndarray
         Tokens per second and chip: low, middle, high [1/s].
     work : Mapping
-        Per token over all chips: ``flops``, ``hbm_bytes``, ``link_bytes``; ``matmul_share``, the share of the time in
-        matrix multiplications whose memory traffic is not in ``hbm_bytes``, where there is any.
+        Per token over all chips: ``flops``, ``hbm_bytes``, ``link_bytes``; ``matmul_share``, the
+        share of the time in matrix multiplications whose memory traffic is not in ``hbm_bytes``,
+        where there is any.
 
     Returns
     -------
@@ -222,22 +266,36 @@ def of_work(
         Per token, over the draws.
     """
     known = {
-        k: uncertainty.Input(f.low, f.value, f.high, "limits", f.unit, k) for k, f in inputs(system, region).items()
+        k: uncertainty.Input(f.low, f.value, f.high, "limits", f.unit, k)
+        for k, f in inputs(system, region).items()
     }
     low, mid, high = (float(r) for r in rate)
-    x = uncertainty.draws(known | {"tokens_per_s": uncertainty.Input(low, mid, high, "band")}, N_DRAWS)
-    own = np.random.default_rng(zlib.crc32(system.id.encode()))  # what systems do not share is drawn apart for each
+    x = uncertainty.draws(
+        known | {"tokens_per_s": uncertainty.Input(low, mid, high, "band")}, N_DRAWS
+    )
+    own = np.random.default_rng(
+        zlib.crc32(system.id.encode())
+    )  # what systems do not share is drawn apart for each
     x |= {name: own.permutation(x[name]) for name in ("rated_w", "tokens_per_s")}
     time_s = 1.0 / x["tokens_per_s"]
-    streamed = work.get("matmul_share", 0.0) * x["matmul_hbm_activity"] * system.chip.hbm_bytes_per_s * time_s
+    streamed = (
+        work.get("matmul_share", 0.0)
+        * x["matmul_hbm_activity"]
+        * system.chip.hbm_bytes_per_s
+        * time_s
+    )
     joules = chip_joules(system, dtype, x)
-    chip = energy.chip_parts_j(joules, time_s, work["flops"], work["hbm_bytes"] + streamed, work["link_bytes"])
+    chip = energy.chip_parts_j(
+        joules, time_s, work["flops"], work["hbm_bytes"] + streamed, work["link_bytes"]
+    )
     host = energy.host_w(x["rated_w"], nameplate_factor(system), x["host_draw_share"])
     parts = energy.facility_parts_j(chip, time_s, host, x["pue"])
     return Footprint(system, data.resolve("region", region), unit, time_s, parts, x)
 
 
-def serving(point: inference.ServingPoint, dtype: str, region: str, utilisation: float = 1.0) -> Footprint:
+def serving(
+    point: inference.ServingPoint, dtype: str, region: str, utilisation: float = 1.0
+) -> Footprint:
     """Footprint of an output token of a serving fleet, its share of the prompt included.
 
     Parameters
@@ -283,18 +341,24 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
         Per training token.
 
     Notes
-    -----
-    Parts of the step that wait for memory or links are taken at the full rate of HBM or of the fastest link.
+    ----- Parts of the step that wait for memory or links are taken at the full rate of HBM or of
+    the fastest link.
     """
     job, cluster, chip = found.job, found.cluster, found.cluster.chip
     seconds = {
-        name: sum(t for part, t in found.parts_s.items() if name in part) for name in ("vector", "optim", "exchange")
+        name: sum(t for part, t in found.parts_s.items() if name in part)
+        for name in ("vector", "optim", "exchange")
     }
     chip_s = cluster.n_chips / (job.global_batch * job.seq_len)  # per second of a step and token
-    busy = sum(found.parts_s.get(part, 0.0) for part in ("matmul", "experts", "attention", "output head"))
-    link = next((r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 0.0)
+    busy = sum(
+        found.parts_s.get(part, 0.0) for part in ("matmul", "experts", "attention", "output head")
+    )
+    link = next(
+        (r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 0.0
+    )
     work = {
-        "flops": float(job.model.train_flops_per_token(job.seq_len, causal=True)) * float(found.hfu[1] / found.mfu[1]),
+        "flops": float(job.model.train_flops_per_token(job.seq_len, causal=True))
+        * float(found.hfu[1] / found.mfu[1]),
         "hbm_bytes": (seconds["vector"] + seconds["optim"]) * chip_s * chip.hbm_bytes_per_s,
         "link_bytes": seconds["exchange"] * chip_s * link,
         "matmul_share": busy / float(found.step_time_s[1]),
@@ -358,7 +422,10 @@ def compare(
     TrnError
         If no system serves the load.
     """
-    return _each(systems, lambda each: serving(inference.best(load, each), load.weights_dtype, region, utilisation))
+    return _each(
+        systems,
+        lambda each: serving(inference.best(load, each), load.weights_dtype, region, utilisation),
+    )
 
 
 def runs(
@@ -387,7 +454,10 @@ def runs(
     TrnError
         If no system can run the job.
     """
-    return _each(systems, lambda each: training_run(training.estimate(job, hardware.Cluster(each, n_chips)), region))
+    return _each(
+        systems,
+        lambda each: training_run(training.estimate(job, hardware.Cluster(each, n_chips)), region),
+    )
 
 
 def _each(
@@ -405,7 +475,8 @@ def _each(
 
 
 def by_region(found: Footprint) -> pd.DataFrame:
-    """The same tokens in every region that has a grid figure: emissions and water per million tokens.
+    """The same tokens in every region that has a grid figure: emissions and water per million
+    tokens.
 
     Parameters
     ----------
@@ -415,19 +486,40 @@ def by_region(found: Footprint) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        region, pue, grid_g_per_kwh, kg_per_mtok with low and high (location-based), marginal_kg_per_mtok, l_per_mtok;
-        least emissions first.
+        region, pue, grid_g_per_kwh, kg_per_mtok with low and high (location-based),
+        marginal_kg_per_mtok, l_per_mtok; least emissions first.
     """
     it_kwh = (found.total_j - found.parts_j["cooling"]) * 1e6 / KWH_J
     rows = []
     for site in data.ids("region"):
         facts = {
-            k: data.maybe(site, k) for k in ("pue", "grid_g_per_kwh", "grid_marginal_g_per_kwh", "water_l_per_kwh")
+            k: data.maybe(site, k)
+            for k in ("pue", "grid_g_per_kwh", "grid_marginal_g_per_kwh", "water_l_per_kwh")
         }
         pue, grid, marginal, water = (f.value if f else np.nan for f in facts.values())
         low, mid, high = uncertainty.percentiles(it_kwh * pue * grid / 1000.0)
-        rows.append((site, pue, grid, mid, low, high, mid * marginal / grid, float(np.median(it_kwh)) * water))
-    names = ["region", "pue", "grid_g_per_kwh", "kg_per_mtok", "low", "high", "marginal_kg_per_mtok", "l_per_mtok"]
+        rows.append(
+            (
+                site,
+                pue,
+                grid,
+                mid,
+                low,
+                high,
+                mid * marginal / grid,
+                float(np.median(it_kwh)) * water,
+            )
+        )
+    names = [
+        "region",
+        "pue",
+        "grid_g_per_kwh",
+        "kg_per_mtok",
+        "low",
+        "high",
+        "marginal_kg_per_mtok",
+        "l_per_mtok",
+    ]
     table = pd.DataFrame(rows, columns=names).dropna(subset="kg_per_mtok")
     return table.sort_values("kg_per_mtok", ignore_index=True)
 
@@ -435,31 +527,41 @@ def by_region(found: Footprint) -> pd.DataFrame:
 def claims() -> pd.DataFrame:
     """What each claim on work per watt would mean for the power of Trainium3.
 
-    Each reading of a claim gives an efficiency ratio at the assumed powers; the power at which it equals the claim is
-    the assumed one times that ratio over the claimed one (`energy.implied_w`).
+    Each reading of a claim gives an efficiency ratio at the assumed powers; the power at which it
+    equals the claim is the assumed one times that ratio over the claimed one (`energy.implied_w`).
 
     Returns
     -------
     pandas.DataFrame
-        claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer, and whether the
-        assumed powers of both generations allow the claim.
+        claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer,
+        and whether the assumed powers of both generations allow the claim.
     """
     told = readings().query("metric == 'peak rate per watt'")
     power = {
-        level: data.fact(who, "power_w").value for level, who in (("chip", "trainium3"), ("ultraserver", "trn3_gen2"))
+        level: data.fact(who, "power_w").value
+        for level, who in (("chip", "trainium3"), ("ultraserver", "trn3_gen2"))
     }
-    told = told.assign(implied_w=energy.implied_w(told["reading_level"].map(power), told["value"], told["claim"]))
+    told = told.assign(
+        implied_w=energy.implied_w(told["reading_level"].map(power), told["value"], told["claim"])
+    )
     columns = ["wording", "label", "reading_level", "claim", "low", "value", "high", "implied_w"]
     return _claims(told[columns].itertuples(index=False, name=None))
 
 
 def _claims(rows: Iterable[tuple]) -> pd.DataFrame:
-    found = pd.DataFrame(rows, columns=["claim", "reading", "level", "claimed", "low", "ratio", "high", "implied_w"])
-    return found.assign(possible=(found["low"] <= found["claimed"]) & (found["claimed"] <= found["high"]))
+    found = pd.DataFrame(
+        rows, columns=["claim", "reading", "level", "claimed", "low", "ratio", "high", "implied_w"]
+    )
+    return found.assign(
+        possible=(found["low"] <= found["claimed"]) & (found["claimed"] <= found["high"])
+    )
 
 
-def tokens_per_megawatt(load: workload.ServingLoad, region: str, utilisation: float) -> pd.DataFrame:
-    """The claim of five times the tokens per megawatt, at one load: both generations in its format, and Trn2 in BF16.
+def tokens_per_megawatt(
+    load: workload.ServingLoad, region: str, utilisation: float
+) -> pd.DataFrame:
+    """The claim of five times the tokens per megawatt, at one load: both generations in its format,
+    and Trn2 in BF16.
 
     Parameters
     ----------

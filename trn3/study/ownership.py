@@ -1,7 +1,9 @@
-"""What a chip-hour costs its owner: purchase, building, power and capital; and published money to check it by.
+"""What a chip-hour costs its owner: purchase, building, power and capital; and published money to
+check it by.
 
-A rent is what a seller asks, an ownership cost what the hour costs the seller; both are USD per chip-hour, and the gap
-between them is margin, risk and idle time. They are never compared with each other as if they were alike.
+A rent is what a seller asks, an ownership cost what the hour costs the seller; both are USD per
+chip-hour, and the gap between them is margin, risk and idle time. They are never compared with each
+other as if they were alike.
 """
 
 import functools
@@ -18,8 +20,11 @@ from trn3.uncertainty import Input
 from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
 
 
-def owned(system: hardware.System, utilisation: float = 1.0, n: int = 4096) -> dict[str, np.ndarray]:
-    """Cost of a chip-hour to its owner, by part, from components: purchase, building, power, capital.
+def owned(
+    system: hardware.System, utilisation: float = 1.0, n: int = 4096
+) -> dict[str, np.ndarray]:
+    """Cost of a chip-hour to its owner, by part, from components: purchase, building, power,
+    capital.
 
     Parameters
     ----------
@@ -47,17 +52,25 @@ def owned(system: hardware.System, utilisation: float = 1.0, n: int = 4096) -> d
     """
     names = "server_life facility_life capital_rate operations_share nameplate_draw_share electricity_usd_per_kwh "
     names += "dealer_margin cluster_network_share"
-    given = {k: data.assumption(k) for k in names.split()} | {"building": _bought("facility", "capex_usd_per_w")}
+    given = {k: data.assumption(k) for k in names.split()} | {
+        "building": _bought("facility", "capex_usd_per_w")
+    }
     retail, given["server"] = _purchase(system)
     inputs = {k: Input(f.low, f.value, f.high) for k, f in given.items()}
     inputs["power"] = Input(*(system.chip.power_w * footprint.nameplate_factor(system)))
     v = uncertainty.draws(inputs, n)
     asset = cost.Asset(
         v["server"] * (1.0 - retail * v["dealer_margin"]) * (1.0 + v["cluster_network_share"]),
-        v["server_life"] / YEAR_S, v["power"], v["nameplate_draw_share"], data.fact("us_east_2", "pue").value,
-        v["electricity_usd_per_kwh"], v["building"], v["facility_life"] / YEAR_S, v["capital_rate"],
+        v["server_life"] / YEAR_S,
+        v["power"],
+        v["nameplate_draw_share"],
+        data.fact("us_east_2", "pue").value,
+        v["electricity_usd_per_kwh"],
+        v["building"],
+        v["facility_life"] / YEAR_S,
+        v["capital_rate"],
         v["operations_share"],
-    )  # fmt: skip
+    )
     return {k: np.asarray(part) for k, part in cost.ownership(asset, utilisation).items()}
 
 
@@ -66,11 +79,15 @@ def _bought(subject: str, quantity: str = "capex_usd", basis: str = "", share: f
     wanted = {"subject": subject, "quantity": quantity, "basis": basis, "use": "yes"}
     rows = [r for r in data._rows(data.DATA, "prices") if wanted.items() <= r.items()]
     fact = data.to_fact(rows[0]) if rows else None
-    return fact and replace(fact, value=fact.value * share, low=fact.low * share, high=fact.high * share)
+    return fact and replace(
+        fact, value=fact.value * share, low=fact.low * share, high=fact.high * share
+    )
 
 
 def _purchase(system: hardware.System) -> tuple[bool, data.Fact]:
-    """Whether the price is a dealer's, and the price per chip: from a rack, a server, a module or a whole site."""
+    """Whether the price is a dealer's, and the price per chip: from a rack, a server, a module
+    or a whole site.
+    """
     chip, rack, module = system.chip, _bought("gb200_nvl72", share=1 / 72), _bought("gb200")
     site = _bought("gb200_nvl72", "share_mech_elec")
     pue = data.fact("us_east_2", "pue").value
@@ -92,11 +109,21 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
     shape = workload.model(row.model)
     dtype, band = row.dtype, inference.band(rack.chip, "throughput")[::-1]
     if row.what == "point":
-        load = workload.ServingLoad(shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype)
-        points = pd.concat([inference.frontier(load, rack, apart).points for apart in (False, True)])
-        fast = points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")["output_tokens_per_s_per_chip"].max()
+        load = workload.ServingLoad(
+            shape, int(row.input_tokens), int(row.output_tokens), weights_dtype=dtype
+        )
+        points = pd.concat(
+            [inference.frontier(load, rack, apart).points for apart in (False, True)]
+        )
+        fast = points.query("tokens_per_s_per_user >= @row.tokens_per_s_per_user")[
+            "output_tokens_per_s_per_chip"
+        ].max()
         rent = float(np.median(sum(owned(rack).values())))
-        return cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens)) * MEGA / band
+        return (
+            cost.usd_per_unit(rent, fast * (1.0 + row.input_tokens / row.output_tokens))
+            * MEGA
+            / band
+        )
     device, k = serving_step.device(rack, dtype), serving_step.constants(rack.chip)
     batch = np.array([row.batch]) if row.what == "decode" else np.arange(1.0, 513.0)
     widths = serving_step.dtype_bytes(dtype), serving_step.dtype_bytes("fp8")
@@ -105,10 +132,18 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
     if row.what == "decode":
         return cost.usd_per_unit(row.price, batch / time_s) * MEGA / band
     writes = np.max((batch / time_s)[time_s * row.tokens_per_s_per_user <= 1.0])
-    prompt = serving_step.Work(1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0)
-    reads = 8.0 * row.input_tokens / serving_step.prefill_s(shape, device, serving_step.Layouts(1.0, 32.0), k, prompt)
+    prompt = serving_step.Work(
+        1.0, row.input_tokens, 1.0, step.weight_bytes, step.kv_bytes, prompts=8.0
+    )
+    reads = (
+        8.0
+        * row.input_tokens
+        / serving_step.prefill_s(shape, device, serving_step.Layouts(1.0, 32.0), k, prompt)
+    )
     busy = row.output_per_day / writes + row.input_per_day * (1.0 - row.cached_share) / reads
-    fleet = np.array([1.0, 1.0, data.assumption("serving_fleet_utilisation").value])  # it follows the load
+    fleet = np.array(
+        [1.0, 1.0, data.assumption("serving_fleet_utilisation").value]
+    )  # it follows the load
     return busy / HOUR_S * row.price / band / fleet
 
 
@@ -118,15 +153,17 @@ def checks() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
-        reproduces its input, and only the first two count
+        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is
+        independent, left out or reproduces its input, and only the first two count
     """
     return _checks(data.DATA).copy()
 
 
 @functools.cache
 def _checks(folder: Path) -> pd.DataFrame:
-    """The checks of a data folder; they depend on no report's parameters, so a batch computes them once."""
+    """The checks of a data folder; they depend on no report's parameters, so a batch computes
+    them once.
+    """
     rows = data.table("money_checks")
     text = {"check", "what", "unit", "model", "system", "dtype", "kind", "source_id", "note"}
     for name in set(rows.columns) - text:
@@ -136,12 +173,27 @@ def _checks(folder: Path) -> pd.DataFrame:
         rack = hardware.system(row.system)
         if row.what in ("tco", "gigawatt"):
             hour = sum(owned(rack).values())
-            site_w = rack.chip.power_w[1] * footprint.nameplate_factor(rack) * data.fact("us_east_2", "pue").value
+            site_w = (
+                rack.chip.power_w[1]
+                * footprint.nameplate_factor(rack)
+                * data.fact("us_east_2", "pue").value
+            )
             many = GIGA / site_w * YEAR_S / HOUR_S / GIGA if row.what == "gigawatt" else 1.0
             low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
         else:
             low, mid, high = np.ravel(_point_usd(row, rack))
         found = row.published, mid, low, high, mid / row.published
         out.append((row.check, row.unit, *found, row.kind, row.source_id, row.note))
-    names = ["check", "unit", "published", "predicted", "low", "high", "ratio", "kind", "source_id", "note"]
+    names = [
+        "check",
+        "unit",
+        "published",
+        "predicted",
+        "low",
+        "high",
+        "ratio",
+        "kind",
+        "source_id",
+        "note",
+    ]
     return pd.DataFrame(out, columns=names)

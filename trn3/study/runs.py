@@ -1,4 +1,6 @@
-"""Training runs side by side: several systems at one size, many sizes of each, and published runs of the shape."""
+"""Training runs side by side: several systems at one size, many sizes of each, and published
+runs of the shape.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,10 +13,14 @@ from trn3.study import scaling
 from trn3.units import DAY_S
 
 CAUSES = {
-    "matmul": "Matrix math", "experts": "Matrix math", "output head": "Matrix math",
-    "attention": "Attention and vector work", "vector": "Attention and vector work",
-    "pipeline bubble": "Pipeline bubble", "optimizer and fixed": "Optimizer and fixed costs",
-}  # fmt: skip
+    "matmul": "Matrix math",
+    "experts": "Matrix math",
+    "output head": "Matrix math",
+    "attention": "Attention and vector work",
+    "vector": "Attention and vector work",
+    "pipeline bubble": "Pipeline bubble",
+    "optimizer and fixed": "Optimizer and fixed costs",
+}
 """Parts of a step as a reader thinks of them; what is not named here is exchange between chips."""
 
 
@@ -30,7 +36,8 @@ def compare(
     systems : iterable of str
         Ids of systems or chips [-].
     n_chips : int
-        Chips that there are; up to a tenth may stay idle where the run does not divide among all of them [-].
+        Chips that there are; up to a tenth may stay idle where the run does not divide among all of
+        them [-].
 
     Returns
     -------
@@ -57,7 +64,8 @@ def compare(
 def at_sizes(
     job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int]
 ) -> list[training.TrainingEstimate]:
-    """A run on one system at several sizes, each with its fastest layout; sizes on which it does not fit are left out.
+    """A run on one system at several sizes, each with its fastest layout; sizes on which it does
+    not fit are left out.
 
     Parameters
     ----------
@@ -80,8 +88,12 @@ def at_sizes(
     """
     found = [layouts.Layouts(**each) for each in scaling.fastest(job, system, sizes) if each]
     if not found:
-        return [training.estimate(job, hardware.Cluster(system, max(sizes)))]  # says why, or finds a smaller one
-    return [training.estimate(job, hardware.Cluster(system, int(each.n_chips)), each) for each in found]
+        return [
+            training.estimate(job, hardware.Cluster(system, max(sizes)))
+        ]  # says why, or finds a smaller one
+    return [
+        training.estimate(job, hardware.Cluster(system, int(each.n_chips)), each) for each in found
+    ]
 
 
 def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]) -> pd.DataFrame:
@@ -104,7 +116,10 @@ def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]
     rows = []
     for system in map(hardware.system, systems):
         try:
-            rows += [[system.name, e.cluster.n_chips, *e.days[[1, 0, 2]]] for e in at_sizes(job, system, sizes)]
+            rows += [
+                [system.name, e.cluster.n_chips, *e.days[[1, 0, 2]]]
+                for e in at_sizes(job, system, sizes)
+            ]
         except data.TrnError:
             continue
     keys = ["system", "n_chips"]
@@ -129,8 +144,12 @@ def parts(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
         for name, e in found.items()
     ]
     order = pd.CategoricalDtype([*dict.fromkeys(CAUSES.values()), "Exchange"], ordered=True)
-    frame = pd.concat(frames).astype({"part": order, "system": pd.CategoricalDtype(list(found), ordered=True)})
-    frame = frame.groupby(["system", "part"], sort=True, observed=True)["time_s"].sum().reset_index()
+    frame = pd.concat(frames).astype(
+        {"part": order, "system": pd.CategoricalDtype(list(found), ordered=True)}
+    )
+    frame = (
+        frame.groupby(["system", "part"], sort=True, observed=True)["time_s"].sum().reset_index()
+    )
     return frame.astype({"part": str, "system": str})
 
 
@@ -145,12 +164,19 @@ def table(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``system, n_chips, days, low, high, floor_days, ceiling_days, mfu, hbm_gib`` and the fields of the layout.
+        ``system, n_chips, days, low, high, floor_days, ceiling_days, mfu, hbm_gib`` and the fields
+        of the layout.
     """
     rows = []
     for name, e in found.items():
         ends = e.bounds_s / e.step_time_s[1] * e.days[1]
-        row = dict(zip(("days", "low", "high", "floor_days", "ceiling_days"), (*e.days[[1, 0, 2]], *ends), strict=True))
+        row = dict(
+            zip(
+                ("days", "low", "high", "floor_days", "ceiling_days"),
+                (*e.days[[1, 0, 2]], *ends),
+                strict=True,
+            )
+        )
         row |= {"mfu": e.mfu[1], "hbm_gib": e.memory_bytes / 2**30}
         rows.append({"system": name, "n_chips": e.cluster.n_chips} | row | vars(e.layout))
     return pd.DataFrame(rows)
@@ -172,12 +198,23 @@ def published(model: workload.ModelShape, tokens: float) -> pd.DataFrame:
         ``row_id, system, n_chips, days, precision, year, source_id``; empty where there is none.
     """
     rows = training_fit.read()
-    number = {c: pd.to_numeric(rows[c], errors="coerce") for c in ("layers", "hidden", "tokens_per_s", "n_accel")}
-    mine = (number["layers"] == model.n_layers) & (number["hidden"] == model.d_model) & (rows["quality"] != "C")
+    number = {
+        c: pd.to_numeric(rows[c], errors="coerce")
+        for c in ("layers", "hidden", "tokens_per_s", "n_accel")
+    }
+    mine = (
+        (number["layers"] == model.n_layers)
+        & (number["hidden"] == model.d_model)
+        & (rows["quality"] != "C")
+    )
     system = rows["accelerator"].map(_chip)
     frame = pd.DataFrame({"row_id": rows["row_id"], "system": system, "n_chips": number["n_accel"]})
-    frame = frame.assign(days=tokens / number["tokens_per_s"] / DAY_S, precision=rows["precision"], year=rows["year"])
-    frame = frame.assign(source_id=rows["source_key"])[mine & (frame["system"] != "") & np.isfinite(frame["days"])]
+    frame = frame.assign(
+        days=tokens / number["tokens_per_s"] / DAY_S, precision=rows["precision"], year=rows["year"]
+    )
+    frame = frame.assign(source_id=rows["source_key"])[
+        mine & (frame["system"] != "") & np.isfinite(frame["days"])
+    ]
     return frame.reset_index(drop=True)
 
 

@@ -1,8 +1,9 @@
 """What a move would save one customer: from a checked file to a verdict with a probability.
 
-:func:`evaluate` carries a customer file (`trn3.study.customers`) through the order of a decision: gate (format, memory,
-software), achievable speed, cost, saving, break-even, probability, verdict. The new chip's rent is never drawn: the
-results are break-even rents, and savings "if it rents for Y".
+:func:`evaluate` carries a customer file (`trn3.study.customers`) through the order of a decision:
+gate (format, memory, software), achievable speed, cost, saving, break-even, probability, verdict.
+The new chip's rent is never drawn: the results are break-even rents, and savings "if it rents for
+Y".
 """
 
 import json
@@ -65,7 +66,13 @@ def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
         job = workload.TrainingJob(shape, work.tokens.mid, work.seq_len, work.global_batch, dtype)
         run = training.estimate(job, hardware.Cluster(rack, n_chips))
         low, mid, high = run.tokens_per_s / n_chips
-        return Side(rack, Input(low, mid, high, "band", "tokens/s", label, "derived"), 0.0, n_chips, run.memory_bytes)
+        return Side(
+            rack,
+            Input(low, mid, high, "band", "tokens/s", label, "derived"),
+            0.0,
+            n_chips,
+            run.memory_bytes,
+        )
     lengths = round(work.input_tokens.mid), round(work.output_tokens.mid)
     kv_dtype = "bf16" if dtype == "bf16" else "fp8"
     load = workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype)
@@ -92,18 +99,30 @@ def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> f
     """
     widths = map(serving_step.dtype_bytes, (load.weights_dtype, load.kv_dtype))
     step = serving_step.Work(point.batch / point.dp, load.input_tokens, load.output_tokens, *widths)
-    at, device = serving_step.Layouts(point.tp, point.dp), serving_step.device(point.system, load.weights_dtype)
-    times = serving_step.evaluate(load.model, device, at, step, serving_step.constants(point.system.chip))
+    at, device = (
+        serving_step.Layouts(point.tp, point.dp),
+        serving_step.device(point.system, load.weights_dtype),
+    )
+    times = serving_step.evaluate(
+        load.model, device, at, step, serving_step.constants(point.system.chip)
+    )
     return 1.0 - float(times.decode_s / times.tpot_s)
 
 
 def _amount(work: Any, side: Side, v: Draws) -> Any:
-    """Work of one unit of load: tokens of a run, FLOP of a stream-hour, or output tokens that a request is worth."""
+    """Work of one unit of load: tokens of a run, FLOP of a stream-hour, or output tokens that a
+    request is worth.
+    """
     if work.kind == "train":
         return v["tokens"]
     if work.kind == "stream":
         return 2.0 * HOUR_S * v["params"] * v["tokens_per_frame"] * v["passes"] * v["frames_per_s"]
-    prompt = v["input_tokens"] * (1.0 - v["cached_share"]) / work.input_tokens.mid * work.output_tokens.mid
+    prompt = (
+        v["input_tokens"]
+        * (1.0 - v["cached_share"])
+        / work.input_tokens.mid
+        * work.output_tokens.mid
+    )
     return (1.0 - side.prompt_share) * v["output_tokens"] + side.prompt_share * prompt
 
 
@@ -143,18 +162,34 @@ class Result:
         work, stream = self.work, self.work.kind == "stream"
         loads = v["load"] * (MONTH_H if stream else 1.0)
         if work.load.unit == "chips":
-            loads = loads * MONTH_H * HOUR_S * v["speed_own"] * v["busy"] / _amount(work, self.own, v)
+            loads = (
+                loads * MONTH_H * HOUR_S * v["speed_own"] * v["busy"] / _amount(work, self.own, v)
+            )
         busy = {"now": v["busy"], "new": np.minimum(v["busy"] * v["busy_ratio"], 1.0)}
         hours = {
             which: loads * _amount(work, side, v) / (v[f"speed_{which}"] * busy[which] * HOUR_S)
             for which, side in (("now", self.now), ("new", self.new))
         }
         if work.kind != "train":
-            hours = {which: np.maximum(h, v[f"floor_{which}"] * MONTH_H) for which, h in hours.items()}
-        extra, dual = v["compile_chip_h"] + v["check_chip_h"], np.minimum(v["dual_months"], v["delay_months"])
+            hours = {
+                which: np.maximum(h, v[f"floor_{which}"] * MONTH_H) for which, h in hours.items()
+            }
+        extra, dual = (
+            v["compile_chip_h"] + v["check_chip_h"],
+            np.minimum(v["dual_months"], v["delay_months"]),
+        )
         labour = v["engineer_weeks"] * v["usd_per_engineer_week"]
         rates = v["growth"], v["discount_rate"], self.customer.horizon_months
-        return cost.Move(hours["now"], hours["new"], v["now_price"], labour, extra, v["delay_months"], dual, *rates)
+        return cost.Move(
+            hours["now"],
+            hours["new"],
+            v["now_price"],
+            labour,
+            extra,
+            v["delay_months"],
+            dual,
+            *rates,
+        )
 
     @cached_property
     def mid(self) -> cost.Move:
@@ -174,7 +209,8 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A customer against one baseline: the workloads that can run on the new system, and why the others cannot.
+    """A customer against one baseline: the workloads that can run on the new system, and why the
+    others cannot.
 
     Attributes
     ----------
@@ -226,7 +262,9 @@ class Case:
         return float(np.mean(self.break_even > price_usd_per_chip_h))
 
     def pays_back(self, price_usd_per_chip_h: float) -> np.ndarray:
-        """Month after which moving is the cheaper one, per draw; infinite if not within the horizon [month]."""
+        """Month after which moving is the cheaper one, per draw; infinite if not within the
+        horizon [month].
+        """
         both = zip(*(cost.cumulative_usd(r.drawn, price_usd_per_chip_h) for r in self.results))
         return np.asarray(cost.crossing(*(np.sum(costs, axis=0) for costs in both)))
 
@@ -239,24 +277,33 @@ class Case:
         at = np.broadcast_to(price_usd_per_chip_h, ())
         return lambda v: self.total(v | {"rent": at})
 
-    @lru_cache(maxsize=8)
+    @lru_cache(maxsize=8)  # noqa: B019
     def tornado(self, price_usd_per_chip_h: float) -> pd.DataFrame:
-        """What moves the saving at this rent, widest first; see `trn3.uncertainty.tornado` [USD]."""
+        """What moves the saving at this rent, widest first; see `trn3.uncertainty.tornado`
+        [USD].
+        """
         saving = self.saving(price_usd_per_chip_h)
-        return uncertainty.tornado(self._total_at(price_usd_per_chip_h), self.inputs, self.samples, saving)
+        return uncertainty.tornado(
+            self._total_at(price_usd_per_chip_h), self.inputs, self.samples, saving
+        )
 
     def thresholds(self, price_usd_per_chip_h: float, n: int = 3) -> pd.DataFrame:
-        """The inputs that matter most, each with the value at which the saving changes sign, the others at mid."""
+        """The inputs that matter most, each with the value at which the saving changes sign, the
+        others at mid.
+        """
         top = self.tornado(price_usd_per_chip_h).copy()
         saves = partial(uncertainty.threshold, self._total_at(price_usd_per_chip_h), self.inputs)
-        top["flips_at"] = [saves(name) if i < 3 * n else np.nan for i, name in enumerate(top["input"])]
+        top["flips_at"] = [
+            saves(name) if i < 3 * n else np.nan for i, name in enumerate(top["input"])
+        ]
         top["saves"] = np.where(top["at_high"] > top["at_low"], "above", "below")
         can_be = top["flips_at"].notna() & ~((top["unit"] == "share") & (top["flips_at"] > 1.0))
         return top[can_be].head(n).reset_index(drop=True)
 
 
 def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
-    """Can it run at all: number format, memory, software family, obtainability, each with the day it was read.
+    """Can it run at all: number format, memory, software family, obtainability, each with the day
+    it was read.
 
     Parameters
     ----------
@@ -272,17 +319,36 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     DataFrame
         gate, finding, status (works, port, no)
     """
-    known = (r for r in data._rows(data.DATA, "support") if (r["family"], r["use"]) == (work.family, work.kind))
-    missing = {"status": "no", "note": f"{work.family} is not known for {work.kind}", "sdk": "", "read": ""}
+    known = (
+        r
+        for r in data._rows(data.DATA, "support")
+        if (r["family"], r["use"]) == (work.family, work.kind)
+    )
+    missing = {
+        "status": "no",
+        "note": f"{work.family} is not known for {work.kind}",
+        "sdk": "",
+        "read": "",
+    }
     soft, rack = next(known, missing), hardware.system(work.new)
     prices, mine = data._rows(data.DATA, "prices"), (rack.id, rack.chip.id)
     offers = [r for r in prices if r["quantity"] == "offered" and r["subject"] in mine]
     sold = [r for r in offers if r["value"] > 0 and r["term"] != "contract"]
-    places = ", ".join(f"{r['term'].replace('_', ' ')} in {r['region'].replace('_', '-')}" for r in sold)
+    places = ", ".join(
+        f"{r['term'].replace('_', ' ')} in {r['region'].replace('_', '-')}" for r in sold
+    )
     read = max((r["price_date"] for r in offers), default="never")
-    contract = "by contract only; no region sells it" if any(r["value"] > 0 for r in offers) else "no public offer"
+    contract = (
+        "by contract only; no region sells it"
+        if any(r["value"] > 0 for r in offers)
+        else "no public offer"
+    )
     share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
-    room = f", {share:.0%} of the memory of {side.n_chips} chips" if side and np.isfinite(share) else ""
+    room = (
+        f", {share:.0%} of the memory of {side.n_chips} chips"
+        if side and np.isfinite(share)
+        else ""
+    )
     fit = problem or f"{rack.chip.native(work.dtype_new).upper()}{room}"
     rows = [
         ("Format and memory", fit, "no" if problem else "works"),
@@ -325,7 +391,9 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     keys = [b.key for b in customer.baselines]
     if baseline and baseline not in keys:
         raise data.UnknownId(f"baseline = {baseline!r}: allowed: {', '.join(keys)}")
-    return _evaluated(_Asked(customer.model_dump_json(), customer), keys.index(baseline or keys[0]), n, seed)
+    return _evaluated(
+        _Asked(customer.model_dump_json(), customer), keys.index(baseline or keys[0]), n, seed
+    )
 
 
 @dataclass(frozen=True)
@@ -345,21 +413,35 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
     stopped: dict[str, str] = {}
     for i, work in enumerate(customer.workloads):
         systems = {"now": base.now or work.now, "new": base.new or work.new, "own": work.now}
-        dtypes = {s: getattr(base, f"dtype_{s}") or getattr(work, f"dtype_{s}") for s in ("now", "new")}
-        asks = {s: (y, "new" if s == "new" else "now", dtypes.get(s, work.dtype_now)) for s, y in systems.items()}
-        rents = {s: customers.price(base.model_dump(exclude_none=True), s, systems[s]) for s in ("now", "new")}
+        dtypes = {
+            s: getattr(base, f"dtype_{s}") or getattr(work, f"dtype_{s}") for s in ("now", "new")
+        }
+        asks = {
+            s: (y, "new" if s == "new" else "now", dtypes.get(s, work.dtype_now))
+            for s, y in systems.items()
+        }
+        rents = {
+            s: customers.price(base.model_dump(exclude_none=True), s, systems[s])
+            for s in ("now", "new")
+        }
         try:
             sides = {s: _side(work, json.dumps(customer.models), *ask) for s, ask in asks.items()}
         except data.TrnError as error:
             stopped[work.name] = str(error)
             continue
-        given = {f"speed_{s}": x.speed for s, x in sides.items() if s != "own" or systems["own"] != systems["now"]}
+        given = {
+            f"speed_{s}": x.speed
+            for s, x in sides.items()
+            if s != "own" or systems["own"] != systems["now"]
+        }
         numbers = {k: q for k, q in work if isinstance(q, customers.Quantity) and "mfu" not in k}
         given |= {k: customers.as_input(q, names[k]) for k, q in numbers.items()}
         own = ("discount_rate", "usd_per_engineer_week")
         shared = {k: customers.as_input(getattr(customer, k), names[k]) for k in own}
         shared[f"rent {systems['now']}"] = rents["now"]
-        where = {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in own}
+        where = (
+            {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in own}
+        )
         where["now_price"] = f"rent {systems['now']}"
         alone = len([w for w in customer.workloads if w.kind == work.kind]) == 1
         suffix = f" ({work.kind if alone else work.name})" if len(customer.workloads) > 1 else ""
@@ -370,11 +452,15 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
         raise data.TrnError(f"{customer.name}: no workload can run: " + "; ".join(stopped.values()))
     drawn = uncertainty.draws(joint, n, seed)
     more: dict[str, Any] = {"inputs": joint, "samples": drawn}
-    results = tuple(Result(customer, w, base, **s, **more, keys=keys, rent=rent) for w, s, keys, rent in found)
+    results = tuple(
+        Result(customer, w, base, **s, **more, keys=keys, rent=rent) for w, s, keys, rent in found
+    )
     return Case(customer, base, results, stopped, joint, drawn, found[0][3])
 
 
-def verdict(case: Case, price_usd_per_chip_h: float, results: tuple[Result, ...] = ()) -> tuple[str, float]:
+def verdict(
+    case: Case, price_usd_per_chip_h: float, results: tuple[Result, ...] = ()
+) -> tuple[str, float]:
     """One word and the probability of saving behind it.
 
     Parameters
@@ -392,9 +478,9 @@ def verdict(case: Case, price_usd_per_chip_h: float, results: tuple[Result, ...]
         move, pilot, wait or stay, and the probability [-]
 
     Notes
-    -----
-    Limits of the probability are assumptions (``verdict_move``, ``verdict_pilot``, ``verdict_wait``). A chip without a
-    public offer is never more than a pilot for whoever has no contract.
+    ----- Limits of the probability are assumptions (``verdict_move``, ``verdict_pilot``,
+    ``verdict_wait``). A chip without a public offer is never more than a pilot for whoever has no
+    contract.
     """
     some = replace(case, results=results or case.results)
     chance = some.probability(price_usd_per_chip_h)
@@ -419,12 +505,21 @@ def triggers(result: Result) -> set[str]:
         Values of the column ``trigger``
     """
     work, chip = result.work, result.new.system.chip
-    found = {work.kind, result.customer.access, result.baseline.term or "", chip.native(work.dtype_new)}
+    found = {
+        work.kind,
+        result.customer.access,
+        result.baseline.term or "",
+        chip.native(work.dtype_new),
+    }
     found |= set(gate(work, result.new)["status"])
     if work.kind == "serve":
         tokens = (work.input_tokens.high or 0.0) + (work.output_tokens.high or 0.0)
         shape = customers.shape(result.customer.models, work.model)
-        found |= {name for name, is_so in (("long", tokens > 2**17), ("moe", shape.n_experts > 0)) if is_so}
+        found |= {
+            name
+            for name, is_so in (("long", tokens > 2**17), ("moe", shape.n_experts > 0))
+            if is_so
+        }
     return found
 
 
@@ -444,12 +539,22 @@ def unit_usd(result: Result, price_usd_per_chip_h: float) -> tuple[str, np.ndarr
         Name of the unit, and draws of its cost now and then [USD]
     """
     v, m = {k: result.samples[j] for k, j in result.keys.items()}, result.drawn
-    units = {"train": v["load"], "stream": v["load"] * MONTH_H, "serve": v["load"] * v.get("output_tokens", 1.0) / MEGA}
-    name = {"train": "run", "stream": "stream-hour", "serve": "million output tokens"}[result.work.kind]
+    units = {
+        "train": v["load"],
+        "stream": v["load"] * MONTH_H,
+        "serve": v["load"] * v.get("output_tokens", 1.0) / MEGA,
+    }
+    name = {"train": "run", "stream": "stream-hour", "serve": "million output tokens"}[
+        result.work.kind
+    ]
     if result.work.load.unit == "chips":
         name, units["serve"] = "present chip and month", v["load"]
     amount = units[result.work.kind]
-    return name, m.now_chip_h * m.now_usd_per_chip_h / amount, m.new_chip_h * price_usd_per_chip_h / amount
+    return (
+        name,
+        m.now_chip_h * m.now_usd_per_chip_h / amount,
+        m.new_chip_h * price_usd_per_chip_h / amount,
+    )
 
 
 def energy(case: Case) -> pd.DataFrame:
@@ -463,25 +568,43 @@ def energy(case: Case) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        side, mwh, mwh_low, mwh_high, tonnes (average grid, location-based), tonnes_marginal; a month at mid inputs
+        side, mwh, mwh_low, mwh_high, tonnes (average grid, location-based), tonnes_marginal; a
+        month at mid inputs
     """
-    region, rows, floor = case.customer.region, [], data.assumption("energy_floor_share").value  # in hours paid idle
+    region, rows, floor = (
+        case.customer.region,
+        [],
+        data.assumption("energy_floor_share").value,
+    )  # in hours paid idle
     draw = data.assumption("nameplate_draw_share").range * data.fact(region, "pue").value
     for side in ("now", "new"):
         mwh = np.zeros(3)
         for r in case.results:
             rack = getattr(r, side).system
-            busy = r.inputs[r.keys["busy"]].mid * (r.inputs[r.keys["busy_ratio"]].mid if side == "new" else 1.0)
+            busy = r.inputs[r.keys["busy"]].mid * (
+                r.inputs[r.keys["busy_ratio"]].mid if side == "new" else 1.0
+            )
             active = floor + (1.0 - floor) * min(busy, 1.0)
             watts = rack.chip.power_w * footprint.nameplate_factor(rack) * draw * active
             mwh = mwh + watts / MEGA * float(getattr(r.mid, f"{side}_chip_h"))
         grids = [data.maybe(region, f"grid{kind}_g_per_kwh") for kind in ("", "_marginal")]
-        rows.append((side, mwh[1], mwh[0], mwh[2], *(mwh[1] * g.value / KILO if g else np.nan for g in grids)))
-    return pd.DataFrame(rows, columns=["side", "mwh", "mwh_low", "mwh_high", "tonnes", "tonnes_marginal"])
+        rows.append(
+            (
+                side,
+                mwh[1],
+                mwh[0],
+                mwh[2],
+                *(mwh[1] * g.value / KILO if g else np.nan for g in grids),
+            )
+        )
+    return pd.DataFrame(
+        rows, columns=["side", "mwh", "mwh_low", "mwh_high", "tonnes", "tonnes_marginal"]
+    )
 
 
 def path(case: Case) -> tuple[pd.DataFrame, str, str]:
-    """Cumulative cost by month at the mid inputs, as Vega expressions over ``price``, ``busy`` and ``discount``.
+    """Cumulative cost by month at the mid inputs, as Vega expressions over ``price``, ``busy`` and
+    ``discount``.
 
     Parameters
     ----------
@@ -491,8 +614,9 @@ def path(case: Case) -> tuple[pd.DataFrame, str, str]:
     Returns
     -------
     tuple of DataFrame and str
-        Sums of the monthly weights; cost of staying and of moving [million USD], where `price` is the rent of the new
-        chip [USD/h], `busy` a factor on every busy share and `discount` a share off the present rent [-]
+        Sums of the monthly weights; cost of staying and of moving [million USD], where `price` is
+        the rent of the new chip [USD/h], `busy` a factor on every busy share and `discount` a share
+        off the present rent [-]
     """
     columns, stay, go = {}, [], []
     for i, r in enumerate(case.results):
@@ -505,12 +629,15 @@ def path(case: Case) -> tuple[pd.DataFrame, str, str]:
         rent = f"max({raw.now_chip_h:.9g}/{slow},{least[0]:.9g})*{m.now_usd_per_chip_h / MEGA:.9g}*(1-discount)"
         once = f"{m.labour_usd / MEGA:.9g}+price*{m.extra_chip_h / MEGA:.9g}"
         stay.append(f"{rent}*datum.a{i}")
-        go.append(f"{once}+{rent}*datum.n{i}+price/1e6*max({raw.new_chip_h:.9g}/{slow},{least[1]:.9g})*datum.m{i}")
+        go.append(
+            f"{once}+{rent}*datum.n{i}+price/1e6*max({raw.new_chip_h:.9g}/{slow},{least[1]:.9g})*datum.m{i}"
+        )
     return pd.DataFrame(columns), "+".join(stay), "+".join(go)
 
 
 def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
-    """The tornado's bars as Vega expressions over ``price`` and ``discount``, so that they follow the reader.
+    """The tornado's bars as Vega expressions over ``price`` and ``discount``, so that they follow
+    the reader.
 
     Parameters
     ----------
@@ -522,7 +649,8 @@ def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        input, low, high: saving over the horizon [million USD]; the last row is the saving at the mid inputs
+        input, low, high: saving over the horizon [million USD]; the last row is the saving at the
+        mid inputs
     """
     mids = {n: i.mid for n, i in case.inputs.items()}
 
@@ -530,15 +658,20 @@ def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
         v = {n: np.array(x) for n, x in (mids | change).items()}
         moves = [r.move({k: v[j] for k, j in r.keys.items()}) for r in case.results]
         labour = sum(float(m.labour_usd) for m in moves)
-        spared, hours = (sum(float(x) for x in side) for side in zip(*(cost.balance(m) for m in moves)))
+        spared, hours = (
+            sum(float(x) for x in side) for side in zip(*(cost.balance(m) for m in moves))
+        )
         return f"({(spared + labour) / MEGA:.9g}*(1-discount)-{labour / MEGA:.9g}-price*{hours / MEGA:.9g})"
 
     out = [(r.label, saves({r.input: r.low}), saves({r.input: r.high})) for r in rows.itertuples()]
-    return pd.DataFrame([*out, ("all at mid", saves({}), saves({}))], columns=["input", "low", "high"])
+    return pd.DataFrame(
+        [*out, ("all at mid", saves({}), saves({}))], columns=["input", "low", "high"]
+    )
 
 
 def prepare(customer: str, n: int) -> None:
-    """Compute once what the reports about a customer share, whatever the rent: a batch does it before it forks.
+    """Compute once what the reports about a customer share, whatever the rent: a batch does it
+    before it forks.
 
     Parameters
     ----------
@@ -558,7 +691,8 @@ CLAIMED = ("splashmusic", "karakuri", "anthropic", "decart")
 
 
 def checks(names: Sequence[str] = CLAIMED) -> pd.DataFrame:
-    """Published money beside what this project computes: ownership, serving, and what reference customers saved.
+    """Published money beside what this project computes: ownership, serving, and what reference
+    customers saved.
 
     Parameters
     ----------
@@ -568,8 +702,8 @@ def checks(names: Sequence[str] = CLAIMED) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is independent, left out or
-        reproduces its input, and only the first two count
+        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is
+        independent, left out or reproduces its input, and only the first two count
     """
     money = ownership.checks()
     rows = [row for name in CLAIMED if name in names for row in _claimed(data.DATA, name)]
@@ -588,13 +722,17 @@ def _claimed(folder: Path, name: str) -> list[tuple[Any, ...]]:
         low, mid, high = uncertainty.percentiles(cheaper)
         reach = np.mean(cheaper >= said)
         note = f"unit cost without porting; {reach:.0%} of the drawn cases reach the claim; compared with {base.label}"
-        kind, label = ("independent", customer.claim.source_id), f"{customer.name}: {customer.claim.wording}"
+        kind, label = (
+            ("independent", customer.claim.source_id),
+            f"{customer.name}: {customer.claim.wording}",
+        )
         rows.append((label, "share", said, mid, low, high, mid / said, *kind, note))
     return rows
 
 
 def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
-    """Bars of the cost of a million tokens as Vega expressions over ``price``, ``busy`` and ``discount``.
+    """Bars of the cost of a million tokens as Vega expressions over ``price``, ``busy`` and
+    ``discount``.
 
     Parameters
     ----------
@@ -606,16 +744,30 @@ def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        input, low, high: cost at either end of one input [USD]; the last row is the cost as set by the sliders
+        input, low, high: cost at either end of one input [USD]; the last row is the cost as set by
+        the sliders
     """
 
-    def usd(price: str = "price", busy: str = "busy", discount: str = "discount", rate: float = speed.mid) -> str:
+    def usd(
+        price: str = "price",
+        busy: str = "busy",
+        discount: str = "discount",
+        rate: float = speed.mid,
+    ) -> str:
         return f"{price}*(1-{discount})/{rate:.9g}/{busy}/{HOUR_S:g}*{MEGA:g}"
 
     rows = [
         ("busy share, 30–90%", usd(busy="0.3"), usd(busy="0.9")),
-        (f"rent, {rent.low:.3g}–{rent.high:.3g} USD/h", usd(f"{rent.low:.9g}"), usd(f"{rent.high:.9g}")),
-        (f"speed, {speed.low:,.0f}–{speed.high:,.0f} tokens/s per chip", usd(rate=speed.low), usd(rate=speed.high)),
+        (
+            f"rent, {rent.low:.3g}–{rent.high:.3g} USD/h",
+            usd(f"{rent.low:.9g}"),
+            usd(f"{rent.high:.9g}"),
+        ),
+        (
+            f"speed, {speed.low:,.0f}–{speed.high:,.0f} tokens/s per chip",
+            usd(rate=speed.low),
+            usd(rate=speed.high),
+        ),
         ("discount, 0–40%", usd(discount="0"), usd(discount="0.4")),
         ("as set", usd(), usd()),
     ]

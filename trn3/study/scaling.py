@@ -1,8 +1,10 @@
-"""Scaling of a training run from one chip to a million: network, batch, stragglers, failures, power.
+"""Scaling of a training run from one chip to a million: network, batch, stragglers, failures,
+power.
 
-At every size the best layout is searched anew; the network has pods with less bandwidth between them; a batch above the
-critical one needs more tokens; failures cost by how the job recovers. The useful share of a size is what it gets per
-chip and second over what the smallest size that holds the model gets without failures.
+At every size the best layout is searched anew; the network has pods with less bandwidth between
+them; a batch above the critical one needs more tokens; failures cost by how the job recovers. The
+useful share of a size is what it gets per chip and second over what the smallest size that holds
+the model gets without failures.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +20,29 @@ from trn3.units import DAY_S, HOUR_S, Array, require
 
 N_DRAWS, STATE_BYTES = 512, memory.WEIGHT_BYTES + memory.OPTIMIZER_BYTES
 RECOVERY = ("restart", "memory", "replica", "island")
-"""What a failure stops: the whole job until it has loaded from storage; the whole job, mostly from copies in memory;
-one replica, which copies its state from another; one pod that trains apart and exchanges weights now and then."""
-LOSSES = {"layout": "Network and pipeline waits", "batch": "Batch above the critical one", "straggler": "Slow chips"}
+"""What a failure stops: the whole job until it has loaded from storage; the whole job, mostly from
+copies in memory; one replica, which copies its state from another; one pod that trains apart and
+exchanges weights now and then."""
+LOSSES = {
+    "layout": "Network and pipeline waits",
+    "batch": "Batch above the critical one",
+    "straggler": "Slow chips",
+}
 LOSSES |= {"checkpoint": "Checkpoints", "failure": "Failures: lost work, restarts"}
 """Losses in the order in which they are taken off."""
-UNCERTAIN: tuple[str, ...] = ("failures_per_chip_h", "restart_s", "checkpoint_blocking_s", "checkpoint_bandwidth")
-UNCERTAIN += ("memory_checkpoint_s", "memory_restart_s", "memory_share", "straggler_slowdown", "pod_oversubscription")
+UNCERTAIN: tuple[str, ...] = (
+    "failures_per_chip_h",
+    "restart_s",
+    "checkpoint_blocking_s",
+    "checkpoint_bandwidth",
+)
+UNCERTAIN += (
+    "memory_checkpoint_s",
+    "memory_restart_s",
+    "memory_share",
+    "straggler_slowdown",
+    "pod_oversubscription",
+)
 UNCERTAIN += ("critical_batch_factor", "island_token_cost", "layout_loss_factor")
 """Assumptions that are drawn, by their name in ``data/assumptions.csv``."""
 
@@ -32,8 +50,8 @@ UNCERTAIN += ("critical_batch_factor", "island_token_cost", "layout_loss_factor"
 def critical_batch_tokens(n_params: Array, tokens: Array) -> Array:
     """Batch at which training takes twice the fewest tokens and twice the fewest steps.
 
-    B = 2e8 L^(-1/0.21) tokens (Kaplan et al. 2020, eq. 5.3) at the loss L = 1.69 + 406.4 / N^0.34 + 410.7 / D^0.28 of
-    Hoffmann et al. 2022, eq. 10.
+    B = 2e8 L^(-1/0.21) tokens (Kaplan et al. 2020, eq. 5.3) at the loss L = 1.69 + 406.4 / N^0.34 +
+    410.7 / D^0.28 of Hoffmann et al. 2022, eq. 10.
 
     Parameters
     ----------
@@ -48,8 +66,8 @@ def critical_batch_tokens(n_params: Array, tokens: Array) -> Array:
         Tokens per step [-].
 
     Notes
-    -----
-    Measured up to 1.5e9 parameters; the two fits used different text. `critical_batch_factor` carries the doubt.
+    ----- Measured up to 1.5e9 parameters; the two fits used different text. `critical_batch_factor`
+    carries the doubt.
 
     Examples
     --------
@@ -63,7 +81,8 @@ def critical_batch_tokens(n_params: Array, tokens: Array) -> Array:
 
 
 def batch_efficiency(batch_tokens: Array, critical_tokens: Array, base_tokens: Array) -> Array:
-    """Progress per token of a batch, over that of the batch for which the run's tokens were planned.
+    """Progress per token of a batch, over that of the batch for which the run's tokens were
+    planned.
 
     (1 + B_0 / B_c) / (1 + B / B_c): tokens grow as 1 + B / B_c (McCandlish et al. 2018, eq. 2.11).
 
@@ -89,7 +108,9 @@ def batch_efficiency(batch_tokens: Array, critical_tokens: Array, base_tokens: A
     return (1 + base_tokens / critical_tokens) / (1 + batch_tokens / critical_tokens)
 
 
-def with_pods(system: hardware.System, pod_chips: float, oversubscription: float) -> hardware.System:
+def with_pods(
+    system: hardware.System, pod_chips: float, oversubscription: float
+) -> hardware.System:
     """The system in a cluster of pods that share less bandwidth between them.
 
     Parameters
@@ -117,8 +138,11 @@ def with_pods(system: hardware.System, pod_chips: float, oversubscription: float
     return replace(system, tiers=(*inner, replace(last, name="pod", n_chips=pod), outer))
 
 
-def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int]) -> list[dict[str, int]]:
-    """Fastest layout on up to so many chips, for many sizes at once; a tenth of the chips may stay out as spares.
+def fastest(
+    job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int]
+) -> list[dict[str, int]]:
+    """Fastest layout on up to so many chips, for many sizes at once; a tenth of the chips may stay
+    out as spares.
 
     Parameters
     ----------
@@ -134,7 +158,11 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
     list of dict
         Fields of the layout for each size; empty where nothing fits.
     """
-    shape, batch, room = job.model, job.global_batch, data.assumption("training_usable_hbm_share").value
+    shape, batch, room = (
+        job.model,
+        job.global_batch,
+        data.assumption("training_usable_hbm_share").value,
+    )
     rows = layouts.splits(shape, job.seq_len, batch, 64, True)
     used = np.asarray(rows.n_chips)
     keep = np.any([(used <= n) & (used > 0.9 * n - 1e-9) for n in sizes], axis=0)
@@ -145,11 +173,15 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
         need = memory.training_bytes(shape, job.seq_len, batch, lay).total
         even = (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
         fits = (need <= room * system.chip.hbm_bytes) & even
-        time_s = np.where(fits, training_step.evaluate(*_setup(job, system), lay).step_time_s, np.inf)
+        time_s = np.where(
+            fits, training_step.evaluate(*_setup(job, system), lay).step_time_s, np.inf
+        )
         at = time_s.reshape(-1, len(part)).argmin(axis=0), np.arange(len(part))
         best_s[part] = time_s.reshape(-1, len(part))[at]
         for i, field in enumerate(layouts.FIELDS):
-            best[i, part] = np.broadcast_to(getattr(lay, field), time_s.shape).reshape(-1, len(part))[at]
+            best[i, part] = np.broadcast_to(getattr(lay, field), time_s.shape).reshape(
+                -1, len(part)
+            )[at]
     out = []
     for n in sizes:
         time_s = np.where((used <= n) & (used > 0.9 * n - 1e-9), best_s, np.inf)
@@ -158,9 +190,13 @@ def fastest(job: workload.TrainingJob, system: hardware.System, sizes: Sequence[
     return out
 
 
-def _setup(job: workload.TrainingJob, system: hardware.System) -> tuple[training_step.Work, training_step.Machine]:
+def _setup(
+    job: workload.TrainingJob, system: hardware.System
+) -> tuple[training_step.Work, training_step.Machine]:
     cluster = hardware.Cluster(system, system.n_chips)
-    return training_step.Work(job.model, job.seq_len, job.global_batch), training_step.machine(cluster, job.dtype)
+    return training_step.Work(job.model, job.seq_len, job.global_batch), training_step.machine(
+        cluster, job.dtype
+    )
 
 
 def assumed(given: Mapping[str, float] | None = None) -> dict[str, uncertainty.Input]:
@@ -192,7 +228,9 @@ def assumed(given: Mapping[str, float] | None = None) -> dict[str, uncertainty.I
         require(fact.quantity, value, fact.unit)
         floor = 1.0 if fact.quantity == "pod_oversubscription" else 0.0
         low, mid, high = (max(floor, float(v)) for v in fact.range * value / fact.value)
-        out[fact.quantity] = uncertainty.Input(low, mid, high, unit=fact.unit, label=fact.quantity, status=fact.status)
+        out[fact.quantity] = uncertainty.Input(
+            low, mid, high, unit=fact.unit, label=fact.quantity, status=fact.status
+        )
     return out
 
 
@@ -226,14 +264,19 @@ def time_shares(
     """
     mtti = reliability.mtti_s(n_chips, x["failures_per_chip_h"] / HOUR_S)
     write, drain = x["checkpoint_blocking_s"], state / x["checkpoint_bandwidth"]
-    storage, copies = (write, x["restart_s"] + drain), (x["memory_checkpoint_s"], x["memory_restart_s"])
+    storage, copies = (
+        (write, x["restart_s"] + drain),
+        (x["memory_checkpoint_s"], x["memory_restart_s"]),
+    )
     if recovery == "memory":
         return reliability.two_level(copies, storage, x["memory_share"], mtti)
     if recovery not in RECOVERY:
         raise data.TrnError(f"recovery = {recovery!r}: must be one of {', '.join(RECOVERY)}")
     pause, restart = copies if recovery == "replica" else storage
     mtti = mtti * (n_parts if recovery in ("replica", "island") else 1.0)
-    least = drain if recovery != "replica" else 0.0  # a checkpoint cannot start before the last one is written
+    least = (
+        drain if recovery != "replica" else 0.0
+    )  # a checkpoint cannot start before the last one is written
     work = np.maximum(reliability.best_interval_s(pause, mtti), least)
     return reliability.time_shares(work, pause, restart, mtti)
 
@@ -251,8 +294,8 @@ class Curve:
     recovery : str
         One of `RECOVERY`.
     table : pandas.DataFrame
-        One row per size that holds the model: chips, batch, layout, step time, useful share with P10 and P90, losses,
-        time to interruption, days.
+        One row per size that holds the model: chips, batch, layout, step time, useful share with
+        P10 and P90, losses, time to interruption, days.
     """
 
     job: workload.TrainingJob
@@ -265,16 +308,22 @@ class Curve:
         return self.table.copy()
 
     def losses(self) -> pd.DataFrame:
-        """Shares in long form for a stacked chart: n_chips, part, share; they sum to one at each size."""
+        """Shares in long form for a stacked chart: n_chips, part, share; they sum to one at each
+        size.
+        """
         names = {"useful": "Useful"} | LOSSES
         long = self.table.melt("n_chips", list(names), "part", "share")
         return long.assign(part=long["part"].map(names))
 
 
 def curve(
-    job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int], recovery: str = "restart",
-    weak_from: int = 0, given: Mapping[str, float] | None = None,
-) -> Curve:  # fmt: skip
+    job: workload.TrainingJob,
+    system: hardware.System,
+    sizes: Sequence[int],
+    recovery: str = "restart",
+    weak_from: int = 0,
+    given: Mapping[str, float] | None = None,
+) -> Curve:
     """The useful share of a cluster at every size.
 
     Parameters
@@ -288,7 +337,8 @@ def curve(
     recovery : str
         One of `RECOVERY`.
     weak_from : int
-        0 keeps the batch (strong scaling); else it doubles with every doubling of the chips beyond this size [-].
+        0 keeps the batch (strong scaling); else it doubles with every doubling of the chips beyond
+        this size [-].
     given : Mapping, optional
         Assumptions with another middle value, as in `assumed`.
 
@@ -306,19 +356,31 @@ def curve(
     drawn = uncertainty.draws(inputs, N_DRAWS)
     x = {name: np.append(each.mid, drawn[name])[:, None] for name, each in inputs.items()}
     over, pod = inputs["pod_oversubscription"], data.assumption("pod_chips").value
-    nets = {factor: with_pods(system, pod, factor) for factor in (1.0, over.mid, max(over.high, over.mid + 1e-6))}
-    island = 2.0 ** np.floor(np.log2(nets[1.0].tiers[-2].n_chips)) if recovery == "island" else np.inf
+    nets = {
+        factor: with_pods(system, pod, factor)
+        for factor in (1.0, over.mid, max(over.high, over.mid + 1e-6))
+    }
+    island = (
+        2.0 ** np.floor(np.log2(nets[1.0].tiers[-2].n_chips)) if recovery == "island" else np.inf
+    )
     table = _table(job, nets, sizes, weak_from, island)
     if table.empty:
-        raise data.TrnError(f"{job.model.name} fits none of the sizes up to {max(sizes):,} chips of {system.name}")
+        raise data.TrnError(
+            f"{job.model.name} fits none of the sizes up to {max(sizes):,} chips of {system.name}"
+        )
     return Curve(job, system, recovery, _shares(job, table, x, recovery, list(nets)))
 
 
 def _table(
-    job: workload.TrainingJob, nets: Mapping[float, hardware.System], sizes: Sequence[int], weak_from: int,
+    job: workload.TrainingJob,
+    nets: Mapping[float, hardware.System],
+    sizes: Sequence[int],
+    weak_from: int,
     island: float,
-) -> pd.DataFrame:  # fmt: skip
-    """The best layout of every size that holds the model, and its tokens per second on each network."""
+) -> pd.DataFrame:
+    """The best layout of every size that holds the model, and its tokens per second on each
+    network.
+    """
     batches: dict[int, list[int]] = {}
     for n in sizes:
         growth = max(0, int(np.log2(n / weak_from))) if weak_from else 0
@@ -331,45 +393,73 @@ def _table(
         for n, fields in zip(members, found):
             if fields:
                 lay, parts = Layouts(**fields), max(1.0, n / island)
-                step = {f: float(training_step.evaluate(*_setup(trial, net), lay).step_time_s) for f, net in nets.items()}
+                step = {
+                    f: float(training_step.evaluate(*_setup(trial, net), lay).step_time_s)
+                    for f, net in nets.items()
+                }
                 tokens = batch * parts * job.seq_len
-                row = {"n_chips": n, "n_used": lay.n_chips * parts, "parts": parts, "batch_tokens": tokens}
-                row |= {"step_time_s": list(step.values())[1]} | {f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")}
+                row = {
+                    "n_chips": n,
+                    "n_used": lay.n_chips * parts,
+                    "parts": parts,
+                    "batch_tokens": tokens,
+                }
+                row |= {"step_time_s": list(step.values())[1]} | {
+                    f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")
+                }
                 rows.append(row | {f: tokens / t for f, t in step.items()})
     return pd.DataFrame(rows).sort_values("n_chips", ignore_index=True) if rows else pd.DataFrame()
 
 
 def _shares(
-    job: workload.TrainingJob, table: pd.DataFrame, x: Mapping[str, np.ndarray], recovery: str, factors: list[float]
+    job: workload.TrainingJob,
+    table: pd.DataFrame,
+    x: Mapping[str, np.ndarray],
+    recovery: str,
+    factors: list[float],
 ) -> pd.DataFrame:
-    """Add shares, range, time to interruption and days; draws run down, sizes across, the first row is the middle."""
+    """Add shares, range, time to interruption and days; draws run down, sizes across, the first
+    row is the middle.
+    """
     n, parts = table["n_chips"].to_numpy(float), table["parts"].to_numpy(float)
-    rate = np.array([np.interp(x["pod_oversubscription"][:, 0], factors, r) for r in table[factors].to_numpy()]).T
+    rate = np.array(
+        [np.interp(x["pod_oversubscription"][:, 0], factors, r) for r in table[factors].to_numpy()]
+    ).T
     layout = rate / n / (rate / n).max(axis=1, keepdims=True)
     layout = 1 / (1 + x["layout_loss_factor"] * (1 / layout - 1))
     critical = critical_batch_tokens(job.model.n_params, job.tokens) * x["critical_batch_factor"]
-    batch = batch_efficiency(table["batch_tokens"].to_numpy(), critical, job.global_batch * job.seq_len)
+    batch = batch_efficiency(
+        table["batch_tokens"].to_numpy(), critical, job.global_batch * job.seq_len
+    )
     batch = np.minimum(batch, 1.0) / (1 + x["island_token_cost"] * (parts > 1))
     alone = parts if recovery == "island" else table["dp"].to_numpy()
     wall = time_shares(recovery, x, n, alone, STATE_BYTES * job.model.n_params)
     steady = batch / (1 + x["straggler_slowdown"] * (n > 1))
     useful = layout * steady * wall["useful"]
     mid = {
-        "useful": useful, "layout": 1 - layout, "batch": layout * (1 - batch), "straggler": layout * (batch - steady),
-        "checkpoint": layout * steady * wall["checkpoint"], "goodput": wall["useful"],
+        "useful": useful,
+        "layout": 1 - layout,
+        "batch": layout * (1 - batch),
+        "straggler": layout * (batch - steady),
+        "checkpoint": layout * steady * wall["checkpoint"],
+        "goodput": wall["useful"],
         "failure": layout * steady * (wall["lost"] + wall["restart"]),
         "days": job.tokens / np.maximum(rate * steady * wall["useful"], 1e-9) / DAY_S,
-        "mtti_s": reliability.mtti_s(n, x["failures_per_chip_h"] / HOUR_S), "tokens_per_s": rate,
-    }  # fmt: skip
+        "mtti_s": reliability.mtti_s(n, x["failures_per_chip_h"] / HOUR_S),
+        "tokens_per_s": rate,
+    }
     ends = {"useful": useful, "goodput": np.broadcast_to(wall["useful"], useful.shape)}
-    table = table.drop(columns=factors).assign(**{name: np.asarray(value)[0] for name, value in mid.items()})
+    table = table.drop(columns=factors).assign(
+        **{name: np.asarray(value)[0] for name, value in mid.items()}
+    )
     for name, value in ends.items():
         table[f"{name}_low"], table[f"{name}_high"] = np.percentile(value[1:], [10, 90], axis=0)
     return table
 
 
 def checks() -> pd.DataFrame:
-    """Published numbers on failures and energy beside what the formulas give; rows of ``data/checks.csv``.
+    """Published numbers on failures and energy beside what the formulas give; rows of
+    ``data/checks.csv``.
 
     Returns
     -------
@@ -377,34 +467,60 @@ def checks() -> pd.DataFrame:
         check, published, predicted, low, high, unit, ratio, kind, source_id, note.
 
     Notes
-    -----
-    A fleet that is left out is predicted from the failure rates of the others; the power model was fitted to nothing.
+    ----- A fleet that is left out is predicted from the failure rates of the others; the power
+    model was fitted to nothing.
     """
-    facts = [f for s in data.ids("fleet") for f in data.facts(s) if f.quantity == "failures_per_chip_h" and not f.basis]
+    facts = [
+        f
+        for s in data.ids("fleet")
+        for f in data.facts(s)
+        if f.quantity == "failures_per_chip_h" and not f.basis
+    ]
     fleets, rates = [f.subject for f in facts], np.array([f.value for f in facts])
-    x = {name: each.mid for name, each in assumed().items()} | {"restart_s": data.assumption("restart_s").range[::-1]}
+    x = {name: each.mid for name, each in assumed().items()} | {
+        "restart_s": data.assumption("restart_s").range[::-1]
+    }
     state, rows = STATE_BYTES * workload.model("llama3_1_405b").n_params, []
     for row in data.table("checks").to_dict("records"):
         kind, published = row["quantity"], data.compute(row["published"])
         given = data.compute(row["predicted_by"]) if row["predicted_by"] else np.nan
-        rate = reliability.from_others(rates, fleets.index(row["subject"]) if row["subject"] in fleets else -1)
+        rate = reliability.from_others(
+            rates, fleets.index(row["subject"]) if row["subject"] in fleets else -1
+        )
         if kind == "failures":
             found = rate
         elif kind == "time_to_failure":
             found = 1 / (rate[::-1] if np.isnan(given) else np.full(3, given))
         elif kind.startswith("goodput"):
             how = "memory" if kind.endswith("memory") else "restart"
-            found = np.asarray(time_shares(how, x | {"failures_per_chip_h": rate[::-1]}, given, 1.0, state)["useful"])
+            found = np.asarray(
+                time_shares(how, x | {"failures_per_chip_h": rate[::-1]}, given, 1.0, state)[
+                    "useful"
+                ]
+            )
         else:
-            found = footprint.average_w(hardware.system(row["subject"]), given, chip_only=kind == "chip_energy")
+            found = footprint.average_w(
+                hardware.system(row["subject"]), given, chip_only=kind == "chip_energy"
+            )
         low, mid, high = found * data.compute(row["scale"])
-        numbers = {"published": published, "predicted": mid, "low": low, "high": high, "ratio": mid / published}
-        rows.append({"check": row["what"]} | numbers | {k: row[k] for k in ("unit", "kind", "source_id", "note")})
+        numbers = {
+            "published": published,
+            "predicted": mid,
+            "low": low,
+            "high": high,
+            "ratio": mid / published,
+        }
+        rows.append(
+            {"check": row["what"]}
+            | numbers
+            | {k: row[k] for k in ("unit", "kind", "source_id", "note")}
+        )
     return pd.DataFrame(rows)
 
 
 def weak_series(runs: Iterable[Mapping]) -> pd.DataFrame:
-    """Published weak-scaling series: speed per chip at the largest size over the smallest, measured and predicted.
+    """Published weak-scaling series: speed per chip at the largest size over the smallest, measured
+    and predicted.
 
     Parameters
     ----------
@@ -414,11 +530,14 @@ def weak_series(runs: Iterable[Mapping]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        source_key, table, model, accelerator, precision, n_small, n_large, measured, predicted, and ratio - 1 as error;
-        a series keeps to one table, so to one release; one size, or a batch that does not grow along, is left out.
+        source_key, table, model, accelerator, precision, n_small, n_large, measured, predicted, and
+        ratio - 1 as error; a series keeps to one table, so to one release; one size, or a batch
+        that does not grow along, is left out.
     """
     table = data.table("training_runs")
-    rows = pd.DataFrame(list(runs)).merge(table[table["tags"].str.contains("weak-scaling")], on="row_id")
+    rows = pd.DataFrame(list(runs)).merge(
+        table[table["tags"].str.contains("weak-scaling")], on="row_id"
+    )
     keys, found = ["source_key", "table", "model", "accelerator", "precision"], []
     for key, group in rows.groupby(keys):
         group = group.astype({"n_accel": float, "global_batch": float}).sort_values("n_accel")
@@ -427,5 +546,10 @@ def weak_series(runs: Iterable[Mapping]) -> pd.DataFrame:
         if last["n_accel"] > first["n_accel"] and np.isclose(per_chip, 1.0):
             kept = {name: first[name] / last[name] for name in ("measured", "predicted")}
             sizes = {"n_small": first["n_accel"], "n_large": last["n_accel"]}
-            found.append(dict(zip(keys, key)) | sizes | kept | {"error": kept["predicted"] / kept["measured"] - 1})
+            found.append(
+                dict(zip(keys, key))
+                | sizes
+                | kept
+                | {"error": kept["predicted"] / kept["measured"] - 1}
+            )
     return pd.DataFrame(found)

@@ -1,8 +1,8 @@
 """Buy now or wait: moving to the chip of today, to the next one when it comes, or to both in turn.
 
-All choices carry the same load over the same horizon and are counted as savings against staying where one is. The next
-chip's rent and speed are announcements and assumptions; what comes out is a value of waiting with its range, and the
-slip, rent ratio or price at which it changes sign.
+All choices carry the same load over the same horizon and are counted as savings against staying
+where one is. The next chip's rent and speed are announcements and assumptions; what comes out is a
+value of waiting with its range, and the slip, rent ratio or price at which it changes sign.
 """
 
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
     speeds : Mapping of str to Input
         ``now``, ``new`` and ``next``: work per chip while busy [1/s]
     **given : Input
-        ``units_per_month``, ``busy``, ``growth``, ``arrives`` (months until the next chip can be rented) and ``slip``;
-        or another value for an assumption
+        ``units_per_month``, ``busy``, ``growth``, ``arrives`` (months until the next chip can be
+        rented) and ``slip``; or another value for an assumption
 
     Returns
     -------
@@ -55,7 +55,9 @@ def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
     return read | {f"speed_{k}": x for k, x in speeds.items()} | given
 
 
-def moves(v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int) -> dict[str, Any]:
+def moves(
+    v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int
+) -> dict[str, Any]:
     """The three moves that the choices are made of, each with the rent that it moves to.
 
     Parameters
@@ -72,31 +74,52 @@ def moves(v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_mo
     Returns
     -------
     dict of str to (Move, rent)
-        ``buy`` from the present chip to the new one, ``wait`` to the next one, ``again`` from the new to the next
+        ``buy`` from the present chip to the new one, ``wait`` to the next one, ``again`` from the
+        new to the next
 
     Notes
-    -----
-    All rents fall by ``rent_fall`` a year, which weighs like a smaller load. Porting to the next chip starts when it
-    can be rented. Selling back, contracts that bind and shortages are left out.
+    ----- All rents fall by ``rent_fall`` a year, which weighs like a smaller load. Porting to the
+    next chip starts when it can be rented. Selling back, contracts that bind and shortages are left
+    out.
     """
-    hours = {k: v["units_per_month"] / (v[f"speed_{k}"] * v["busy"] * HOUR_S) for k in ("now", "new", "next")}
+    hours = {
+        k: v["units_per_month"] / (v[f"speed_{k}"] * v["busy"] * HOUR_S)
+        for k in ("now", "new", "next")
+    }
     hours["next"] = hours["next"] / v["trainium4_delivered"]
-    labour, late = v["port_weeks"] * v["usd_per_engineer_week"], v["arrives"] + v["slip"] + v["port_delay"]
+    labour, late = (
+        v["port_weeks"] * v["usd_per_engineer_week"],
+        v["arrives"] + v["slip"] + v["port_delay"],
+    )
     pace = (1.0 + v["growth"]) * (1.0 - v["rent_fall"]) - 1.0
-    extra, dual, rate = v["port_chip_h"], np.minimum(v["port_dual"], v["port_delay"]), v["capital_rate"]
+    extra, dual, rate = (
+        v["port_chip_h"],
+        np.minimum(v["port_dual"], v["port_delay"]),
+        v["capital_rate"],
+    )
 
     def move(a: str, b: str, rent: Any, work: Any, delay: Any) -> cost.Move:
-        return cost.Move(hours[a], hours[b], rent, work, extra, delay, dual, pace, rate, horizon_months)
+        return cost.Move(
+            hours[a], hours[b], rent, work, extra, delay, dual, pace, rate, horizon_months
+        )
 
     next_usd = new_usd_per_chip_h * v["trainium4_rent_ratio"]
     return {
-        "buy": (move("now", "new", now_usd_per_chip_h, labour, v["port_delay"]), new_usd_per_chip_h),
+        "buy": (
+            move("now", "new", now_usd_per_chip_h, labour, v["port_delay"]),
+            new_usd_per_chip_h,
+        ),
         "wait": (move("now", "next", now_usd_per_chip_h, labour, late), next_usd),
-        "again": (move("new", "next", new_usd_per_chip_h, labour * v["second_port_share"], late), next_usd),
+        "again": (
+            move("new", "next", new_usd_per_chip_h, labour * v["second_port_share"], late),
+            next_usd,
+        ),
     }
 
 
-def savings(v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int) -> dict[str, Any]:
+def savings(
+    v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int
+) -> dict[str, Any]:
     """Discounted saving of each choice against staying.
 
     Parameters
@@ -159,7 +182,10 @@ def with_link(system: hardware.System, factor: float) -> hardware.System:
     System
         For asking what the link is worth
     """
-    return replace(system, chip=replace(system.chip, scale_up_bytes_per_s=system.chip.scale_up_bytes_per_s * factor))
+    return replace(
+        system,
+        chip=replace(system.chip, scale_up_bytes_per_s=system.chip.scale_up_bytes_per_s * factor),
+    )
 
 
 def against_slip(
@@ -187,5 +213,12 @@ def against_slip(
     mids = {k: np.array(i.mid) for k, i in given.items()}
     at = [savings(drawn | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips]
     ends = np.array([uncertainty.percentiles(x) for x in at])
-    mid = np.array([savings(mids | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips])
-    return {"slip": slips, "low": np.minimum(ends[:, 0], mid), "mid": mid, "high": np.maximum(ends[:, 2], mid)}
+    mid = np.array(
+        [savings(mids | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips]
+    )
+    return {
+        "slip": slips,
+        "low": np.minimum(ends[:, 0], mid),
+        "mid": mid,
+        "high": np.maximum(ends[:, 2], mid),
+    }
