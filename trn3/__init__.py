@@ -4,7 +4,7 @@ The core is the flat files of this folder. Read them in this order to know the f
 
 * ground: ``units uncertainty``
 * formulas on numbers and arrays: ``roofline collectives energy reliability cost``
-* records: ``data hardware workload``, and ``committed``, the constants of a chip
+* records: ``data hardware workload model_config``, and ``committed``, the constants of a chip
 * terms of a step: ``layouts memory training_step serving_step``
 * estimates: ``search training inference``
 

@@ -272,6 +272,32 @@ def names() -> list[str]:
     return [resource["name"] for resource in _package(DATA)["resources"]]
 
 
+def rows(name: str) -> tuple[Row, ...]:
+    """The rows of a table, without the cost of a frame.
+
+    Parameters
+    ----------
+    name : str
+        File name without its ending, such as ``models``.
+
+    Returns
+    -------
+    tuple of dict
+        Cells by column; numbers as floats with NaN for an empty cell, everything else as text.
+
+    Raises
+    ------
+    DataError
+        Names the file, line and column of the first fault.
+
+    Examples
+    --------
+    >>> rows("units")[0]["unit"] in {r["unit"] for r in rows("units")}
+    True
+    """
+    return _rows(DATA, name)
+
+
 def table(name: str) -> pd.DataFrame:
     """One table of ``data/``, typed and checked, in published units.
 

@@ -14,7 +14,6 @@ References
 import dataclasses
 import difflib
 import functools
-import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from trn3 import data
+from trn3 import data, model_config
 from trn3.units import Array
 
 
@@ -410,11 +409,6 @@ def stack(shapes: Sequence[ModelShape]) -> ModelShape:
     )
 
 
-def _rows(name: str) -> tuple[dict[str, Any], ...]:
-    """The rows of a table, without the cost of a frame."""
-    return data._rows(data.DATA, name)
-
-
 @functools.lru_cache(8)
 def models() -> dict[str, ModelShape]:
     """All models of ``data/models.csv``.
@@ -432,7 +426,7 @@ def models() -> dict[str, ModelShape]:
     text = ("id", "name", "attention", "source_id")
     return {
         r["id"]: ModelShape(**{k: int(r[k]) for k in NUMBERS}, **{k: r[k] for k in text})
-        for r in _rows("models")
+        for r in data.rows("models")
     }
 
 
@@ -445,7 +439,9 @@ def _key(text: str) -> str:
 def _names() -> dict[str, str]:
     """Every accepted spelling to its identifier."""
     return {
-        _key(name): r["id"] for r in _rows("models") for name in (r["id"], *r["aliases"].split())
+        _key(name): r["id"]
+        for r in data.rows("models")
+        for name in (r["id"], *r["aliases"].split())
     }
 
 
@@ -483,7 +479,7 @@ def model(text: str) -> ModelShape:
             pathlib.Path(text).parent.name or text
         )  # a page need not name the folders of its reader
         return dataclasses.replace(
-            from_config(_read(text), id=called, name=text)[0], name=f"“{called}”"
+            from_config(model_config.read(text), id=called, name=text)[0], name=f"“{called}”"
         )
     near = list(
         dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5))
@@ -492,18 +488,6 @@ def model(text: str) -> ModelShape:
     raise data.UnknownId(
         f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json"
     )
-
-
-def _read(path: str) -> dict[str, Any]:
-    """A config file, with errors that name it."""
-    try:
-        return dict(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise data.TrnError(f"model config {path}: cannot be read ({error.strerror})") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise data.TrnError(
-            f"model config {path}: cannot be read as a JSON object ({error})"
-        ) from None
 
 
 def from_config(
@@ -535,104 +519,6 @@ def from_config(
     >>> shape.n_params, unplaced
     (95040, ['hyper_connections'])
     """
-    try:
-        return _placed(config, id, name or id)
-    except data.TrnError:
-        raise
-    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise data.TrnError(
-            f"model config {name or id}: a field has the wrong kind of value ({error})"
-        ) from None
-
-
-def _placed(config: dict[str, Any], id: str, name: str) -> tuple[ModelShape, list[str]]:
-    """The shape, and what could not be placed."""
-    outside = [k for k in config if "text_config" in config and re.search("(?<!^text)_config$", k)]
-    config = config.get("text_config") or config
-    habits = {r["name"]: r["meaning"] for r in _rows("config_fields") if r["kind"] == "model_type"}
-    habit = habits.get(str(config.get("model_type", "")), "")
-    config = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)} | config
-    got = {
-        field: _first(config, names)
-        for field, names in _fields().items()
-        if field not in ("inferred", "no_effect")
-    }
-    for field in ("n_layers", "d_model", "n_heads", "vocab"):
-        if not got[field]:
-            raise data.TrnError(f"model config {name}: needs one of {', '.join(_fields()[field])}")
-    most = [
-        ("n_experts", "top_k", "must be at most"),
-        ("n_layers", "n_dense_layers", "must be at most"),
-    ]
-    for big, small, rule in (("n_heads", "n_kv_heads", "must divide"), *most):
-        many, few = got[big] or 0, got[small] or 1
-        if many and (many % few if rule == "must divide" else many < few):
-            raise data.TrnError(f"model config {name}: {small} = {few}: {rule} {big} = {many}")
-    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, habit)
-    odd = {
-        f"layer_types: {t}"
-        for t in config.get("layer_types") or ()
-        if not re.search("full|sliding|chunked", t)
-    }
-    unplaced = (
-        set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
-    )
-    return ModelShape(id=id, name=name, source_id="user_config", **shape), sorted(unplaced)
-
-
-@functools.lru_cache(8)
-def _fields() -> dict[str, list[str]]:
-    """Fields of a config by what they mean, in the order of preference."""
-    rows = sorted(
-        (r for r in _rows("config_fields") if r["kind"] == "field"), key=lambda r: int(r["rank"])
-    )
-    return {
-        r["meaning"]: [other["name"] for other in rows if other["meaning"] == r["meaning"]]
-        for r in rows
-    }
-
-
-def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
-    """The first field that is there, as a number."""
-    for key in names:
-        if (value := config.get(key)) is not None:
-            if not isinstance(value, (int, float)) or value != value // 1 or value < 0:
-                raise data.TrnError(
-                    f"model config field {key} = {value!r}: must be a whole number, 0 or more"
-                )
-            return int(value)
-    return None
-
-
-def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[str, Any]:
-    """What a config leaves to the model's class, by the class's defaults."""
-    n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
-    kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
-    d_ff = got["d_ff"] or (_first(config, ["expansion_ratio"]) or 4) * h
-    out = {
-        "n_kv_heads": kv,
-        "head_dim": got["head_dim"] or h // a,
-        "d_ff": d_ff,
-        "gated": int("plain" not in habits),
-    }
-    out["attention"] = (
-        "mla" if got["kv_lora_rank"] else "mha" if kv == a else "mqa" if kv == 1 else "gqa"
-    )
-    out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
-    out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
-    types, step = config.get("layer_types"), _first(config, ["sliding_window_pattern"]) or n + 1
-    near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
-    out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
-    if got["n_experts"]:
-        inner = (
-            got["d_ff_expert"] or _first(config, ["intermediate_size", "ffn_hidden_size"]) or d_ff
-        )
-        step = _first(config, ["interleave_moe_layer_step", "decoder_sparse_step"]) or 1
-        shared = (_first(config, ["shared_expert_intermediate_size"]) or 0) // inner or int(
-            "shared_expert" in habits
-        )
-        out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared}
-        out["n_dense_layers"] = (
-            got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step
-        )
-    return out
+    found, unplaced = model_config.dimensions(config, name or id)
+    shape = ModelShape(id=id, name=name or id, source_id="user_config", **found)
+    return shape, unplaced
