@@ -2,6 +2,9 @@
 wider deviation.
 """
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,3 +137,34 @@ def test_missing_constant_is_named() -> None:
 def test_unknown_kind_is_refused() -> None:
     with pytest.raises(data.TrnError, match="dreaming"):
         refit.calibrate("dreaming")
+
+
+def test_every_constant_of_a_step_is_a_field_with_a_prior():
+    # three more constants belong to rules of the fit about what a published row left unsaid
+    fields = {f.name for f in dataclasses.fields(committed.TrainingConstants)}
+    priors = {c.name for c in committed.priors("training")}
+    assert fields < priors
+    assert priors - fields == {"remat", "partly", "zero3_2021"}
+
+
+def test_a_record_of_constants_takes_arrays_as_well_as_scalars():
+    values = {f.name: 0.5 for f in dataclasses.fields(committed.TrainingConstants)}
+    per_row = committed.record(
+        committed.TrainingConstants, values | {"matmul": np.array([0.7, 0.8]), "remat": 0.6}
+    )
+    assert per_row.matmul.tolist() == [0.7, 0.8]
+    assert per_row.hbm == 0.5
+
+
+def test_constants_follow_a_change_of_the_data_folder(tmp_path, monkeypatch):
+    before = committed.constants(committed.TrainingConstants, "h100", "hopper")
+    shutil.copytree(data.DATA, tmp_path / "data")
+    table = pd.read_csv(tmp_path / "data" / "calibration.csv", dtype=str, keep_default_na=False)
+    own = (table["name"] == "matmul") & (table["owner"] == "h100") & (table["kind"] == "training")
+    table.loc[own, "value"] = "0.5"
+    table.to_csv(tmp_path / "data" / "calibration.csv", index=False)
+    monkeypatch.setattr(data, "DATA", tmp_path / "data")
+    after = committed.constants(committed.TrainingConstants, "h100", "hopper")
+    assert (after.matmul, after.hbm) == (0.5, before.hbm)
+    monkeypatch.undo()
+    assert committed.constants(committed.TrainingConstants, "h100", "hopper") == before

@@ -3,16 +3,162 @@ runs they rest on.
 
 A constant is kept as a logarithm, in a tree: the global value, the value of a chip family, the
 value of a chip. A chip without measurements takes its family's value with a wider deviation.
+
+Formulas take the constants of a kind as one record, `TrainingConstants` for a training step: its
+fields are scalars for a chip (`constants`), or arrays with one value per published run in the fit
+(`record`). A new constant is a field here and a row with its prior in ``data/priors.csv``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from trn3 import data
+from trn3.units import Array
+
+
+@dataclass(frozen=True)
+class TrainingConstants:
+    """What is fitted for the step of a training run.
+
+    Attributes
+    ----------
+    matmul : float or array
+        Share of the dense BF16 peak that large matrix multiplications reach [-].
+    fp8, fp4 : float or array
+        Share of the nominal gain over BF16 that 8- and 4-bit formats give [-].
+    attention : float or array
+        Share of the dense BF16 peak that a flash kernel made for the chip reaches on long sequences
+        [-].
+    hbm : float or array
+        Share of the sustained memory bandwidth that kernels reach [-].
+    rereads : float or array
+        Times that the operands of a matrix multiplication are moved without being hidden [-].
+    block : float or array
+        Side of the part of a result that on-chip memory holds [-].
+    attention_seq : float or array
+        Sequence length at which a flash kernel runs at half its rate [token].
+    attention_old : float or array
+        Flash kernels of 2023 or earlier: share of the rate [-].
+    attention_ported : float or array
+        Flash kernels written for an earlier chip generation: share of the rate [-].
+    attention_unfused : float or array
+        Attention by separate kernels: share of the rate of large matrix multiplications [-].
+    eager : float or array
+        Memory traffic of vector operators that are not compiled, against compiled ones [-].
+    link, network : float or array
+        Share of the scale-up and of the scale-out bandwidth that collectives reach [-].
+    tp_exposed, dp_exposed, fsdp_exposed : float or array
+        Share of an overlapped exchange that shows: of tensor-parallel activations, of data-parallel
+        gradients, of sharded weights [-].
+    layer_launch_s : float or array
+        Host time to launch forward and backward pass of a layer [s].
+    step_s : float or array
+        Fixed time of a step [s].
+    imbalance : float or array
+        Share of the difference between busiest and mean pipeline stage that shows [-].
+    expert : float or array
+        Rate of expert matrix multiplications against dense ones of the same shape [-].
+    alltoall : float or array
+        Share of the bytes of an expert exchange that shows [-].
+    expert_launch_s : float or array
+        Fixed time per local expert of a routed layer, forward [s].
+    moe_trend : float or array
+        Rise of the logarithm of routing costs with the age of the software [1/year].
+    permute : float or array
+        Passes over routed tokens in memory, forward [-].
+    """
+
+    KIND: ClassVar[str] = "training"
+    matmul: Array
+    fp8: Array
+    fp4: Array
+    attention: Array
+    hbm: Array
+    rereads: Array
+    block: Array
+    attention_seq: Array
+    attention_old: Array
+    attention_ported: Array
+    attention_unfused: Array
+    eager: Array
+    link: Array
+    network: Array
+    tp_exposed: Array
+    dp_exposed: Array
+    fsdp_exposed: Array
+    layer_launch_s: Array
+    step_s: Array
+    imbalance: Array
+    expert: Array
+    alltoall: Array
+    expert_launch_s: Array
+    moe_trend: Array
+    permute: Array
+
+
+Record = TypeVar("Record", bound=TrainingConstants)
+"""A record of constants: its `KIND` names the rows of the tables that it is made of."""
+
+
+def record(kind: type[Record], values: Mapping[str, Array]) -> Record:
+    """Constants by name as a record; names that it has no field for are left out.
+
+    Parameters
+    ----------
+    kind : type
+        `TrainingConstants` [-].
+    values : mapping of str to Array
+        Value of every field, and maybe of others, each in the unit of the constant [-].
+
+    Returns
+    -------
+    TrainingConstants
+        The record [-].
+    """
+    return kind(**{f.name: values[f.name] for f in fields(kind)})
+
+
+def constants(kind: type[Record], chip: str, family: str) -> Record:
+    """Committed constants of a chip as a record: its own, else its family's, else the global value.
+
+    Parameters
+    ----------
+    kind : type
+        `TrainingConstants` [-].
+    chip, family : str
+        Ids [-].
+
+    Returns
+    -------
+    TrainingConstants
+        Scalars [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        No owner has one of the constants.
+
+    Examples
+    --------
+    No kernel reaches the peak, and no chip without runs reaches more than its family.
+
+    >>> of = lambda chip: constants(TrainingConstants, chip, "trainium")
+    >>> 0 < of("trainium3").matmul < 1, of("trainium3").hbm == of("trainium2").hbm
+    (True, True)
+    """
+    return _constants(data.DATA, kind, chip, family)
+
+
+@lru_cache(maxsize=256)
+def _constants(folder: Path, kind: type[Record], chip: str, family: str) -> Record:
+    values = {f.name: constant(kind.KIND, f.name, chip, family) for f in fields(kind)}
+    return record(kind, values)
 
 
 @dataclass(frozen=True)
@@ -214,11 +360,17 @@ def tree(constants: Sequence[Constant], families: Mapping[str, str]) -> Tree:
     return Tree(owner, name, np.array(parent), mean, sd)
 
 
-@cache
-def _table(kind: str) -> dict[tuple[str, str], float]:
-    frame = pd.read_csv(data.DATA / "calibration.csv", dtype=str, keep_default_na=False)
+@lru_cache(maxsize=8)
+def _table(folder: Path, kind: str) -> dict[tuple[str, str], float]:
+    frame = pd.read_csv(folder / "calibration.csv", dtype=str, keep_default_na=False)
     frame = frame[frame["kind"] == kind]
     return {(r.name, r.owner): float(r.value) for r in frame.itertuples(index=False, name="Row")}
+
+
+def forget() -> None:
+    """Read ``data/calibration.csv`` anew at the next question, because it was written."""
+    _table.cache_clear()
+    _constants.cache_clear()
 
 
 def constant(kind: str, name: str, *owners: str) -> float:
@@ -243,7 +395,7 @@ def constant(kind: str, name: str, *owners: str) -> float:
     trn3.data.DataError
         No owner has it.
     """
-    table = _table(kind)
+    table = _table(data.DATA, kind)
     if name.startswith("band_") and not _known(kind, *owners[:1]):
         return (min if name.endswith("_low") else max)(
             value for (band, _), value in table.items() if band == name
@@ -260,7 +412,7 @@ def _known(kind: str, owner: str = "global") -> bool:
     """Whether the fit knew a chip; to one that was added since as rows of data, no band but the
     widest is due.
     """
-    return any(owner == each for _, each in _table(kind))
+    return any(owner == each for _, each in _table(data.DATA, kind))
 
 
 def band_origin(kind: str, name: str, runs_of: str, *owners: str) -> str:

@@ -17,37 +17,12 @@ from typing import Any
 import numpy as np
 
 from trn3 import collectives, committed, hardware, roofline
+from trn3.committed import TrainingConstants
 from trn3.units import Array
 from trn3.workload import ModelShape
 
 NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis."""
-
-
-NAMES = [
-    "matmul",
-    "fp8",
-    "fp4",
-    "attention",
-    "hbm",
-    "rereads",
-    "block",
-    "attention_seq",
-    "attention_old",
-    "attention_ported",
-]
-NAMES += [
-    "attention_unfused",
-    "eager",
-    "link",
-    "network",
-    "tp_exposed",
-    "dp_exposed",
-    "fsdp_exposed",
-]
-NAMES += ["layer_launch_s", "step_s", "imbalance", "expert", "alltoall", "expert_launch_s"]
-NAMES += ["moe_trend", "permute"]
-"""The constants that the evaluator reads."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +37,8 @@ class Machine:
         Memory bandwidth [byte/s].
     tiers : tuple
         Inner to outer: chips reached, bytes per second one way per chip, latency [-, byte/s, s].
-    constants : mapping
-        Fitted constants by name [-].
+    constants : TrainingConstants
+        Fitted constants [-].
     narrow_ratio : float or array
         Nominal peak of the format of the matrix multiplications over the BF16 peak [-].
     fp8, fp4 : float or array
@@ -73,7 +48,7 @@ class Machine:
     peak_flops_per_s: Array
     hbm_bytes_per_s: Array
     tiers: collectives.Tiers
-    constants: Mapping[str, Array]
+    constants: TrainingConstants
     narrow_ratio: Array = 1.0
     fp8: Array = 0.0
     fp4: Array = 0.0
@@ -179,7 +154,7 @@ def machine(cluster: hardware.Cluster, dtype: str = "bf16") -> Machine:
         peak_flops_per_s=bf16,
         hbm_bytes_per_s=chip.hbm_sustained_bytes_per_s,
         tiers=tuple((t.n_chips, t.bytes_per_s, t.latency_s) for t in cluster.system.tiers),
-        constants={n: committed.constant("training", n, chip.id, chip.family) for n in NAMES},
+        constants=committed.constants(TrainingConstants, chip.id, chip.family),
         narrow_ratio=narrow / bf16,
         fp8=float("8" in chip.native(dtype) and narrow > bf16),
         fp4=float("4" in chip.native(dtype)),
@@ -195,14 +170,14 @@ def _matmul(
     arithmetic does not hide.
     """
     c = machine.constants
-    bandwidth = machine.hbm_bytes_per_s * c["hbm"]
-    rate = machine.peak_flops_per_s * c["matmul"] * share * gain
+    bandwidth = machine.hbm_bytes_per_s * c.hbm
+    rate = machine.peak_flops_per_s * c.matmul * share * gain
     lost = (
-        c["rereads"]
+        c.rereads
         * roofline.ridge(machine.peak_flops_per_s, machine.hbm_bytes_per_s)
         * np.sqrt(gain)
     )
-    return roofline.matmul_time_s(m, n, k, rate, bandwidth, lost, c["block"])
+    return roofline.matmul_time_s(m, n, k, rate, bandwidth, lost, c.block)
 
 
 def _layer_matmuls(
@@ -235,8 +210,8 @@ def _experts(shape: ModelShape, machine: Machine, tokens: Array, lay: Any, gain:
     n_local = np.maximum(shape.n_experts, 1) / lay.ep
     rows = np.maximum(tokens * shape.top_k / n_local, 1e-3)
     f, h = np.maximum(shape.d_ff_expert, 1) / lay.tp, shape.d_model
-    routed = _matmul(machine, rows, up * f, h, gain, c["expert"]) + _matmul(
-        machine, rows, h, f, gain, c["expert"]
+    routed = _matmul(machine, rows, up * f, h, gain, c.expert) + _matmul(
+        machine, rows, h, f, gain, c.expert
     )
     fs = np.maximum(f * shape.n_shared_experts, 1e-3)
     shared = _matmul(machine, tokens, up * fs, h, gain) + _matmul(machine, tokens, h, fs, gain)
@@ -250,16 +225,16 @@ def _attention(work: Work, machine: Machine, tokens: Array, tp: Array) -> tuple[
     narrow = np.minimum(1.0, shape.head_dim / 128.0) ** 0.25
     rate = (
         machine.peak_flops_per_s
-        * c["attention"]
+        * c.attention
         * narrow
-        * (1 - work.old_kernel * (1 - c["attention_old"]))
+        * (1 - work.old_kernel * (1 - c.attention_old))
     )
-    rate = rate * (1 - work.ported * (1 - c["attention_ported"]))
-    flash = flops * (1 + c["attention_seq"] / s) / rate
+    rate = rate * (1 - work.ported * (1 - c.attention_ported))
+    flash = flops * (1 + c.attention_seq / s) / rate
     if not np.any(work.unfused):
         return flash, 2.5
-    plain = 2 * flops / (machine.peak_flops_per_s * c["matmul"] * c["attention_unfused"])
-    scores = 11 * shape.n_heads * s * tokens / tp / (machine.hbm_bytes_per_s * c["hbm"])
+    plain = 2 * flops / (machine.peak_flops_per_s * c.matmul * c.attention_unfused)
+    scores = 11 * shape.n_heads * s * tokens / tp / (machine.hbm_bytes_per_s * c.hbm)
     return flash + work.unfused * (plain + scores - flash), 2.5 - 0.5 * work.unfused
 
 
@@ -275,7 +250,7 @@ def _vector(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
         + shape.n_ffn_matrices * f
     )
     n_bytes = 2 * tokens * (10 * shape.d_model / split + inner / lay.tp)
-    return n_bytes * (1 + work.eager * (c["eager"] - 1)) / (machine.hbm_bytes_per_s * c["hbm"])
+    return n_bytes * (1 + work.eager * (c.eager - 1)) / (machine.hbm_bytes_per_s * c.hbm)
 
 
 def _tensor_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
@@ -284,9 +259,9 @@ def _tensor_exchange_s(work: Work, machine: Machine, tokens: Array, lay: Any) ->
     """
     c = machine.constants
     n_bytes = 2 * tokens * work.shape.d_model
-    per_byte = collectives.s_per_byte(lay.tp, 1, machine.tiers) / c["link"]
+    per_byte = collectives.s_per_byte(lay.tp, 1, machine.tiers) / c.link
     full = 2 * (lay.tp - 1) / lay.tp * n_bytes * per_byte + 2 * (lay.tp - 1) * machine.tiers[0][2]
-    return full * (1 - lay.tp_overlap * (1 - c["tp_exposed"]))
+    return full * (1 - lay.tp_overlap * (1 - c.tp_exposed))
 
 
 def _routing_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
@@ -294,12 +269,12 @@ def _routing_s(work: Work, machine: Machine, tokens: Array, lay: Any) -> Array:
     cost per local expert.
     """
     c, shape = machine.constants, work.shape
-    per_byte = collectives.split_s_per_byte(lay.ep, lay.tp, machine.tiers) / c["link"]
+    per_byte = collectives.split_s_per_byte(lay.ep, lay.tp, machine.tiers) / c.link
     moved = 2 * tokens * shape.top_k * shape.d_model / lay.tp
-    sort = c["permute"] * moved / (machine.hbm_bytes_per_s * c["hbm"])
-    exchange = 2 * moved * per_byte * c["alltoall"]
-    fixed = c["expert_launch_s"] * np.maximum(shape.n_experts, 1) / lay.ep
-    return (sort + exchange + fixed) * np.exp(c["moe_trend"] * work.moe_years)
+    sort = c.permute * moved / (machine.hbm_bytes_per_s * c.hbm)
+    exchange = 2 * moved * per_byte * c.alltoall
+    fixed = c.expert_launch_s * np.maximum(shape.n_experts, 1) / lay.ep
+    return (sort + exchange + fixed) * np.exp(c.moe_trend * work.moe_years)
 
 
 def _context_exchange_s(
@@ -308,7 +283,7 @@ def _context_exchange_s(
     """Ring of keys and values of a layer, forward, above half the attention time."""
     shape = work.shape
     n_bytes = 2 * tokens * shape.n_kv_heads * (shape.qk_dim + shape.v_dim) / lay.tp * (lay.cp - 1)
-    per_byte = collectives.s_per_byte(lay.cp, lay.tp, machine.tiers) / machine.constants["link"]
+    per_byte = collectives.s_per_byte(lay.cp, lay.tp, machine.tiers) / machine.constants.link
     return np.maximum(n_bytes * per_byte - 0.5 * hide, 0.0)
 
 
@@ -317,8 +292,8 @@ def _layer(work: Work, machine: Machine, lay: Any, tokens: Array) -> dict[str, A
     c, shape = machine.constants, work.shape
     gain = (
         1
-        + machine.fp8 * (machine.narrow_ratio * c["fp8"] - 1)
-        + machine.fp4 * (machine.narrow_ratio * c["fp4"] - 1)
+        + machine.fp8 * (machine.narrow_ratio * c.fp8 - 1)
+        + machine.fp4 * (machine.narrow_ratio * c.fp4 - 1)
     )
     routed = np.divide(shape.n_moe_layers, shape.n_layers)
     full, selective = (lay.recompute == FULL) * work.redo, (lay.recompute == SELECTIVE)
@@ -335,7 +310,7 @@ def _layer(work: Work, machine: Machine, lay: Any, tokens: Array) -> dict[str, A
     if np.any(np.asarray(lay.cp) > 1):
         out["context exchange"] = _context_exchange_s(work, machine, tokens, lay, scores) * passes
     device = sum(out.values())
-    host = c["layer_launch_s"] * (1 + full / 3)
+    host = c.layer_launch_s * (1 + full / 3)
     out["launch"] = np.sqrt(np.sqrt(device**4 + host**4)) - device
     return out
 
@@ -364,18 +339,18 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     n_micro = work.global_batch / (lay.dp * lay.micro_batch)
     layer_parts = _layer(work, machine, lay, tokens)
     layer = sum(layer_parts.values())
-    bandwidth = machine.hbm_bytes_per_s * c["hbm"]
+    bandwidth = machine.hbm_bytes_per_s * c.hbm
     head = 3 * _matmul(machine, tokens, shape.vocab / lay.tp, shape.d_model, 1.0)
     head = head + 12 * tokens * shape.vocab / lay.tp / bandwidth
     per_stage = np.ceil(shape.n_layers / lay.pp)
     last = shape.n_layers - (lay.pp - 1) * per_stage
     mean = (shape.n_layers * layer + head) / lay.pp
-    busiest = mean + c["imbalance"] * (np.maximum(per_stage * layer, last * layer + head) - mean)
+    busiest = mean + c.imbalance * (np.maximum(per_stage * layer, last * layer + head) - mean)
     boundary = 2 * tokens * shape.d_model / lay.tp
     hop = (
         collectives.s_per_byte(lay.pp, lay.tp * lay.cp * lay.dp, machine.tiers)
         * boundary
-        / c["network"]
+        / c.network
     )
     sends = 2 * n_micro * lay.interleave * hop * (lay.pp > 1) * (1 - lay.pp_overlap)
     bubble = (lay.pp - 1) / lay.interleave * mean
@@ -383,7 +358,7 @@ def evaluate(work: Work, machine: Machine, lay: Any) -> Steps:
     exchange, floor, hide, latency = _data_exchange(work, machine, lay, n_micro, mean)
     local = _local_params(shape, lay)
     shards = 1 + (lay.zero > 0) * (lay.dp * lay.cp - 1)
-    fixed = 30 * local / shards / bandwidth + c["step_s"] + latency
+    fixed = 30 * local / shards / bandwidth + c.step_s + latency
     parts = {k: n_micro * shape.n_layers / lay.pp * v for k, v in layer_parts.items()}
     parts |= {
         "output head": n_micro * (busiest - shape.n_layers / lay.pp * layer),
@@ -415,9 +390,9 @@ def _data_exchange(
         * (n - 1)
         / n
     )
-    per_byte = collectives.s_per_byte(n, lay.tp, machine.tiers) / c["network"] / work.network
+    per_byte = collectives.s_per_byte(n, lay.tp, machine.tiers) / c.network / work.network
     exchange = n_bytes * per_byte
-    exposed = c["dp_exposed"] + sharded * (c["fsdp_exposed"] - c["dp_exposed"])
+    exposed = c.dp_exposed + sharded * (c.fsdp_exposed - c.dp_exposed)
     overlap = lay.dp_overlap * (1 - work.serial)
     share = 1 - overlap * (1 - exposed)
     hide = overlap * (1 - exposed) * n_micro * stage

@@ -44,5 +44,5 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
         return mine
     merged = pd.concat([known[known["kind"] != kind], mine]).sort_values("kind", kind="stable")
     merged.to_csv(path, index=False, lineterminator="\n")
-    committed._table.cache_clear()
+    committed.forget()
     return mine

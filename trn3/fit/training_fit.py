@@ -354,11 +354,11 @@ def predictor(rows: pd.DataFrame) -> calibration.Predict:
         redo = np.where(mixed, values["remat"], np.where(per_op, values["partly"], 1.0))
         network = np.where(sharded_2021, values["zero3_2021"], 1.0)
         mine = dataclasses.replace(work, redo=redo, network=network)
-        return np.asarray(
-            training_step.evaluate(
-                mine, training_step.Machine(constants=values, **machine), lay
-            ).step_time_s
+        constants = committed.record(committed.TrainingConstants, values)
+        steps = training_step.evaluate(
+            mine, training_step.Machine(constants=constants, **machine), lay
         )
+        return np.asarray(steps.step_time_s)
 
     return predict
 

@@ -62,7 +62,7 @@ def _many(todo: Sequence[Any]) -> None:
     for name in data.names():
         data.table(name)
     for kind in ("training", "serving"):
-        committed._table(kind)
+        committed._table(data.DATA, kind)
     data.named("")
     asked = Counter(
         (one.values["customer"], one.values["draws"]) for one in todo if "draws" in one.values
