@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from trn3 import __version__
-from trn3.fit import refit
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples: ./run report 02 -p model=llama3_3_70b; ./run params 02; ./run batch grid.toml --resume"
@@ -321,6 +320,7 @@ def search(args: argparse.Namespace) -> int:
 
 def calibrate(args: argparse.Namespace) -> int:
     """`trn3 calibrate`."""
+    from trn3.fit import refit
 
     with working("fitting"):
         frame = refit.calibrate(args.kind, args.check)

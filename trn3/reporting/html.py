@@ -297,12 +297,10 @@ def _output(
 
 def _blocks(notebook: Any, stem: str) -> tuple[dict[str, str], list[tuple[str, str]], bool]:
     """Title, introduction and answer; then the other blocks as (region, HTML) in reading order."""
-    head, blocks, seen, count = (
-        dict.fromkeys(("title", "intro", "answer", "headline"), ""),
-        [],
-        set(),
-        [0],
-    )  # type: ignore[var-annotated]
+    head = dict.fromkeys(("title", "intro", "answer", "headline"), "")
+    blocks: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    count = [0]
     for cell in notebook["cells"]:
         tags, source = cell["metadata"].get("tags", []), "".join(cell["source"])
         if cell["cell_type"] == "markdown":

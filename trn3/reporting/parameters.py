@@ -224,7 +224,9 @@ def _declared(source: str) -> dict[str, Parameter]:
             raise ParameterError(
                 f"parameters cell, line {node.lineno}: write `name: type = default  # meaning [unit]`"
             )
-        name, about = node.target.id, re.match(COMMENT, comments.get(node.end_lineno or 0, "#"))
+        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        told = next((comments[n] for n in reversed(lines) if n in comments), "#")
+        name, about = node.target.id, re.match(COMMENT, told)
         words = [text or "" for text in about.groups()] if about else ["", "", ""]
         found[name] = p = Parameter(
             name, ast.unparse(node.annotation), ast.literal_eval(node.value), *words

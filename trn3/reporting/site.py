@@ -165,10 +165,10 @@ def _headline(row: Row) -> dict[str, Any]:
         "value": value if real else "",
         "strip": [],
     }
-    about |= {
-        "text": _amount(value, value, unit, digits) if real else str(value or "—"),
-        "span": "",
-    }  # type: ignore[arg-type]
+    text = str(value or "—")
+    if isinstance(value, int | float):
+        text = _amount(value, value, unit, digits)
+    about |= {"text": text, "span": ""}
     if None not in (low, high) and low != high:
         about["span"] = _amount(low, high, unit if unit in ("-", "1", "share") else "", 2)  # type: ignore[arg-type]
         ends = [v for v in (low, high, value, number.get("baseline")) if isinstance(v, int | float)]
