@@ -47,6 +47,18 @@ def test_hash_sign_brackets_and_braces_in_a_default_are_not_a_comment(tmp_path):
     assert parameters.read(path)[0].unit == "m"
 
 
+def test_a_line_that_a_formatter_put_into_brackets_keeps_its_comment(tmp_path):
+    cell = "a: int = (\n    3  # how many rows [rows] {1..10}\n)\nb: bool = True  # a switch"
+    first, second = parameters.read(small.write(tmp_path, "01_x", ("parameters", cell)))
+    assert (first.meaning, first.unit, first.allowed) == ("how many rows", "rows", "1..10")
+    assert second.meaning == "a switch"
+
+
+@pytest.mark.parametrize("path", parameters.notebooks(), ids=lambda p: p.stem)
+def test_every_parameter_of_the_collection_says_what_it_means(path):
+    assert all(parameter.meaning for parameter in parameters.read(path))
+
+
 @pytest.mark.parametrize(
     "cell",
     [

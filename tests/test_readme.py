@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,17 @@ def test_figures_are_those_of_the_stored_pages(writer):
 def test_a_changed_figure_is_noticed(writer):
     changed = README.replace("1.94× the FP8 peak", "2.94× the FP8 peak")
     assert changed != README and writer.render(changed) == README
+
+
+def test_the_kept_back_runs_give_way_to_a_committed_prospective_score(writer, monkeypatch):
+    assert f"{writer.KEPT_BACK}\n" in README
+    scores = writer.data.table("validation_summary")
+    later = scores.query("fold == 'source' and part == 'everything' and corrections == 1")
+    later = later.assign(fold="prospective", group_median_abs_error=0.111, band_coverage=0.79)
+    monkeypatch.setattr(writer.data, "table", lambda name: pd.concat([scores, later]))
+    text = writer.render(README)
+    assert writer.KEPT_BACK not in text
+    assert "training 11.1%, range held 79%; serving 11.1%, range held 79%" in text
 
 
 def test_the_picture_is_the_stored_headline_of_the_start_page(writer):
