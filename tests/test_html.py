@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from test_charts import FORMS
 
 from trn3 import data
-from trn3.reporting import html, packing, parameters
+from trn3.reporting import files, html, packing, parameters
 from trn3.reporting import markup as markup_
 from trn3.reporting import site as pages
 from trn3.show import charts, story, theme
@@ -142,7 +142,7 @@ def export(folder: Path, notebook=None, name: str = "08_sample", **more) -> Path
     path = folder / f"{name}.html"
     html.export(notebook or sample(), path, **(ABOUT | {"shared_js": True} | more))
     if not (folder / "vega.js").exists():
-        html.write(folder / "vega.js", html.shared())
+        files.write(folder / "vega.js", html.shared())
     return path
 
 
@@ -266,18 +266,6 @@ class TestPage:
         first = export(tmp_path).read_bytes()
         assert export(tmp_path).read_bytes() == first
         assert sorted(p.name for p in tmp_path.iterdir()) == ["08_sample.html", "vega.js"]
-
-    def test_a_failed_write_leaves_the_old_page(self, tmp_path, monkeypatch):
-        path = tmp_path / "a.html"
-        html.write(path, "old")
-        monkeypatch.setattr(
-            html.os,
-            "replace",
-            lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
-        )
-        with pytest.raises(OSError, match="No space"):
-            html.write(path, "new")
-        assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.html"]
 
     def test_no_colour_is_left_in_a_spec_and_every_variable_is_defined(self, tmp_path):
         text = export(tmp_path).read_text()

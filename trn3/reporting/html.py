@@ -11,9 +11,7 @@ allow-list, whatever it may contain.
 import base64
 import functools
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -21,16 +19,16 @@ from typing import Any
 
 import jinja2
 import markupsafe
-import vl_convert
 
 import trn3
 from trn3 import data
-from trn3.reporting import packing, panel
+from trn3.reporting import files, packing, panel
+from trn3.reporting.chart_script import script
 from trn3.reporting.markup import clean, markdown
 from trn3.show import charts, story, theme
 from trn3.units import DAY_S
 
-HERE, VEGA_LITE, MOST_ROWS = Path(__file__).parent, "6.4", 60
+HERE, MOST_ROWS = Path(__file__).parent, 60
 MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace'
 VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(theme.TOKENS.items())}
 HEADINGS = {
@@ -39,56 +37,6 @@ HEADINGS = {
     "checks": "Checked against",
 }
 HEADINGS |= {"sources": "Sources"}
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Where.
-    text : str
-        What.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-@functools.lru_cache
-def script() -> str:
-    """Vega, Vega-Lite and their embedding as one script, for inside a page.
-
-    Kept in the user's cache folder, because bundling takes seconds.
-
-    Returns
-    -------
-    str
-        JavaScript.
-    """
-    version = getattr(vl_convert, "__version__", "")
-    path = (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / "trn3"
-        / f"vega-{version}-{VEGA_LITE}.js"
-    )
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
-    text = "(()=>{" + bundle.replace("</script", "<\\/script").replace("\r", "") + "})();\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, text)
-    except OSError:
-        pass  # a read-only home costs seconds, not the report
-    return text
 
 
 def shared() -> str:
@@ -178,7 +126,7 @@ def _page(
         **words,
     }
     page = _template().render(part=part, policy=policy, charted=charted, scripts=own, **words)
-    write(
+    files.write(
         path,
         re.sub(r'<a href="(\w+)\.ipynb">([^<]*)</a>', r'<span data-report="\1">\2</span>', page),
     )

@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 
 from trn3 import data, hardware
-from trn3.reporting import html, panel
+from trn3.reporting import files, html, panel
 from trn3.reporting.markup import markdown
 from trn3.show import story
 from trn3.study import claims
@@ -578,18 +578,18 @@ def write(reports: Sequence[Row], out: Path) -> None:
             "root": root,
         }
         words["files"] = ["site.js", "search.js"][: 1 + (part == "search")]
-        html.write(
+        files.write(
             out / f"{name}.html",
             joined(html._template().render(common | words), root=root, here=here),
         )
 
     for folder in ("chips", "sources"):
         (out / folder).mkdir(exist_ok=True)
-    html.write(
+    files.write(
         out / "site.css", html._assets()["css"] + (HERE / "site.css").read_text(encoding="utf-8")
     )
-    html.write(out / "site.js", html._assets()["js"])
-    html.write(out / "search.js", (HERE / "search.js").read_text(encoding="utf-8"))
+    files.write(out / "site.js", html._assets()["js"])
+    files.write(out / "search.js", (HERE / "search.js").read_text(encoding="utf-8"))
     for part, title in TITLES.items():
         put(part, part, title)
     for name, s in about["subjects"].items():
@@ -602,5 +602,5 @@ def write(reports: Sequence[Row], out: Path) -> None:
             if one["status"] == "done"
             else texts[one["report"]]
         )
-        html.write(out / f"{one['report']}.html", joined(page, before=before, after=after))
-    html.write(out / "index.html", joined((out / "index.html").read_text(encoding="utf-8")))
+        files.write(out / f"{one['report']}.html", joined(page, before=before, after=after))
+    files.write(out / "index.html", joined((out / "index.html").read_text(encoding="utf-8")))
