@@ -112,6 +112,60 @@ def test_a_mistake_is_one_line_and_status_2(notebooks, capsys, arguments, words)
     )
 
 
+ENDS = [
+    (data.DataError("bad"), 2, "trn3: bad"),
+    (data.TrnError("two\nlines"), 2, r"trn3: two\nlines"),
+    (data.TrnError("\x1b[31mred\x07\u202e"), 2, r"trn3: \x1b[31mred\x07\u202e"),
+    (OSError(28, "No space left on device", "out.html"), 2, "trn3: out.html: No space left"),
+    (OSError(), 2, "trn3: OSError"),
+    (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), 2, "trn3: a text is not"),
+    (MemoryError(), 2, "trn3: not enough memory"),
+    (RecursionError("deep"), 2, "trn3: what was given is nested too deeply"),
+    (KeyboardInterrupt(), 130, "trn3: interrupted"),
+    (ModuleNotFoundError("No module named 'x'"), 1, "trn3: a package cannot be loaded"),
+    (ZeroDivisionError("division by zero"), 1, "trn3: a fault of trn3, not of yours: ZeroDiv"),
+    (KeyError(), 1, "trn3: a fault of trn3, not of yours: KeyError: no message"),
+    (BrokenPipeError(), 0, ""),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "line"), ENDS)
+@pytest.mark.parametrize("debug", [False, True])
+def test_whatever_ends_a_command_is_one_line(capsys, monkeypatch, error, status, line, debug):
+    def ends(_):
+        raise error
+
+    monkeypatch.setattr(cli, "doctor", ends)
+    code, out, err = run(capsys, *["--debug"] * debug, "doctor")
+    last = err.splitlines()[-1] if line else ""
+    assert code == status and not out and last.startswith(line)
+    assert ("Traceback" in err) == debug and (debug or err.count("\n") == bool(line))
+
+
+def test_every_problem_of_a_customer_file_has_a_line_of_its_own(tmp_path, capsys):
+    text = (data.DATA / "customers" / "template.toml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(f'"odd\\nkey" = 1\nodd = 1\n{text}', encoding="utf-8")
+    code, out, err = run(capsys, "report", "08", "--customer", path)
+    lines = err.splitlines()
+    assert code == 2 and not out and len(lines) == 2
+    assert all(line.startswith("trn3: mine.toml: ") for line in lines)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_that_takes_no_more_is_one_line():
+    code = f"{sys.executable} -m trn3 compare trainium3 h100 > /dev/full"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr == "trn3: No space left on device\n"
+
+
+def test_a_terminal_that_knows_few_characters_gets_escapes():
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "trn3", "compare", "café", "h100"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 2 and r"caf\xe9" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_broken_data_file_is_named_with_row_and_column(tmp_path, notebooks):
     import shutil
 

@@ -104,12 +104,8 @@ def test_one_fault_is_one_line_in_plain_words(tmp_path):
     for change, words in said.items():
         with pytest.raises(customers.CustomerError) as caught:
             customers.load(changed(tmp_path, "template", change))
-        head, *lines = str(caught.value).splitlines()
-        assert (
-            head == "c.toml: 1 problem"
-            and len(lines) == 1
-            and lines[0].startswith(f"c.toml: {words}")
-        ), lines
+        (line,) = caught.value.lines
+        assert line.startswith(f"c.toml: {words}"), line
     with pytest.raises(
         customers.CustomerError, match=r"none\.toml: cannot be read \(No such file or directory\)$"
     ):
@@ -146,8 +142,8 @@ def test_all_problems_are_listed_at_once(tmp_path):
     )
     with pytest.raises(customers.CustomerError) as caught:
         customers.load(path)
-    lines = str(caught.value).splitlines()
-    assert all(line.startswith("c.toml: ") for line in lines)
+    lines = caught.value.lines
+    assert len(lines) >= 12 and all(line.startswith("c.toml: ") for line in lines)
     for words in (
         ["engineer_weeks.unit", "missing", "weeks"],
         ["input_tokns", "unknown key", "input_tokens"],

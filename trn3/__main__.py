@@ -2,7 +2,10 @@
 
 import sys
 
-from trn3.reporting.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from trn3.reporting.cli import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -214,7 +214,7 @@ def cases(grid: Path) -> list[Case]:
             one = case(str(given.pop("report")), given)
             found[one.stem] = one
         except data.TrnError as error:
-            wrong.append(f"case {number}: {error}")
+            wrong.append(f"case {number}: " + str(error).partition("\n")[0])
     if wrong or not found:
         more = f" ({len(wrong) - 1} more cases are wrong)" if len(wrong) > 1 else ""
         raise BatchError(f"{grid}: {wrong[0] if wrong else 'names no case'}{more}")

@@ -5,11 +5,13 @@ comes at once.
 import argparse
 import contextlib
 import difflib
+import io
 import json
 import os
 import sys
 import textwrap
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,7 +37,7 @@ class Parser(argparse.ArgumentParser):
             if known
             else ""
         )
-        print(f"{self.prog}: {what}{hint}", file=sys.stderr)
+        complain(f"{self.prog}: {what}{hint}")
         raise SystemExit(2)
 
 
@@ -48,6 +50,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"trn3 {__version__}")
+    root.add_argument(
+        "--debug",
+        action="store_true",
+        default=bool(os.environ.get("TRN3_DEBUG")),
+        help="show where in the code an error arose (also with TRN3_DEBUG=1)",
+    )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, about: str, *names: Any, **options: Any) -> Any:
@@ -180,9 +188,8 @@ def report(args: argparse.Namespace) -> int:
         v for one in todo for k, v in one.values.items() if k == "model" and v.endswith(".json")
     ):
         if unplaced := workload.from_config(json.loads(Path(path).read_text(encoding="utf-8")))[1]:
-            print(
-                f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}",
-                file=sys.stderr,
+            complain(
+                f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}"
             )
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False))
@@ -227,9 +234,9 @@ def finish(rows: list[dict[str, Any]], out: Path) -> int:
     if len(rows) == 1 and told and told[0] in {kind.__name__ for kind in mistakes}:
         raise data.TrnError(told[2])
     for row in bad[:10]:
-        print(f"failed: {out / row['report']}.html: {row['reason']}", file=sys.stderr)
+        complain(f"failed: {out / row['report']}.html: {row['reason']}")
     page = "index.html" if len(rows) > 1 else f"{rows[0]['report']}.html"
-    print(f"{len(rows) - len(bad)} of {len(rows)} reports made: {out / page}")
+    say(f"{len(rows) - len(bad)} of {len(rows)} reports made: {out / page}")
     return 1 if bad else 0
 
 
@@ -337,12 +344,12 @@ def validate(args: argparse.Namespace) -> int:
         result = validation.validate(
             args.kind, args.file, args.folds or ("none" if args.file else "source")
         )
-    print(validation.text(result))
+    say(validation.text(result))
     if args.file:
         print(f"\n{'row':24}{'quantity':>14}{'measured':>11}{'predicted':>11}{'80% range':>19}")
         for r in result["runs"][:100]:
             ends = "-".join("" if r[end] is None else f"{r[end]:.4g}" for end in ("low", "high"))
-            print(
+            say(
                 f"{r['row_id']:24}{r['quantity']:>14}{r['measured']:11.4g}{r['predicted']:11.4g}{ends:>19}"
             )
         print(
@@ -382,9 +389,7 @@ def compare(args: argparse.Namespace) -> int:
     from trn3.reporting.comparison import beside
 
     table = beside(args.a, args.b)
-    print(
-        table.assign(**{"": table[""].str.ljust(table[""].str.len().max())}).to_string(index=False)
-    )
+    say(table.assign(**{"": table[""].str.ljust(table[""].str.len().max())}).to_string(index=False))
     return 0
 
 
@@ -428,7 +433,7 @@ def doctor(args: argparse.Namespace) -> int:
         ),
     ]
     for good, what, text in lines:
-        print(f"{'ok  ' if good else 'note'}  {what:12} {text}")
+        say(f"{'ok  ' if good else 'note'}  {what:12} {text}")
     return 0
 
 
@@ -481,31 +486,85 @@ def lab(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 done, 1 a report failed, 2 wrong input, 130 interrupted."""
+    """Run one command.
+
+    The status is 0 where it is done, 1 where a report or a bar failed, 2 where the input is wrong,
+    130 where it was interrupted.
+    """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # before NumPy loads: threads would make forks unsafe
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters
     command = parser()
     args, more = command.parse_known_args(argv)
     args.more = more
     if more and args.command != "lab":
         command.error(f"{args.command} takes no {' '.join(more)} (see trn3 {args.command} --help)")
     try:
-        return int(globals()[args.command](args))
-    except KeyboardInterrupt:
-        print("trn3: interrupted; a batch goes on where it was with --resume", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except (OSError, ValueError) as error:
-        from trn3.data import TrnError
+        status = int(globals()[args.command](args))
+        sys.stdout.flush()
+        return status
+    except BaseException as error:  # the one place that says in a line what ended a command
+        if args.debug:
+            traceback.print_exc()
+        status, lines = ended(error)
+        for line in lines:
+            complain(f"trn3: {line}")
+        return status
 
-        if not isinstance(error, TrnError | OSError):
-            raise
-        told = (
-            f"{error.filename}: {error.strerror}"
-            if isinstance(error, OSError) and error.filename
-            else error
-        )
-        print(f"trn3: {told}", file=sys.stderr)
-        return 2
+
+def ended(error: BaseException) -> tuple[int, list[str]]:
+    """Status of a command that an exception ended, and the line that says why.
+
+    Only a file with several problems has several lines, one for each.
+    """
+    from trn3.units import TrnError
+
+    kind = type(error).__name__
+    told = f"{error}".partition("\n")[0] or "no message"
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, KeyboardInterrupt):
+        return 130, ["interrupted; a batch goes on where it was with --resume"]
+    if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as head, has seen enough
+        silence()
+        return 0, []
+    if isinstance(error, TrnError):
+        return 2, getattr(error, "lines", [str(error)])
+    if isinstance(error, UnicodeError):
+        return 2, [f"a text is not UTF-8, or cannot be written ({told})"]
+    if isinstance(error, OSError):
+        silence()
+        where = f"{error.filename}: " if error.filename else ""
+        return 2, [f"{where}{error.strerror or str(error) or kind}"]
+    if isinstance(error, MemoryError):
+        return 2, ["not enough memory for what was asked"]
+    if isinstance(error, RecursionError):
+        return 2, ["what was given is nested too deeply"]
+    if isinstance(error, ImportError):
+        return 1, [f"a package cannot be loaded ({told}); ./run sets it up"]
+    return 1, [f"a fault of trn3, not of yours: {kind}: {told} (--debug shows where)"]
+
+
+def say(text: str) -> None:
+    """Text on standard output, safe for a terminal."""
+    from trn3.bounds import printable
+
+    print(printable(text))
+
+
+def complain(text: str) -> None:
+    """One line on standard error, safe for a terminal."""
+    from trn3.bounds import printable
+
+    with contextlib.suppress(OSError):
+        print(printable(text).replace("\n", "\\n"), file=sys.stderr)
+
+
+def silence() -> None:
+    """Give up a standard output that takes no more, so that nothing is said of it at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

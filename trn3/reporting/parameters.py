@@ -8,7 +8,6 @@ the annotation alone tells numbers from text.
 """
 
 import ast
-import difflib
 import functools
 import hashlib
 import io
@@ -16,7 +15,7 @@ import json
 import os
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +23,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from trn3 import data, workload
+from trn3.bounds import nearest, shown
 from trn3.study import customers
 
 NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS", Path(__file__).parents[2] / "notebooks"))
@@ -31,7 +31,7 @@ TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}
 FILES = (".json", ".toml")
-TEXT_LENGTH, LIST_LENGTH, SHOWN, HUGE = 200, 64, 60, 10**18
+TEXT_LENGTH, LIST_LENGTH = 200, 64
 COMMENT = re.compile(
     r"#\s*(?P<meaning>.*?)\s*(?:\[(?P<unit>[^]]*)\])?\s*(?:\{(?P<allowed>[^}]*)\})?\s*$"
 )
@@ -149,18 +149,6 @@ class Parameter:
             if self.item == "bool" and isinstance(value, str)
             else value
         )
-
-
-def nearest(word: Any, known: Iterable[str]) -> str:
-    """The known word most like a misspelt one, as the end of an error message."""
-    match = difflib.get_close_matches(str(word).lower()[:SHOWN], list(known), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]}?" if match else ""
-
-
-def shown(value: Any) -> str:
-    """A value for an error message: printable, one line, short."""
-    text = "a huge number" if isinstance(value, int) and abs(value) > HUGE else ascii(value)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
 def notebooks() -> list[Path]:
@@ -319,6 +307,8 @@ def _resolved(p: Parameter, value: Any) -> Any:
         )(value)
         return str(Path(value).resolve())
     except (data.TrnError, OSError, RecursionError) as error:
+        if len(getattr(error, "lines", [])) > 1:
+            raise  # a customer file, which names itself and each of its problems
         raise ParameterError(f"{p.name}: {error}") from None
 
 

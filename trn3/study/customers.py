@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from trn3 import data, hardware, workload
+from trn3.bounds import shown
 from trn3.uncertainty import Input
 from trn3.units import MEGA, TERA
 
@@ -35,6 +36,11 @@ KINDS = ("serve", "train", "stream")
 
 class CustomerError(data.TrnError):
     """A customer file has problems; the text lists all of them, one a line."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The problems, each in a line that names the file."""
+        return str(self).split("\n")
 
 
 class _Record(BaseModel):
@@ -197,20 +203,13 @@ def load(name: str) -> Any:
         ]
     problems += dict.fromkeys(_unresolved(raw))
     if problems:
-        raise CustomerError(
-            "\n".join(
-                [
-                    f"{path.name}: {len(problems)} problem" + "s" * (len(problems) > 1),
-                    *(f"{path.name}: {p}" for p in problems),
-                ]
-            )
-        )
+        raise CustomerError("\n".join(f"{path.name}: {problem}" for problem in problems))
     return customer
 
 
 def _explain(error: dict[str, Any]) -> str:
     """One line for an error of pydantic: key, value, what is allowed."""
-    parts = [p for p in error["loc"] if p not in KINDS]
+    parts = [p if str(p).isprintable() else shown(p) for p in error["loc"] if p not in KINDS]
     key, text = (
         "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip("."),
         error["msg"],
