@@ -6,7 +6,7 @@ import pytest
 
 from trn3 import data
 from trn3.reporting import panel, parameters
-from trn3.show import story
+from trn3.show import story, words
 
 NOTEBOOKS = parameters.notebooks()
 
@@ -61,7 +61,7 @@ def test_undeclared_parameters_are_still_listed():
     ],
 )
 def test_ranges_in_notes_get_an_en_dash_and_dates_do_not(written, shown):
-    assert story._neat(written) == shown
+    assert words.neat(written) == shown
 
 
 def test_arithmetic_names_other_subjects_and_keeps_its_remark():

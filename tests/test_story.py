@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trn3 import data
-from trn3.show import story
+from trn3.show import story, words
 
 STATUSES = ["published", "measured", "derived", "reported", "assumed", "undisclosed", "unsupported"]
 VERDICTS = [
@@ -52,7 +52,7 @@ def tags(shown: story.Shown) -> list[str]:
 @given(st.floats(-1e12, 1e12), st.integers(1, 5))
 @settings(max_examples=80, deadline=None)
 def test_sig_keeps_its_digits(value, digits):
-    text = story.sig(value, digits)
+    text = words.sig(value, digits)
     back = float(text.replace(",", "").replace("−", "-"))
     assert back == pytest.approx(value, rel=0.51 * 10 ** (1 - digits), abs=1e-300)
     assert "-" not in text and "e" not in text
@@ -62,27 +62,27 @@ def test_sig_keeps_its_digits(value, digits):
 @settings(max_examples=60, deadline=None)
 def test_a_range_uses_an_en_dash_and_one_unit(a, b):
     low, high = sorted((a, b))
-    text = story.rng(low, high, "USD")
+    text = words.rng(low, high, "USD")
     assert text.count("USD") == 1 and "-" not in text
     assert ("–" in text) or low == high
 
 
 def test_numbers_by_the_house_rules():
     assert (
-        story.ratio(4.358) == "4.36×"
-        and story.ratio(0.5512) == "0.55×"
-        and story.ratio(float("nan")) == "not supported"
+        words.ratio(4.358) == "4.36×"
+        and words.ratio(0.5512) == "0.55×"
+        and words.ratio(float("nan")) == "not supported"
     )
-    assert story.rng(-0.9, 2.8) == "−0.9 to 2.8" and story.rng(0.0, 0.0) == "0"
-    assert story.sig(float("nan")) == "not published" and story.sig(0.0) == "0"
-    assert story.pct(0.004) == "0.40%" and story.pct(-0.12) == "−12%"
-    assert story.big(999_999) == "999,999" and story.big(1e6) == "1.0 million"
+    assert words.rng(-0.9, 2.8) == "−0.9 to 2.8" and words.rng(0.0, 0.0) == "0"
+    assert words.sig(float("nan")) == "not published" and words.sig(0.0) == "0"
+    assert words.pct(0.004) == "0.40%" and words.pct(-0.12) == "−12%"
+    assert words.big(999_999) == "999,999" and words.big(1e6) == "1.0 million"
     assert (
-        story.money(3.5e9) == "3.5 billion USD"
-        and story.money(0.5, "token") == "0.50 USD per token"
+        words.money(3.5e9) == "3.5 billion USD"
+        and words.money(0.5, "token") == "0.50 USD per token"
     )
-    assert story.si(0.0, "B") == "0 B" and story.duration(86400 * 399) == "400 days"
-    assert story.day("27 Sep") == "27 Sep"
+    assert words.si(0.0, "B") == "0 B" and words.duration(86400 * 399) == "400 days"
+    assert words.day("27 Sep") == "27 Sep"
 
 
 @pytest.mark.parametrize("word", STATUSES + VERDICTS)
@@ -153,7 +153,7 @@ def test_assumptions_show_value_range_status_and_source():
     shown = story.assumptions([("Chip power", power), memory])
     markup = shown.bundle["text/html"]
     assert tags(shown).count("tr") == 3
-    assert story.rng(power.low, power.high, digits=3) in markup and "Assumed" in markup
+    assert words.rng(power.low, power.high, digits=3) in markup and "Assumed" in markup
     assert "144" in markup and "GiB" in markup and f'href="#source-{memory.source_id}"' in markup
 
 

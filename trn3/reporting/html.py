@@ -25,7 +25,7 @@ from trn3 import data
 from trn3.reporting import files, packing, panel
 from trn3.reporting.chart_script import script
 from trn3.reporting.markup import clean, markdown
-from trn3.show import charts, story, theme
+from trn3.show import charts, story, theme, words
 from trn3.units import DAY_S
 
 HERE, MOST_ROWS = Path(__file__).parent, 60
@@ -102,7 +102,7 @@ def _shown(value: Any) -> str:
 @functools.lru_cache
 def _template() -> jinja2.Template:
     env = jinja2.Environment(autoescape=True)
-    env.filters |= {"shown": _shown, "day": story.day, "sentence": lambda t: t[:1].upper() + t[1:]}
+    env.filters |= {"shown": _shown, "day": words.day, "sentence": lambda t: t[:1].upper() + t[1:]}
     env.filters["text"] = lambda t: markupsafe.Markup(escape(str(t), quote=False))
     return env.from_string((HERE / "page.html").read_text(encoding="utf-8"))
 

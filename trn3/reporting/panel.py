@@ -9,7 +9,7 @@ from typing import Any
 
 from trn3 import data
 from trn3.reporting.parameters import FILES, Parameter
-from trn3.show import story
+from trn3.show import words
 
 ZERO = re.compile(r"\b(?:0|empty)(?: takes|:) (.+)$")
 
@@ -48,7 +48,7 @@ def value(given: Any, about: Parameter | None = None) -> str:
     if unit.startswith("share") or (not unit and allowed.endswith("..1")):
         number, unit = f"{100 * given:.4g}%", unit.removeprefix("share").strip()
     elif abs(given) >= 1e6 and float(f"{given:.3g}") == given:
-        number = re.sub(r"\.0+(?= )|(?<=\.\d)0+(?= )", "", story.big(given, 3))
+        number = re.sub(r"\.0+(?= )|(?<=\.\d)0+(?= )", "", words.big(given, 3))
     else:
         number = (
             f"{given:,.15g}" if abs(given) >= 1e-4 or given == 0 else f"{given:.15f}".rstrip("0")

@@ -20,7 +20,7 @@ import jinja2
 from trn3 import data, hardware
 from trn3.reporting import files, html, panel
 from trn3.reporting.markup import markdown
-from trn3.show import story
+from trn3.show import story, words
 from trn3.study import claims
 
 Row = Mapping[str, Any]
@@ -101,12 +101,12 @@ def worded(text: str) -> str:
         if found[1]:
             return f"{int(found[1]):,} tokens in, {int(found[2]):,} out"
         if re.fullmatch(r"[\d.]+e[-+]?\d+", code):
-            return story.big(float(code)) if float(code) >= 1 else f"{float(code):.12f}".rstrip("0")
+            return words.big(float(code)) if float(code) >= 1 else f"{float(code):.12f}".rstrip("0")
         if code.startswith("busy"):
-            return f"busy {story.pct(float(code[5:]))}"
+            return f"busy {words.pct(float(code[5:]))}"
         if code.replace(".", "").isdigit():
             return f"{float(code):.2f}" if "." in code else f"{int(code):,}"
-        return {" x ": " × "}.get(code) or UNITS.get(code) or story.day(data.named(code))
+        return {" x ": " × "}.get(code) or UNITS.get(code) or words.day(data.named(code))
 
     return re.sub(CODES, word, ", ".join(map(data.named, text.split(", "))), flags=re.X)
 
@@ -137,11 +137,11 @@ def _amount(low: float, high: float, unit: str, digits: int) -> str:
     sizes = {1e12: " trillion", 1e9: " billion", 1e6: " million", 0.0: ""}
     size = next(s for s in sizes if top >= s)
     low, high = (v * 100 if percent else v / (size or 1.0) for v in (low, high))
-    text = story.rng(low, high, digits=digits)
+    text = words.rng(low, high, digits=digits)
     if low == high and digits == 3 and low == round(low):
-        text = story.big(low)
+        text = words.big(low)
     elif low == high and unit.startswith("USD") and top < 100:
-        text = story.money(low).partition(" ")[0]
+        text = words.money(low).partition(" ")[0]
     word = "%" if percent else UNITS.get(unit, unit)
     return f"{text}{sizes[size]}{'' if word in ('', '×', '%', '/s') else ' '}{word}"
 
@@ -391,7 +391,7 @@ def _cells(chip: str, numbers: list[dict[str, Any]]) -> list[dict[str, str]]:
         low, middle, high = fact.range / scale if fact else (math.nan,) * 3
         text, span = (
             _number(float(f"{middle:.4g}")),
-            story.rng(low, high, digits=3) if low < high else "",
+            words.rng(low, high, digits=3) if low < high else "",
         )
         word = fact.status if fact and fact.status != "published" else ""
         return {"label": label, "unit": unit, "text": text or "—", "span": span, "word": word}
@@ -484,7 +484,7 @@ def _uses(reports: Sequence[Row], texts: Mapping[str, str]) -> dict[str, list[Ro
 
 def _month(text: str) -> str:
     """A day, or a month where no day is known, for prose."""
-    return story.day(f"{text}-01").partition(" ")[2] if len(text) == 7 else story.day(text)
+    return words.day(f"{text}-01").partition(" ")[2] if len(text) == 7 else words.day(text)
 
 
 def _about(reports: Sequence[Row], texts: Mapping[str, str]) -> dict[str, Any]:
@@ -547,7 +547,7 @@ def write(reports: Sequence[Row], out: Path) -> None:
         str(r["report"]): (out / f"{r['report']}.html").read_text(encoding="utf-8") for r in reports
     }
     about, env = _about(reports, texts), jinja2.Environment(autoescape=True, trim_blocks=True)
-    env.filters |= {"badge": story.badge, "day": story.day, "month": _month, "neat": story._neat}
+    env.filters |= {"badge": story.badge, "day": words.day, "month": _month, "neat": story.neat}
     env.filters["sentence"] = lambda t: t[:1].upper() + t[1:]
     template = env.from_string((HERE / "site.html").read_text(encoding="utf-8"), about)
     common = {

@@ -43,7 +43,8 @@ from trn3.show.drawing import (
     _zoomed,
 )
 from trn3.show.forms import area, cumulative, ratios, stacks, tornado
-from trn3.show.theme import BOOK, TOKENS, Axis, C, Spec, apart, clean, dashes, sig, style
+from trn3.show.theme import BOOK, TOKENS, Axis, C, Spec, apart, clean, dashes, style
+from trn3.show.words import sig
 
 __all__ = [
     "MIME",

@@ -24,7 +24,8 @@ from trn3.show.drawing import (
     _tips,
     _zoomed,
 )
-from trn3.show.theme import PARTS, Axis, C, Spec, clean, sig, style
+from trn3.show.theme import PARTS, Axis, C, Spec, clean, style
+from trn3.show.words import sig
 
 SHARES, SCALE = Axis(domain=(0, 1), format=".0%"), Axis("Chips (log)", log=True, base=2)
 MEASURED, COST = Axis("Measured (log)", log=True), Axis("Cumulative cost, million USD")

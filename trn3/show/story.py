@@ -12,14 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trn3 import data
-from trn3.show.theme import fixed, sig
+from trn3.show.words import big, day, neat, sig
 
 RESULTS = "application/vnd.trn3.results+json"
 _STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none;
@@ -101,202 +100,6 @@ class Check:
     kind: str = "independent"
 
 
-def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) -> str:
-    """Format a range: en dash, unit once; "to" where an end is negative.
-
-    Parameters
-    ----------
-    low, high : float or None
-        The ends; missing ones read "range unknown" [any].
-    unit : str
-        Appended after a space.
-    digits : int
-        Significant digits of the larger end [-].
-
-    Returns
-    -------
-    str
-        The range.
-
-    Examples
-    --------
-    >>> rng(3.3, 5.6, "USD"), rng(-0.93, 2.81), rng(0.971, 1.384, digits=3), rng(4, 4), rng(None, 2)
-    ('3.3–5.6 USD', '−0.9 to 2.8', '0.97–1.38', '4.0', 'range unknown')
-    """
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return "range unknown"
-    if low == high:
-        return sig(low, digits, unit)
-    decimals = digits - 1 - math.floor(math.log10(max(abs(low), abs(high))))
-    ends = [fixed(round(v, decimals), decimals) for v in (low, high)]
-    return (" to " if low < 0 else "–").join(ends) + (f" {unit}" if unit else "")
-
-
-def ratio(value: float, of: str = "", digits: int = 3) -> str:
-    """Format a ratio: with a multiplication sign from 1 on, as a share of the base below.
-
-    Parameters
-    ----------
-    value : float
-        The ratio [-].
-    of : str
-        Name of the base, for shares.
-    digits : int
-        Significant digits from 1 on; below it is two [-].
-
-    Returns
-    -------
-    str
-        For example "1.94×" or "0.55 of B200".
-
-    Examples
-    --------
-    >>> ratio(1.938), ratio(0.5512, "B200"), ratio(1)
-    ('1.94×', '0.55 of B200', '1.00×')
-    """
-    if not math.isfinite(value):
-        return "not supported"
-    if value >= 0.995:
-        return sig(value, digits) + "×"
-    return f"{sig(value)} of {of}" if of else f"{sig(value)}×"
-
-
-def big(value: float, digits: int = 2) -> str:
-    """Format a count: commas from a thousand, words from a million.
-
-    Parameters
-    ----------
-    value : float
-        The count [any].
-    digits : int
-        Significant digits from a million on [-].
-
-    Returns
-    -------
-    str
-        For example "131,072" or "3.6 million".
-
-    Examples
-    --------
-    >>> big(131072), big(3.61e6), big(15.6e12, 3), big(-2.5e6)
-    ('131,072', '3.6 million', '15.6 trillion', '−2.5 million')
-    """
-    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if abs(value) >= size:
-            return f"{sig(value / size, digits)} {word}"
-    return fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
-
-
-def money(value: float, per: str = "", currency: str = "USD") -> str:
-    """Format an amount: ISO code after it, two decimals below a hundred.
-
-    Parameters
-    ----------
-    value : float
-        The amount [USD].
-    per : str
-        Basis, for example "chip-hour".
-    currency : str
-        ISO code.
-
-    Returns
-    -------
-    str
-        For example "12.36 USD per chip-hour" or "3.6 million USD".
-
-    Examples
-    --------
-    >>> money(12.357, "chip-hour"), money(3.6e6), money(1540)
-    ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD')
-    """
-    text = fixed(value, 2) if abs(value) < 100 else big(value)
-    return f"{text} {currency}" + (f" per {per}" if per else "")
-
-
-def pct(value: float, digits: int = 2) -> str:
-    """Format a share as per cent.
-
-    Parameters
-    ----------
-    value : float
-        The share, 0 to 1 [-].
-    digits : int
-        Significant digits [-].
-
-    Returns
-    -------
-    str
-        For example "40%".
-
-    Examples
-    --------
-    >>> pct(0.4), pct(0.0683), pct(1)
-    ('40%', '6.8%', '100%')
-    """
-    return sig(100 * value, max(digits, 3 if abs(value) >= 0.995 else digits)) + "%"
-
-
-def si(value: float, unit: str, digits: int = 3) -> str:
-    """Format with an SI prefix.
-
-    Parameters
-    ----------
-    value : float
-        The number in the bare unit [unit].
-    unit : str
-        Unit without prefix, for example "FLOP/s".
-    digits : int
-        Significant digits [-].
-
-    Returns
-    -------
-    str
-        For example "2.52 PFLOP/s".
-
-    Examples
-    --------
-    >>> si(2.517e15, "FLOP/s"), si(4.9e12, "B/s", 2), si(0.0154, "s")
-    ('2.52 PFLOP/s', '4.9 TB/s', '15.4 ms')
-    """
-    if not math.isfinite(value) or value == 0:
-        return sig(value, digits, unit)
-    power = min(6, max(-3, math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))) / 3)))
-    prefix = ("n", "µ", "m", "", "k", "M", "G", "T", "P", "E")[power + 3]
-    return f"{sig(value / 1000.0**power, digits)} {prefix}{unit}"
-
-
-def duration(seconds: float, digits: int = 2) -> str:
-    """Format a time in its natural unit.
-
-    Parameters
-    ----------
-    seconds : float
-        The time [s].
-    digits : int
-        Significant digits [-].
-
-    Returns
-    -------
-    str
-        Milliseconds below one second, days below 400.
-
-    Examples
-    --------
-    >>> duration(0.0154), duration(90), duration(41 * 86400), duration(3e8)
-    ('15 ms', '1.5 minutes', '41 days', '9.5 years')
-    """
-    for limit, size, word in (
-        (1.0, 1e-3, "ms"),
-        (60.0, 1.0, "s"),
-        (3600.0, 60.0, "minutes"),
-        (172800.0, 3600.0, "hours"),
-    ):
-        if seconds < limit:
-            return f"{sig(seconds / size, digits)} {word}"
-    days = seconds / 86400.0
-    return f"{sig(days, digits)} days" if days < 400 else f"{sig(days / 365.25, digits)} years"
-
-
 def side(share: float) -> str:
     """Say on which side of a comparison the cases lie: the grammar of all verdicts.
 
@@ -365,39 +168,6 @@ def sides(words: Iterable[str], noun: str) -> str:
     return ", ".join(parts) + either
 
 
-def day(text: str) -> str:
-    """Format a date for prose.
-
-    Parameters
-    ----------
-    text : str
-        ISO date; anything else is given back.
-
-    Returns
-    -------
-    str
-        For example "22 Nov 2026".
-
-    Examples
-    --------
-    >>> day("2026-11-22"), day("2026")
-    ('22 Nov 2026', '2026')
-    """
-    try:
-        when = date.fromisoformat(text)
-    except ValueError:
-        return text
-    return f"{when.day} {when:%b %Y}"
-
-
-def _neat(text: str) -> str:
-    """The house's typography in texts from tables: "40%", "12–18 months" and "2.7–3.3", but
-    2026-07 stays a date.
-    """
-    ends = r"(?<![\w.,-])(?!20\d\d-[01]\d\b)(\d[\d.,]*)-(\d[\d.,]*)(?![\w-])"
-    return re.sub(r"(?<=\d) %", "%", re.sub(ends, r"\1–\2", text))
-
-
 def derivation(note: str, subject: str = "") -> str:
     """The arithmetic of a derived number in words.
 
@@ -439,7 +209,7 @@ def _inline(text: str) -> str:
     """Escaped text in which only ``**bold**``, `` `code` `` and links to a notebook of the
     collection are marked.
     """
-    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(_neat(text), quote=False))
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(neat(text), quote=False))
     bold = re.sub(r"\[([^][]+)\]\((\w+\.ipynb)\)", r'<a href="\2">\1</a>', bold)
     return re.sub(r"`(.+?)`", r"<code>\1</code>", bold)
 
@@ -523,7 +293,7 @@ def say(text: str) -> Shown:
     Shown
         Prose.
     """
-    return Shown({"text/markdown": _neat(text), "text/plain": text})
+    return Shown({"text/markdown": neat(text), "text/plain": text})
 
 
 def table(

@@ -150,56 +150,6 @@ def clean(value: Any) -> Any:
     return str(value)
 
 
-def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
-    """Format a number to significant digits.
-
-    Parameters
-    ----------
-    value : float or None
-        The number; missing ones read "not published" [any].
-    digits : int
-        2 for predictions, 3 for published specifications [-].
-    unit : str
-        Appended after a space.
-
-    Returns
-    -------
-    str
-        With thousands commas and a true minus sign.
-
-    Examples
-    --------
-    >>> sig(2.146), sig(671.3, 3), sig(131072, 6), sig(-0.94), sig(1, 2), sig(None)
-    ('2.1', '671', '131,072', '−0.94', '1.0', 'not published')
-    """
-    if value is None or not math.isfinite(value):
-        return "not published"
-    if value == 0:
-        return ("0 " + unit).strip()
-    rounded = float(f"{value:.{digits - 1}e}")
-    return fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (
-        f" {unit}" if unit else ""
-    )
-
-
-def fixed(value: float, decimals: int) -> str:
-    """Format with so many decimals, thousands commas and a true minus sign.
-
-    Parameters
-    ----------
-    value : float
-        The number [any].
-    decimals : int
-        Decimals, at least 0 [-].
-
-    Returns
-    -------
-    str
-        The number as text.
-    """
-    return f"{value:,.{max(0, decimals)}f}".replace("-", "−")
-
-
 def ticks(low: float, high: float, log: bool = False, base: int = 10) -> list[float]:
     """Round axis values inside a range.
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import cost, data, hardware, inference, training, workload
-from trn3.show import charts, story
+from trn3.show import charts, story, words
 from trn3.study import customers, footprint, runs
 from trn3.uncertainty import percentiles
 from trn3.units import KWH_J, MEGA
@@ -374,7 +374,7 @@ def shown(found: Answer) -> pd.DataFrame:
         ends = zip(f[f"{side}_low"], f[side], f[f"{side}_high"])
         text[name] = [_range(*each) if np.isfinite(each[1]) else "—" for each in ends]
     better = [
-        f"{verdict(r)}, {story.ratio(r.ratio, digits=2)}" if r.ratio > 0 else "—"
+        f"{verdict(r)}, {words.ratio(r.ratio, digits=2)}" if r.ratio > 0 else "—"
         for r in f.itertuples()
     ]
     first = {"Question": f["use"] + ": " + f["question"].str.lower(), "Measure": f["measure"]}
@@ -382,7 +382,7 @@ def shown(found: Answer) -> pd.DataFrame:
 
 
 def _range(low: float, mid: float, high: float) -> str:
-    return story.sig(mid) + (f" ({story.rng(low, high)})" if low < high else "")
+    return words.sig(mid) + (f" ({words.rng(low, high)})" if low < high else "")
 
 
 def chart(found: Answer) -> charts.Chart:
@@ -402,10 +402,10 @@ def chart(found: Answer) -> charts.Chart:
     unpriced = set(data.table("prices").query("term == 'assumed'")["subject"])
     both = both.assign(hollow=hardware.system(s.system).chip.id in unpriced, subject=name)
     both = both[np.isfinite(both["ratio"])].assign(
-        text=lambda f: [story.ratio(v, digits=2) for v in f["ratio"]]
+        text=lambda f: [words.ratio(v, digits=2) for v in f["ratio"]]
     )
-    words = [verdict(r) for r in both.itertuples()]
-    title = lead(name, rival, words.count("ahead"), words.count("behind"), len(words))
+    said = [verdict(r) for r in both.itertuples()]
+    title = lead(name, rival, said.count("ahead"), said.count("behind"), len(said))
     title = f"{name} stands on both sides: nothing to compare" if s.system == s.rival else title
     terms = f"{workload.model(s.model).name}, {s.dtype.upper()}, {s.n_chips:,} chips"
     axis = charts.Axis(f"{name} over {rival} (log)", log=True)

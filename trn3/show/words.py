@@ -1,0 +1,452 @@
+"""Words: how numbers, ranges and verdicts read, on all pages.
+
+One set of rules for numbers: two significant digits for predictions, three for specifications, an en
+dash in ranges, a true minus sign. One grammar for comparisons, from the 80% range of a ratio and
+the share of the cases that fall on the better side:
+
+* **clear**: the whole range lies on one side ("Trainium3 is cheaper than B200");
+* **likely**: 80% of the cases or more do ("likely cheaper: 84% of the cases");
+* **open**: neither ("either may be cheaper: 57% of the cases say Trainium3").
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+
+def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
+    """Format a number to significant digits.
+
+    Parameters
+    ----------
+    value : float or None
+        The number; missing ones read "not published" [any].
+    digits : int
+        2 for predictions, 3 for published specifications [-].
+    unit : str
+        Appended after a space.
+
+    Returns
+    -------
+    str
+        With thousands commas and a true minus sign.
+
+    Examples
+    --------
+    >>> sig(2.146), sig(671.3, 3), sig(131072, 6), sig(-0.94), sig(1, 2), sig(None)
+    ('2.1', '671', '131,072', '−0.94', '1.0', 'not published')
+    """
+    if value is None or not math.isfinite(value):
+        return "not published"
+    if value == 0:
+        return ("0 " + unit).strip()
+    rounded = float(f"{value:.{digits - 1}e}")
+    return fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (
+        f" {unit}" if unit else ""
+    )
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Format with so many decimals, thousands commas and a true minus sign.
+
+    Parameters
+    ----------
+    value : float
+        The number [any].
+    decimals : int
+        Decimals, at least 0 [-].
+
+    Returns
+    -------
+    str
+        The number as text.
+    """
+    return f"{value:,.{max(0, decimals)}f}".replace("-", "−")
+
+
+def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) -> str:
+    """Format a range: en dash, unit once; "to" where an end is negative.
+
+    Parameters
+    ----------
+    low, high : float or None
+        The ends; missing ones read "range unknown" [any].
+    unit : str
+        Appended after a space.
+    digits : int
+        Significant digits of the larger end [-].
+
+    Returns
+    -------
+    str
+        The range.
+
+    Examples
+    --------
+    >>> rng(3.3, 5.6, "USD"), rng(-0.93, 2.81), rng(0.971, 1.384, digits=3), rng(4, 4), rng(None, 2)
+    ('3.3–5.6 USD', '−0.9 to 2.8', '0.97–1.38', '4.0', 'range unknown')
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "range unknown"
+    if low == high:
+        return sig(low, digits, unit)
+    decimals = digits - 1 - math.floor(math.log10(max(abs(low), abs(high))))
+    ends = [fixed(round(v, decimals), decimals) for v in (low, high)]
+    return (" to " if low < 0 else "–").join(ends) + (f" {unit}" if unit else "")
+
+
+def ratio(value: float, of: str = "", digits: int = 3) -> str:
+    """Format a ratio: with a multiplication sign from 1 on, as a share of the base below.
+
+    Parameters
+    ----------
+    value : float
+        The ratio [-].
+    of : str
+        Name of the base, for shares.
+    digits : int
+        Significant digits from 1 on; below it is two [-].
+
+    Returns
+    -------
+    str
+        For example "1.94×" or "0.55 of B200".
+
+    Examples
+    --------
+    >>> ratio(1.938), ratio(0.5512, "B200"), ratio(1)
+    ('1.94×', '0.55 of B200', '1.00×')
+    """
+    if not math.isfinite(value):
+        return "not supported"
+    if value >= 0.995:
+        return sig(value, digits) + "×"
+    return f"{sig(value)} of {of}" if of else f"{sig(value)}×"
+
+
+def big(value: float, digits: int = 2) -> str:
+    """Format a count: commas from a thousand, words from a million.
+
+    Parameters
+    ----------
+    value : float
+        The count [any].
+    digits : int
+        Significant digits from a million on [-].
+
+    Returns
+    -------
+    str
+        For example "131,072" or "3.6 million".
+
+    Examples
+    --------
+    >>> big(131072), big(3.61e6), big(15.6e12, 3), big(-2.5e6)
+    ('131,072', '3.6 million', '15.6 trillion', '−2.5 million')
+    """
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return f"{sig(value / size, digits)} {word}"
+    return fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
+
+
+def money(value: float, per: str = "", currency: str = "USD") -> str:
+    """Format an amount: ISO code after it, two decimals below a hundred.
+
+    Parameters
+    ----------
+    value : float
+        The amount [USD].
+    per : str
+        Basis, for example "chip-hour".
+    currency : str
+        ISO code.
+
+    Returns
+    -------
+    str
+        For example "12.36 USD per chip-hour" or "3.6 million USD".
+
+    Examples
+    --------
+    >>> money(12.357, "chip-hour"), money(3.6e6), money(1540)
+    ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD')
+    """
+    text = fixed(value, 2) if abs(value) < 100 else big(value)
+    return f"{text} {currency}" + (f" per {per}" if per else "")
+
+
+def pct(value: float, digits: int = 2) -> str:
+    """Format a share as per cent.
+
+    Parameters
+    ----------
+    value : float
+        The share, 0 to 1 [-].
+    digits : int
+        Significant digits [-].
+
+    Returns
+    -------
+    str
+        For example "40%".
+
+    Examples
+    --------
+    >>> pct(0.4), pct(0.0683), pct(1)
+    ('40%', '6.8%', '100%')
+    """
+    return sig(100 * value, max(digits, 3 if abs(value) >= 0.995 else digits)) + "%"
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """Format with an SI prefix.
+
+    Parameters
+    ----------
+    value : float
+        The number in the bare unit [unit].
+    unit : str
+        Unit without prefix, for example "FLOP/s".
+    digits : int
+        Significant digits [-].
+
+    Returns
+    -------
+    str
+        For example "2.52 PFLOP/s".
+
+    Examples
+    --------
+    >>> si(2.517e15, "FLOP/s"), si(4.9e12, "B/s", 2), si(0.0154, "s")
+    ('2.52 PFLOP/s', '4.9 TB/s', '15.4 ms')
+    """
+    if not math.isfinite(value) or value == 0:
+        return sig(value, digits, unit)
+    power = min(6, max(-3, math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))) / 3)))
+    prefix = ("n", "µ", "m", "", "k", "M", "G", "T", "P", "E")[power + 3]
+    return f"{sig(value / 1000.0**power, digits)} {prefix}{unit}"
+
+
+def duration(seconds: float, digits: int = 2) -> str:
+    """Format a time in its natural unit.
+
+    Parameters
+    ----------
+    seconds : float
+        The time [s].
+    digits : int
+        Significant digits [-].
+
+    Returns
+    -------
+    str
+        Milliseconds below one second, days below 400.
+
+    Examples
+    --------
+    >>> duration(0.0154), duration(90), duration(41 * 86400), duration(3e8)
+    ('15 ms', '1.5 minutes', '41 days', '9.5 years')
+    """
+    for limit, size, word in (
+        (1.0, 1e-3, "ms"),
+        (60.0, 1.0, "s"),
+        (3600.0, 60.0, "minutes"),
+        (172800.0, 3600.0, "hours"),
+    ):
+        if seconds < limit:
+            return f"{sig(seconds / size, digits)} {word}"
+    days = seconds / 86400.0
+    return f"{sig(days, digits)} days" if days < 400 else f"{sig(days / 365.25, digits)} years"
+
+
+def day(text: str) -> str:
+    """Format a date for prose.
+
+    Parameters
+    ----------
+    text : str
+        ISO date; anything else is given back.
+
+    Returns
+    -------
+    str
+        For example "22 Nov 2026".
+
+    Examples
+    --------
+    >>> day("2026-11-22"), day("2026")
+    ('22 Nov 2026', '2026')
+    """
+    try:
+        when = date.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when.day} {when:%b %Y}"
+
+
+def neat(text: str) -> str:
+    """The house's typography in texts from tables: "40%", "12–18 months" and "2.7–3.3", but
+    2026-07 stays a date.
+    """
+    ends = r"(?<![\w.,-])(?!20\d\d-[01]\d\b)(\d[\d.,]*)-(\d[\d.,]*)(?![\w-])"
+    return re.sub(r"(?<=\d) %", "%", re.sub(ends, r"\1–\2", text))
+
+
+LIKELY = 0.8
+"""Share of the cases from which on a comparison is called likely [-]."""
+
+Z80 = 1.2815515655446004
+"""Standard deviations from the middle of a normal distribution to the ends of its 80% range [-]."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison says, and how surely.
+
+    Attributes
+    ----------
+    word : str
+        ``clear``, ``likely`` or ``open``.
+    share : float
+        Share of the cases in which the subject is the better one, 0 to 1 [-].
+    """
+
+    word: Literal["clear", "likely", "open"]
+    share: float
+
+    @property
+    def better(self) -> bool:
+        """Whether more cases than not speak for the subject."""
+        return self.share >= 0.5
+
+
+def share_above(low: float, middle: float, high: float, threshold: float = 1.0) -> float:
+    """Share of the cases above a threshold, when only an 80% range of a ratio is known.
+
+    The logarithm is taken as normal on either side of the middle, with the deviation that the end on
+    that side gives: P = Phi(Z80 ln(middle / threshold) / ln(middle / end)).
+
+    Parameters
+    ----------
+    low, middle, high : float
+        Ends and middle of the 80% range, positive [-].
+    threshold : float
+        The value that is held against [-].
+
+    Returns
+    -------
+    float
+        Share, 0 to 1 [-].
+
+    Examples
+    --------
+    The ends of an 80% range leave 10% outside on either side.
+
+    >>> [round(share_above(0.5, 1.0, 2.0, t), 3) for t in (0.5, 1.0, 2.0)]
+    [0.9, 0.5, 0.1]
+    """
+    distance = math.log(middle / threshold)
+    end = low if distance > 0 else high
+    deviation = abs(math.log(middle / end)) / Z80
+    if deviation == 0:
+        return 0.5 if distance == 0 else float(distance > 0)
+    return 0.5 * math.erfc(-distance / deviation / math.sqrt(2))
+
+
+def verdict(low: float, middle: float, high: float, share: float | None = None) -> Verdict:
+    """The verdict on a ratio of which more than one is better.
+
+    Parameters
+    ----------
+    low, middle, high : float
+        Ends and middle of the 80% range of the ratio [-].
+    share : float, optional
+        Share of the drawn cases above one; estimated from the range without it [-].
+
+    Returns
+    -------
+    Verdict
+        The word and the share [-].
+
+    Examples
+    --------
+    >>> verdict(1.2, 1.5, 1.9).word, verdict(0.95, 1.3, 1.8).word, verdict(0.7, 1.1, 1.6).word
+    ('clear', 'likely', 'open')
+    """
+    share = share_above(low, middle, high) if share is None else share
+    if low > 1 or high < 1:
+        return Verdict("clear", share)
+    if max(share, 1 - share) >= LIKELY:
+        return Verdict("likely", share)
+    return Verdict("open", share)
+
+
+def against(
+    found: Verdict, subject: str, rival: str, better: str, worse: str, given: str = ""
+) -> str:
+    """A comparison as a clause without its stop, in the one grammar of all pages.
+
+    Parameters
+    ----------
+    found : Verdict
+        What the ratio says.
+    subject, rival : str
+        The two that are compared.
+    better, worse : str
+        Comparatives, such as "cheaper" and "dearer".
+    given : str
+        What an open answer is conditional on, such as "at an assumed 3.50 USD".
+
+    Returns
+    -------
+    str
+        The clause.
+
+    Examples
+    --------
+    >>> pair = ("Trainium3", "B200", "cheaper", "dearer")
+    >>> against(verdict(1.2, 1.5, 1.9), *pair)
+    'Trainium3 is cheaper than B200'
+    >>> against(verdict(0.5, 0.7, 1.02), *pair)
+    'Trainium3 is likely dearer than B200: 89% of the cases'
+    >>> against(Verdict("open", 0.57), *pair, given="at an assumed 3.50 USD")
+    'either may be cheaper, Trainium3 or B200: at an assumed 3.50 USD, 57% of the cases say Trainium3'
+    """
+    word = better if found.better else worse
+    if found.word == "clear":
+        return f"{subject} is {word} than {rival}"
+    if found.word == "likely":
+        cases = max(found.share, 1 - found.share)
+        return f"{subject} is likely {word} than {rival}: {pct(cases)} of the cases"
+    said = f"{pct(found.share)} of the cases say {subject}"
+    if given:
+        said = f"{given}, {said}"
+    return f"either may be {better}, {subject} or {rival}: {said}"
+
+
+def band(low: float, high: float, unit: str = "", digits: int = 2) -> str:
+    """An 80% range in brackets' words.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends [unit].
+    unit : str
+        Appended after a space.
+    digits : int
+        Significant digits of the larger end [-].
+
+    Returns
+    -------
+    str
+        The range with what it is.
+
+    Examples
+    --------
+    >>> band(1.9, 5.3)
+    '80% range 1.9–5.3'
+    """
+    return f"80% range {rng(low, high, unit, digits)}"
