@@ -288,8 +288,22 @@ def day(text: str) -> str:
 
 
 def neat(text: str) -> str:
-    """The house's typography in texts from tables: "40%", "12–18 months" and "2.7–3.3", but
-    2026-07 stays a date.
+    """The house's typography in texts from tables; a month such as 2026-07 stays a date.
+
+    Parameters
+    ----------
+    text : str
+        As it stands in a table.
+
+    Returns
+    -------
+    str
+        With en dashes in ranges and no space before a per cent sign.
+
+    Examples
+    --------
+    >>> neat("12-18 months, 40 %, 2026-07")
+    '12–18 months, 40%, 2026-07'
     """
     ends = r"(?<![\w.,-])(?!20\d\d-[01]\d\b)(\d[\d.,]*)-(\d[\d.,]*)(?![\w-])"
     return re.sub(r"(?<=\d) %", "%", re.sub(ends, r"\1–\2", text))
