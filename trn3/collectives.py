@@ -51,7 +51,8 @@ def all_reduce_s(n_bytes: Array, n: Array, bytes_per_s: Array, latency_s: Array 
     300
 
     References
-    ---------- nccl-tests, doc/PERFORMANCE.md. Patarasuk and Yuan 2009, Bandwidth optimal all-reduce
+    ----------
+    nccl-tests, doc/PERFORMANCE.md. Patarasuk and Yuan 2009, Bandwidth optimal all-reduce
     algorithms.
     """
     return 2.0 * reduce_scatter_s(n_bytes, n, bytes_per_s, latency_s)
@@ -221,7 +222,8 @@ def ring_latency_s(n: Array, stride: Array, tiers: Tiers) -> Array:
         Time [s].
 
     Notes
-    ----- Above `FLAT_RING` units of a tier the hops grow with the logarithm: libraries then
+    -----
+    Above `FLAT_RING` units of a tier the hops grow with the logarithm: libraries then
     exchange in a hierarchy.
 
     Examples

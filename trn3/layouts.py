@@ -5,13 +5,15 @@ enumeration.
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from trn3 import data
 from trn3.units import Array
 from trn3.workload import ModelShape
+
+NONE, SELECTIVE, FULL = 0, 1, 2
+"""Codes of the recompute axis: nothing, attention only, the whole forward pass."""
 
 
 class LayoutError(data.TrnError):
@@ -42,19 +44,19 @@ class Layouts:
         1 where that exchange runs beside compute [-].
     """
 
-    tp: Any = 1
-    pp: Any = 1
-    dp: Any = 1
-    cp: Any = 1
-    ep: Any = 1
-    micro_batch: Any = 1
-    interleave: Any = 1
-    recompute: Any = 0
-    zero: Any = 0
-    sequence_parallel: Any = 0
-    tp_overlap: Any = 0
-    dp_overlap: Any = 0
-    pp_overlap: Any = 0
+    tp: Array = 1
+    pp: Array = 1
+    dp: Array = 1
+    cp: Array = 1
+    ep: Array = 1
+    micro_batch: Array = 1
+    interleave: Array = 1
+    recompute: Array = NONE
+    zero: Array = 0
+    sequence_parallel: Array = 0
+    tp_overlap: Array = 0
+    dp_overlap: Array = 0
+    pp_overlap: Array = 0
 
     @property
     def n_chips(self) -> Array:

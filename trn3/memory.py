@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from trn3 import data, hardware, layouts, workload
-from trn3.layouts import Layouts
+from trn3.layouts import FULL, NONE, Layouts
 from trn3.units import GIB, Array
 from trn3.workload import ModelShape, TrainingJob
 
-NONE, SELECTIVE, FULL = 0, 1, 2
-"""Codes of the recompute axis."""
 WEIGHT_BYTES, GRADIENT_BYTES, OPTIMIZER_BYTES = 2, 4, 12
 """Bytes per parameter of mixed-precision Adam: 16-bit weight, 32-bit gradient, 32-bit weight and
 two moments.
@@ -100,14 +98,16 @@ def layer_activation_bytes(
         Bytes per token [B].
 
     Notes
-    ----- A gated block keeps three inner tensors, a plain one two; each routed expert a copy of its
+    -----
+    A gated block keeps three inner tensors, a plain one two; each routed expert a copy of its
     input and output.
 
     Examples
-    -------- Table 2 of Korthikanti et al.: 34 s b h / t with tensor and sequence parallelism and
+    --------
+    Table 2 of Korthikanti et al.: 34 s b h / t with tensor and sequence parallelism and
     selective recompute.
 
-    >>> from trn3.layouts import Layouts
+    >>> from trn3.layouts import FULL, NONE, Layouts
     >>> from trn3.workload import model
     >>> m = model("gpt_22b")
     >>> float(layer_activation_bytes(m, 2048, Layouts(tp=8, recompute=1, sequence_parallel=1)) * 8 / m.d_model)
@@ -151,7 +151,8 @@ def training_bytes(
         Bytes by cause [B].
 
     Notes
-    ----- Parameters are spread evenly over the stages. Stage 1 of `p` keeps `min(p, m)`
+    -----
+    Parameters are spread evenly over the stages. Stage 1 of `p` keeps `min(p, m)`
     microbatches, times `1 + (p - 1) / (p v)` interleaved. ZeRO-1 shards the optimizer over data and
     context ranks, 2 the gradients, 3 the weights, of which two layers are whole at a time. Full
     recompute adds the layer being redone. Left out: buffers of the communication library,

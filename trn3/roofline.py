@@ -139,7 +139,8 @@ def matmul_time_s(
         Time [s].
 
     Notes
-    ----- The inverse dimensions stand for filling and draining the matrix unit; tiles that do not
+    -----
+    The inverse dimensions stand for filling and draining the matrix unit; tiles that do not
     divide are left out, because published runs use shapes that do.
 
     Examples

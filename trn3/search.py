@@ -207,7 +207,7 @@ class _Search:
     def time(self, lay: Layouts) -> np.ndarray:
         """Step time on all axes in single precision; only this sum is as large as the block."""
         steps = training_step.evaluate(self.work, self.machine, lay)
-        rest = np.maximum(steps.floor_s, steps.exchange_s - steps.hide_s) + steps.fixed_s
+        rest = steps.exchange.shown_s + steps.fixed_s
         return np.asarray(steps.pipeline_s, np.float32) + np.asarray(rest, np.float32)
 
     def block(self, part: np.ndarray, lay: Layouts) -> int:
@@ -329,7 +329,8 @@ def search(
         Where a number is not positive, no layout uses that many chips, or none fits the memory.
 
     Notes
-    ----- Feasible means that memory, by `memory.training_bytes`, is at most `usable_share` of the
+    -----
+    Feasible means that memory, by `memory.training_bytes`, is at most `usable_share` of the
     chip's, and that the chunks of an interleaved pipeline find their microbatches in whole rounds
     of the stages.
 
@@ -427,7 +428,8 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
         Where no layout fits the memory.
 
     Notes
-    ----- Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with
+    -----
+    Searches the splits of `Settings(coarse=True)` that use more than half of the chips, with
     all overlap on, and leaves the reserve of memory that ``data/assumptions.csv`` gives
     (`training_usable_hbm_share`).
 

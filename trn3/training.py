@@ -6,12 +6,13 @@ The terms of a step stand in `trn3.training_step`, the choice of a layout in `tr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trn3 import committed, hardware, layouts, memory, search
-from trn3.training_step import FULL, Work, evaluate, machine
+from trn3.layouts import FULL, Layouts
+from trn3.training_step import LINK, Part, Work, evaluate, machine
 from trn3.units import DAY_S
 from trn3.workload import TrainingJob
 
@@ -36,19 +37,39 @@ class TrainingEstimate:
     bounds_s : numpy.ndarray
         Lower bound (every operation at peak, all else hidden) and upper bound (no exchange hidden)
         [s].
-    parts_s : dict
-        Step time by cause, exposed parts only; they add up to the middle [s].
+    parts : dict
+        Step time by cause with its kind, what shows only; they add up to the middle [s].
     memory : Memory
         On the fullest chip, by cause [byte].
     """
 
     job: TrainingJob
     cluster: hardware.Cluster
-    layout: Any
+    layout: Layouts
     step_time_s: np.ndarray
     bounds_s: np.ndarray
-    parts_s: Mapping[str, float]
+    parts: Mapping[str, Part]
     memory: memory.Memory
+
+    @property
+    def parts_s(self) -> dict[str, float]:
+        """Step time by cause, what shows only; adds up to the middle [s]."""
+        return {name: float(part.time_s) for name, part in self.parts.items()}
+
+    def kind_s(self, kind: str) -> float:
+        """Part of the step that one thing is busy.
+
+        Parameters
+        ----------
+        kind : str
+            One of the kinds of `trn3.training_step.Part` [-].
+
+        Returns
+        -------
+        float
+            Time [s].
+        """
+        return float(sum(part.time_s for part in self.parts.values() if part.kind == kind))
 
     @property
     def memory_bytes(self) -> float:
@@ -116,7 +137,9 @@ class TrainingEstimate:
         return frame.assign(share=frame["time_s"] / self.step_time_s[1])
 
 
-def estimate(job: TrainingJob, cluster: hardware.Cluster, layout: Any = None) -> TrainingEstimate:
+def estimate(
+    job: TrainingJob, cluster: hardware.Cluster, layout: Layouts | None = None
+) -> TrainingEstimate:
     """Step time, days, utilisation and memory of a run, with the 80 % band of its chip.
 
     Parameters
@@ -139,7 +162,8 @@ def estimate(job: TrainingJob, cluster: hardware.Cluster, layout: Any = None) ->
         The layout does not divide the model, the batch or the chips.
 
     Notes
-    ----- Current software is assumed (compiled, flash attention). Failures are left out; see
+    -----
+    Current software is assumed (compiled, flash attention). Failures are left out; see
     `trn3.study.scaling`.
     """
     if layout is not None:
@@ -158,16 +182,14 @@ def estimate(job: TrainingJob, cluster: hardware.Cluster, layout: Any = None) ->
         job.model.train_flops_per_token(job.seq_len, causal=True) * job.global_batch * job.seq_len
     )
     ideal = float(flops / cluster.n_chips / chip.peak(job.dtype))
-    exposed = middle - float(steps.pipeline_s + steps.fixed_s)
-    parts = {
-        name: float(value) for name, value in (*steps.parts.items(), ("data exchange", exposed))
-    }
+    shown = middle - float(steps.pipeline_s + steps.fixed_s)
+    parts = {**steps.parts, "data exchange": Part(LINK, shown)}
     return TrainingEstimate(
         job=job,
         cluster=cluster,
         layout=lay,
         step_time_s=np.maximum(middle * np.array([ends[0], 1.0, ends[1]]), ideal),
         bounds_s=np.array([ideal, float(open_steps.step_time_s)]),
-        parts_s={name: value for name, value in parts.items() if value > 0},
+        parts={name: part for name, part in parts.items() if part.time_s > 0},
         memory=memory.training_bytes(job.model, job.seq_len, job.global_batch, lay),
     )

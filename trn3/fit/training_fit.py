@@ -8,7 +8,6 @@ for all rows.
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 from trn3 import committed, data, hardware, training_step, workload
 from trn3.fit import calibration, scores
 from trn3.fit.calibration import Values
+from trn3.layouts import FULL, NONE, SELECTIVE, Layouts
 from trn3.units import GIGA
 from trn3.workload import ModelShape
 
@@ -260,7 +260,7 @@ def release_year(rows: pd.DataFrame) -> np.ndarray:
     return np.where(np.isnan(year), numbers(rows["year"]) + 0.5, 2000 + year + (month - 0.5) / 12)
 
 
-def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
+def _layouts(rows: pd.DataFrame, year: np.ndarray) -> Layouts:
     """Layouts of the rows; an unstated microbatch is 1 in a pipeline, else the largest of 4, 2,
     1 that divides.
     """
@@ -271,11 +271,13 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
     again = recompute.str.contains("^full|custom|save_dot|per-op").to_numpy()
     split = rows["seq_parallel"].str.startswith("y") | (rows["seq_parallel"] == "")
     plain = rows["notes"].str.contains("vanilla TP|eager")
-    return SimpleNamespace(
+    return Layouts(
         **g,
         micro_batch=np.where(np.isnan(micro), usual, micro),
         interleave=np.where(rows["vpp"].str.contains("interleaved"), 2.0, numbers(rows["vpp"], 1)),
-        recompute=np.where(again, 2, 1 * recompute.str.startswith("selective").to_numpy()),
+        recompute=np.select(
+            [again, recompute.str.startswith("selective").to_numpy()], [FULL, SELECTIVE], NONE
+        ),
         zero=numbers(rows["zero_fsdp"].str.extract(r"^(\d)")[0], 0),
         sequence_parallel=1.0 * split.to_numpy(),
         tp_overlap=1.0 * ((year >= 2024) & split.to_numpy() & ~plain.to_numpy()),
@@ -284,7 +286,7 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> SimpleNamespace:
     )
 
 
-def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
+def _machine(rows: pd.DataFrame, lay: Layouts) -> dict[str, Any]:
     """Chip and network of the rows; a rank is a core where the layout counts more ranks than
     chips.
     """
@@ -310,7 +312,7 @@ def _machine(rows: pd.DataFrame, lay: SimpleNamespace) -> dict[str, Any]:
     }
 
 
-def _work(rows: pd.DataFrame, lay: SimpleNamespace, year: np.ndarray) -> training_step.Work:
+def _work(rows: pd.DataFrame, lay: Layouts, year: np.ndarray) -> training_step.Work:
     """Work of the rows with the age of their software."""
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     gpu = np.array([c.vendor == "NVIDIA" for c in chips], dtype=bool)

@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import data, energy, hardware, inference, training, uncertainty, workload
+from trn3 import (
+    data,
+    energy,
+    hardware,
+    inference,
+    training,
+    training_step,
+    uncertainty,
+    workload,
+)
 from trn3.study.claims import readings
 from trn3.units import KWH_J, Array
 
@@ -100,7 +109,8 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
         Over the draws.
 
     Notes
-    ----- A byte of HBM and of a link has an energy of its own. Rated power is that of a large
+    -----
+    A byte of HBM and of a link has an energy of its own. Rated power is that of a large
     matrix multiplication in the fastest format: arithmetic at the share of the peak that such
     kernels reach, HBM at a share of its bandwidth.
 
@@ -341,27 +351,21 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
         Per training token.
 
     Notes
-    ----- Parts of the step that wait for memory or links are taken at the full rate of HBM or of
+    -----
+    Parts of the step that wait for memory or links are taken at the full rate of HBM or of
     the fastest link.
     """
     job, cluster, chip = found.job, found.cluster, found.cluster.chip
-    seconds = {
-        name: sum(t for part, t in found.parts_s.items() if name in part)
-        for name in ("vector", "optim", "exchange")
-    }
     chip_s = cluster.n_chips / (job.global_batch * job.seq_len)  # per second of a step and token
-    busy = sum(
-        found.parts_s.get(part, 0.0) for part in ("matmul", "experts", "attention", "output head")
-    )
     link = next(
         (r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 0.0
     )
     work = {
         "flops": float(job.model.train_flops_per_token(job.seq_len, causal=True))
         * float(found.hfu[1] / found.mfu[1]),
-        "hbm_bytes": (seconds["vector"] + seconds["optim"]) * chip_s * chip.hbm_bytes_per_s,
-        "link_bytes": seconds["exchange"] * chip_s * link,
-        "matmul_share": busy / float(found.step_time_s[1]),
+        "hbm_bytes": found.kind_s(training_step.MEMORY) * chip_s * chip.hbm_bytes_per_s,
+        "link_bytes": found.kind_s(training_step.LINK) * chip_s * link,
+        "matmul_share": found.kind_s(training_step.ARITHMETIC) / float(found.step_time_s[1]),
     }
     rate = found.tokens_per_s / cluster.n_chips
     return of_work(cluster.system, region, "training token", job.dtype, rate, work)

@@ -66,7 +66,8 @@ def critical_batch_tokens(n_params: Array, tokens: Array) -> Array:
         Tokens per step [-].
 
     Notes
-    ----- Measured up to 1.5e9 parameters; the two fits used different text. `critical_batch_factor`
+    -----
+    Measured up to 1.5e9 parameters; the two fits used different text. `critical_batch_factor`
     carries the doubt.
 
     Examples
@@ -467,7 +468,8 @@ def checks() -> pd.DataFrame:
         check, published, predicted, low, high, unit, ratio, kind, source_id, note.
 
     Notes
-    ----- A fleet that is left out is predicted from the failure rates of the others; the power
+    -----
+    A fleet that is left out is predicted from the failure rates of the others; the power
     model was fitted to nothing.
     """
     facts = [
