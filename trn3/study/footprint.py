@@ -6,7 +6,7 @@ number of tokens.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from trn3 import (
     uncertainty,
     workload,
 )
+from trn3.study import compare as compare_systems
 from trn3.study.claims import readings
 from trn3.units import KWH_J, Array
 
@@ -426,10 +427,11 @@ def compare(
     TrnError
         If no system serves the load.
     """
-    return _each(
-        systems,
+    answers = compare_systems.ask(
         lambda each: serving(inference.best(load, each), load.weights_dtype, region, utilisation),
+        systems,
     )
+    return answers.some().named()
 
 
 def runs(
@@ -458,24 +460,11 @@ def runs(
     TrnError
         If no system can run the job.
     """
-    return _each(
-        systems,
+    answers = compare_systems.ask(
         lambda each: training_run(training.estimate(job, hardware.Cluster(each, n_chips)), region),
+        systems,
     )
-
-
-def _each(
-    systems: Iterable[str], make: Callable[[hardware.System], Footprint]
-) -> tuple[dict[str, Footprint], dict[str, str]]:
-    found, missing = {}, {}
-    for system in map(hardware.system, systems):
-        try:
-            found[system.name] = make(system)
-        except data.TrnError as reason:
-            missing[system.name] = str(reason)
-    if not found:
-        raise data.TrnError("; ".join(missing.values()))
-    return found, missing
+    return answers.some().named()
 
 
 def by_region(found: Footprint) -> pd.DataFrame:

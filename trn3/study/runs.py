@@ -10,6 +10,7 @@ import pandas as pd
 from trn3 import data, hardware, layouts, training, workload
 from trn3.fit import training_fit
 from trn3.study import scaling
+from trn3.study.compare import ask
 from trn3.units import DAY_S
 
 CAUSES = {
@@ -49,16 +50,13 @@ def compare(
     trn3.data.TrnError
         If no system runs the job.
     """
-    found, missing = {}, {}
-    for system in map(hardware.system, systems):
-        try:
-            found[system.name] = at_sizes(job, system, [n_chips])[0]
-        except data.TrnError as reason:
-            missing[system.name] = str(reason)
-    if not found:
-        others = "; none of the other systems named can run it either" if len(missing) > 1 else ""
-        raise data.TrnError(next(iter(missing.values()), "systems: none is named") + others)
-    return found, missing
+    answers = ask(lambda system: at_sizes(job, system, [n_chips])[0], systems)
+    if answers.found:
+        return answers.named()
+    others = ""
+    if len(answers.missing) > 1:
+        others = "; none of the other systems named can run it either"
+    raise data.TrnError(next(iter(answers.missing.values()), "systems: none is named") + others)
 
 
 def at_sizes(
@@ -113,15 +111,12 @@ def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]
     pandas.DataFrame
         ``system, n_chips, days, low, high``; the 80 % band.
     """
-    rows = []
-    for system in map(hardware.system, systems):
-        try:
-            rows += [
-                [system.name, e.cluster.n_chips, *e.days[[1, 0, 2]]]
-                for e in at_sizes(job, system, sizes)
-            ]
-        except data.TrnError:
-            continue
+    answers = ask(lambda system: at_sizes(job, system, sizes), systems)
+    rows = [
+        [hardware.system(each).name, estimate.cluster.n_chips, *estimate.days[[1, 0, 2]]]
+        for each, estimates in answers.found.items()
+        for estimate in estimates
+    ]
     keys = ["system", "n_chips"]
     return pd.DataFrame(rows, columns=[*keys, "days", "low", "high"]).drop_duplicates(keys)
 
