@@ -21,13 +21,17 @@ def test_divisors(n):
 
 
 def flat(block):
-    """A block's layouts, one per row."""
-    columns = np.broadcast_arrays(*(getattr(block, f) for f in FIELDS))
-    return np.stack([c.ravel() for c in columns], axis=1).astype(int)
+    """A block's layouts, one per row, without the repeats."""
+    *columns, fresh = np.broadcast_arrays(
+        *(getattr(block, f) for f in FIELDS), layouts.fresh(block)
+    )
+    return np.stack([c[fresh] for c in columns], axis=1).astype(int)
 
 
 def size(block):
-    return math.prod(np.broadcast_shapes(*(np.shape(getattr(block, f)) for f in FIELDS)))
+    """Layouts of a block, repeats left out."""
+    shape = np.broadcast_shapes(*(np.shape(getattr(block, f)) for f in FIELDS))
+    return int(np.sum(layouts.fresh(block))) * math.prod(shape[1:-1])
 
 
 def splits(shape, seq_len, batch, n_chips, **options):

@@ -25,11 +25,13 @@ def every_layout(name, system, n_chips, batch, seq_len):
     rows = layouts.splits(shape, seq_len, batch, max(32, machine.n_chips))
     keep = rows.n_chips == n_chips
     rows = Layouts(*(getattr(rows, f)[keep] for f in FIELDS[:6]))
-    columns = [
-        np.broadcast_arrays(*(getattr(b, f) for f in FIELDS))
-        for _, b in layouts.blocks(rows, shape)
-    ]
-    flat = Layouts(*(np.concatenate([c[i].ravel() for c in columns]) for i in range(len(FIELDS))))
+    columns = []
+    for _, block in layouts.blocks(rows, shape):
+        *fields, fresh = np.broadcast_arrays(
+            *(getattr(block, f) for f in FIELDS), layouts.fresh(block)
+        )
+        columns.append([field[fresh] for field in fields])
+    flat = Layouts(*(np.concatenate(field) for field in zip(*columns)))
     machine = training_step.machine(hardware.Cluster(machine, n_chips))
     times = training_step.evaluate(
         training_step.Work(shape, seq_len, batch), machine, flat

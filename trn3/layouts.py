@@ -251,7 +251,9 @@ AXES = (
 
 
 def kinds(rows: Layouts) -> np.ndarray:
-    """Which splits have the same choices: 4 pp + 2 (tp > 1) + (dp cp > 1).
+    """Which splits have the same choices but for their interleave.
+
+    4 (pp > 1) + 2 (tp > 1) + (dp cp > 1)
 
     Parameters
     ----------
@@ -263,16 +265,15 @@ def kinds(rows: Layouts) -> np.ndarray:
     ndarray
         A number for each [-].
     """
-    return rows.pp * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
+    return (rows.pp > 1) * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
 
 
-def choices(shape: ModelShape, kind: int, switches: bool) -> list[Sequence[int]]:
-    """Values of each of `AXES` for splits of a kind; a choice that changes nothing has one value.
+def choices(kind: int, switches: bool) -> list[Sequence[int]]:
+    """Values of each of `AXES` after the interleave for splits of a kind; a choice that changes
+    nothing has one value.
 
     Parameters
     ----------
-    shape : ModelShape
-        The model.
     kind : int
         One of `kinds` [-].
     switches : bool
@@ -281,22 +282,21 @@ def choices(shape: ModelShape, kind: int, switches: bool) -> list[Sequence[int]]
     Returns
     -------
     list
-        sequence_parallel and tp_overlap need tp > 1, interleave and pp_overlap pp > 1, zero and
-        dp_overlap dp x cp > 1.
+        sequence_parallel and tp_overlap need tp > 1, pp_overlap pp > 1, zero and dp_overlap
+        dp x cp > 1.
+
+    Examples
+    --------
+    One stage and one replica: what is computed again, the tensor-parallel switches, no ZeRO.
+
+    >>> [list(values) for values in choices(2, switches=True)]
+    [[0, 1, 2], [0, 1], [0, 1], [0], [0], [0]]
     """
-    pp, tensor, shared = kind >> 2, kind >> 1 & 1, kind & 1
+    stages, tensor, shared = kind >> 2, kind >> 1 & 1, kind & 1
     tp_on, pp_on, dp_on = (
-        range(used * (not switches), used + 1) for used in (tensor, int(pp > 1), shared)
+        range(used * (not switches), used + 1) for used in (tensor, stages, shared)
     )
-    return [
-        chunks(shape.n_layers, pp),
-        range(3),
-        range(1 + tensor),
-        tp_on,
-        pp_on,
-        range(1 + 3 * shared),
-        dp_on,
-    ]
+    return [range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
 
 
 def chunks(n_layers: int, pp: int) -> list[int]:
@@ -326,7 +326,7 @@ def chunks(n_layers: int, pp: int) -> list[int]:
 def blocks(
     rows: Layouts, shape: ModelShape, switches: bool = True, size: int = 1 << 18
 ) -> Iterator[tuple[np.ndarray, Layouts]]:
-    """Give splits their choices, each on an axis of its own, without repeating a layout.
+    """Give splits their choices, each on an axis of its own.
 
     Parameters
     ----------
@@ -343,16 +343,43 @@ def blocks(
     ------
     tuple of ndarray and Layouts
         The rows of a block, and its layouts: `AXES` first, the splits last, so that inner loops are
-        long.
+        long. Where splits of a block have fewer values of interleave than others the last one is
+        repeated; `fresh` tells which layouts are not.
     """
+    stages, stage_of = np.unique(rows.pp, return_inverse=True)
+    lists = [chunks(shape.n_layers, int(pp)) for pp in stages]
+    n_chunks = np.array([len(values) for values in lists], int)
+    longest = max(n_chunks, default=0)
+    table = np.array([values + values[-1:] * (longest - len(values)) for values in lists])
     kind = kinds(rows)
-    order = np.argsort(kind, kind="stable")
-    for same in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if len(kind) else ():
-        lists = choices(shape, int(kind[same[0]]), switches)
-        axes = np.meshgrid(*lists, [0], indexing="ij", sparse=True)[:-1]
-        step = max(1, size // math.prod(map(len, lists)))
-        for part in (same[i : i + step] for i in range(0, len(same), step)):
-            yield (
-                part,
-                Layouts(*(getattr(rows, f)[part] for f in FIELDS[:6]), **dict(zip(AXES, axes))),
-            )
+    # splits with many values of interleave first, so that those of a block have about as many
+    order = np.lexsort((-n_chunks[stage_of], kind))
+    while len(order):
+        first = order[0]
+        longest = int(n_chunks[stage_of[first]])
+        others = choices(int(kind[first]), switches)
+        most = max(1, size // (longest * math.prod(map(len, others))))
+        part = order[:most]
+        part = part[kind[part] == kind[first]]
+        order = order[len(part) :]
+        axes = np.meshgrid(*others, [0], indexing="ij", sparse=True)[:-1]
+        interleave = table[stage_of[part], :longest].T
+        interleave = interleave.reshape(longest, *(1,) * len(others), len(part))
+        values = dict(zip(AXES, (interleave, *(axis[None] for axis in axes))))
+        yield part, Layouts(*(getattr(rows, field)[part] for field in FIELDS[:6]), **values)
+
+
+def fresh(block: Layouts) -> np.ndarray:
+    """Which layouts of a block do not repeat the one before them on the axis of interleave.
+
+    Parameters
+    ----------
+    block : Layouts
+        One of `blocks` [-].
+
+    Returns
+    -------
+    ndarray
+        A mask on the axes of `AXES` and the splits [-].
+    """
+    return np.diff(np.asarray(block.interleave), axis=0, prepend=0) > 0

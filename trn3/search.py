@@ -161,14 +161,20 @@ class _Search:
     """One search: the problem, and the leaders so far."""
 
     def __init__(
-        self, job: TrainingJob, system: hardware.System, rows: Layouts, top: int, settings: Settings
+        self,
+        job: TrainingJob,
+        system: hardware.System,
+        rows: Layouts,
+        top: int,
+        settings: Settings,
+        fronted: bool = True,
     ) -> None:
         self.work = training_step.Work(job.model, job.seq_len, job.global_batch)
         self.chips, self.rank = np.unique(rows.n_chips, return_inverse=True)
         self.machine = training_step.machine(
             hardware.Cluster(system, int(self.chips[-1])), job.dtype
         )
-        self.rows, self.top, self.settings = rows, top, settings
+        self.rows, self.top, self.settings, self.fronted = rows, top, settings, fronted
         self.hbm_bytes = settings.usable_share * system.chip.hbm_bytes
         self.step, self.code, self.limit = (
             np.zeros(0, np.float32),
@@ -186,16 +192,18 @@ class _Search:
 
         settings = self.settings
         blocks = layouts.blocks(self.rows, self.work.shape, settings.switches, settings.block)
-        pool = ThreadPoolExecutor(settings.workers)
+        pool = ThreadPoolExecutor(settings.workers) if settings.workers > 1 else None
+        done = (pool.map if pool else map)(lambda block: self.block(*block), blocks)
         with tqdm.tqdm(
             total=len(self.rank), disable=not settings.progress, delay=1, unit=" splits"
         ) as bar:
             try:
-                for n in pool.map(lambda block: self.block(*block), blocks):
+                for n in done:
                     bar.update(n)
             except KeyboardInterrupt:
                 self.complete = False
-        pool.shutdown(cancel_futures=True)
+        if pool:
+            pool.shutdown(cancel_futures=True)
 
     def held(self, lay: Layouts) -> np.ndarray:
         """Memory of the fullest chip."""
@@ -212,30 +220,33 @@ class _Search:
 
     def block(self, part: np.ndarray, lay: Layouts) -> int:
         """Search a block: what fits, then the time of all, its switches taken at their fastest."""
-        size = [np.size(getattr(lay, axis)) for axis in AXES]
+        size = {axis: np.shape(getattr(lay, axis))[i] for i, axis in enumerate(AXES)}
+        fresh = layouts.fresh(lay)
         n_micro = self.work.global_batch / (lay.dp * lay.micro_batch)
-        fits = ((held := self.held(lay)) <= self.hbm_bytes) & (
-            (lay.interleave == 1) | (n_micro % lay.pp == 0)
-        )
-        fits = np.broadcast_to(fits, (*size[:3], 1, 1, size[5], 1, len(part)))
+        whole_rounds = (lay.interleave == 1) | (n_micro % lay.pp == 0)
+        held = self.held(lay)
+        fits = fresh & whole_rounds & (held <= self.hbm_bytes)
+        chosen = [1 if "overlap" in axis else n for axis, n in size.items()]
+        fits = np.broadcast_to(fits, (*chosen, len(part)))
         at = np.flatnonzero(fits)
-        counts = np.array(
-            [size[0] * 24 * (8 if self.settings.switches else 1), math.prod(size), 0]
-        ) * len(part)
-        counts[2] = len(at) * size[3] * size[4] * size[6]
+        interleaved, switched = int(fresh.sum()), math.prod(size.values()) // math.prod(chosen)
+        distinct = interleaved * math.prod(size.values()) // size["interleave"]
+        # without regard to what changes nothing: 3 of recompute, 2 of sequence parallelism, 4 of
+        # ZeRO, and 2 of each of three switches
+        raw = interleaved * 3 * 2 * 4 * (2**3 if self.settings.switches else 1)
         if len(at):
             step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()[at]
             code = part[at % len(part)] * _CHOICES + at // len(part)
-            gib = np.broadcast_to(held / GIB, fits.shape).ravel()[at].astype(np.int64)
-            self.lead(step, code, self.rank[code // _CHOICES] * self.n_gib + gib)
+            self.lead(step, code)
+            if self.fronted:
+                gib = np.broadcast_to(held / GIB, fits.shape).ravel()[at].astype(np.int64)
+                self.lead_cells(step, code, self.rank[code // _CHOICES] * self.n_gib + gib)
         with self.lock:
-            self.counts += counts
+            self.counts += (raw, distinct, len(at) * switched)
         return len(part)
 
-    def lead(self, step: np.ndarray, code: np.ndarray, cell: np.ndarray) -> None:
-        """Keep the layouts that are among the fastest of all, or the fastest with their chips
-        and memory.
-        """
+    def lead(self, step: np.ndarray, code: np.ndarray) -> None:
+        """Keep the layouts that are among the fastest of all."""
         with self.lock:
             near = step <= self.limit
             all_step, all_code = np.append(self.step, step[near]), np.append(self.code, code[near])
@@ -245,6 +256,10 @@ class _Search:
                 all_step[all_step <= self.limit],
                 all_code[all_step <= self.limit],
             )
+
+    def lead_cells(self, step: np.ndarray, code: np.ndarray, cell: np.ndarray) -> None:
+        """Keep the layouts that are the fastest with their chips and memory."""
+        with self.lock:
             new = np.flatnonzero(step <= self.cell_step[cell])
             new = new[np.lexsort((code[new], step[new], cell[new]))]
             new = new[np.diff(cell[new], prepend=-1) > 0]
@@ -362,11 +377,7 @@ def search(
     if run.complete and not run.counts[2]:
         raise memory.misfit(job, system, run.rows, run.hbm_bytes)
     axes = {name: set(np.unique(getattr(run.rows, name)).tolist()) for name in _SPLIT}
-    lists = [
-        layouts.choices(shape, kind, settings.switches)
-        for kind in np.unique(layouts.kinds(run.rows)).tolist()
-    ]
-    axes |= {axis: {v for values in lists for v in values[i]} for i, axis in enumerate(AXES)}
+    axes |= _chosen(run.rows, shape, settings.switches)
     raw, distinct, feasible = map(int, run.counts)
     best, front = run.ranked(run.code, top), run.ranked(run.front(), len(run.cell_step))
     return SearchResult(
@@ -381,6 +392,14 @@ def search(
         time.process_time() - clock[1],
         run.complete,
     )
+
+
+def _chosen(rows: Layouts, shape: ModelShape, switches: bool) -> dict[str, set[int]]:
+    """The values of the axes that `layouts.blocks` adds to these splits."""
+    lists = [layouts.choices(kind, switches) for kind in np.unique(layouts.kinds(rows)).tolist()]
+    cut = (layouts.chunks(shape.n_layers, pp) for pp in np.unique(rows.pp).tolist())
+    interleave = {AXES[0]: {value for values in cut for value in values}}
+    return interleave | {axis: set().union(*each) for axis, each in zip(AXES[1:], zip(*lists))}
 
 
 def _splits(
@@ -447,9 +466,8 @@ def best(job: TrainingJob, cluster: hardware.Cluster) -> Layouts:
     settings = Settings(
         switches=False, usable_share=data.assumption("training_usable_hbm_share").value
     )
-    run = _Search(
-        job, cluster.system, Layouts(*(getattr(every, name)[keep] for name in _SPLIT)), 1, settings
-    )
+    rows = Layouts(*(getattr(every, name)[keep] for name in _SPLIT))
+    run = _Search(job, cluster.system, rows, 1, settings, fronted=False)
     run.run()
     if not run.counts[2]:
         raise memory.misfit(job, cluster.system, run.rows, run.hbm_bytes)

@@ -40,7 +40,8 @@ def split_times(monitored: dict[str, float]) -> None:
     for name, label in (
         ("held", "memory"),
         ("time", "step time"),
-        ("lead", "leaders and front"),
+        ("lead", "leaders"),
+        ("lead_cells", "front"),
         ("ranked", "ranking"),
     ):
         setattr(search._Search, name, timed(getattr(search._Search, name), label))
