@@ -118,13 +118,13 @@ def test_vendors_keep_their_order_in_grey():
 
 def test_style_by_id_and_by_name():
     for token, names in {
-        "trn3": ("trainium3", "trn3_gen2", "Trainium3 MXFP8", "Trainium4"),
+        "trn3": ("trainium3", "trn3_gen2", "Trainium3 MXFP8", "Llama3-8B, Trainium3", "Trainium4"),
         "trn2": ("trainium2", "Trn2 UltraServer"),
         "trn1": ("trainium1", "inferentia2", "trn1_32xl"),
         "nvidia": ("h100", "B200 HGX", "gb300_nvl72", "hgx_h200"),
-        "tpu": ("tpu_v7", "TPU v5p", "Ironwood"),
+        "tpu": ("tpu_v7", "TPU v5p", "Ironwood", "TPU"),
         "amd": ("mi355x", "Instinct MI300X"),
-        "other": ("a100_80", "Gaudi 3", "V100 SXM2"),
+        "other": ("a100_80", "Gaudi 3", "V100 SXM2", "Trainium5", "Output tokens/s per chip"),
     }.items():
         assert {charts.style(n).token for n in names} == {token}
     assert charts.style("trainium4").hollow and not charts.style("trainium3").hollow

@@ -182,7 +182,7 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
     folder = tmp_path / "data"
     shutil.copytree(data.DATA, folder)
     monkeypatch.setattr(data, "DATA", folder)
-    subject = "{id},{kind},{name},Acme,anvil,1,available,2027-01,{usual},{chip},ring,air,{alias},this_survey\n"
+    subject = "{id},{kind},{name},Acme,anvil,1,available,2027-01,{usual},{chip},ring,air,,,,,,{alias},this_survey\n"
     row = "{s},{q},{v},,,{u},,{d},{b},published,yes,this_survey,,2026-11-22,\n"
     with (folder / "subjects.csv").open("a", encoding="utf-8") as file:
         file.write(
@@ -222,6 +222,7 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
             file.write(row.format(s="anvil_4", q="tier_latency_s", v=latency, u="us", d="", b=tier))
     system = hardware.system("The Anvil")
     assert system.id == "anvil_4" and system.n_chips == 4 and len(system.tiers) == 2
+    assert system.chip.n_ranks == 1 and not system.chip.compiled and not system.axis_collectives
     assert system.chip.peak("fp16") == 5e15 and np.isnan(system.chip.power_w).all()
 
 
@@ -241,3 +242,20 @@ def test_gpu_peaks_are_cores_times_clock(name, dtype, flops):
     assert chip.n_cores * flops * chip.fact("tensor_clock_hz").value == pytest.approx(
         chip.peak(dtype), rel=5e-3
     )
+
+
+def test_how_engines_serve_is_data_of_the_chip():
+    # Neuron compiles graphs and counts two or four ranks a chip; collectives of a TPU pod run along
+    # its torus, those of a Trainium server through their own library whatever its topology
+    neuron = {c.id for c in hardware.chips() if c.compiled}
+    assert neuron == {"inferentia2", *(f"trainium{i}" for i in (1, 2, 3, 4))}
+    assert {c.id: c.n_ranks for c in hardware.chips() if c.n_ranks > 1} == {
+        "inferentia2": 2.0,
+        "trainium1": 2.0,
+        "trainium2": 4.0,
+        "trainium3": 4.0,
+        "trainium4": 4.0,
+    }
+    assert not any(c.widens_4bit for c in hardware.chips() if c.id in neuron)
+    along = [s.id for s in hardware.systems() if s.axis_collectives]
+    assert along and all(i.startswith("tpu") for i in along)

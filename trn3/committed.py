@@ -4,9 +4,9 @@ runs they rest on.
 A constant is kept as a logarithm, in a tree: the global value, the value of a chip family, the
 value of a chip. A chip without measurements takes its family's value with a wider deviation.
 
-Formulas take the constants of a kind as one record, `TrainingConstants` for a training step: its
-fields are scalars for a chip (`constants`), or arrays with one value per published run in the fit
-(`record`). A new constant is a field here and a row with its prior in ``data/priors.csv``.
+Formulas take the constants of a kind as one record, `TrainingConstants` for a training step and
+`ServingConstants` for a serving step: its fields are scalars for a chip (`constants`), or arrays
+with one value per published run in the fit (`record`). A new constant is a field here and a row with its prior in ``data/priors.csv``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,7 +102,73 @@ class TrainingConstants:
     permute: Array
 
 
-Record = TypeVar("Record", bound=TrainingConstants)
+@dataclass(frozen=True)
+class ServingConstants:
+    """What is fitted for the steps of a serving engine.
+
+    Attributes
+    ----------
+    hbm_share : float or array
+        Share of the memory bandwidth that reading weights reaches [-].
+    matmul_share : float or array
+        Share of the dense peak that the matrix products of prompts reach [-].
+    collective_s : float or array
+        Time of an all-reduce of no bytes [s].
+    kv_share : float or array
+        Bandwidth of reading the cache over that of reading weights [-].
+    fp8_share, fp4_share : float or array
+        Share of the nominal gain over BF16 that 8- and 4-bit products keep [-].
+    attention_share : float or array
+        Share of the dense BF16 peak that attention over prompts reaches [-].
+    expert_matmul_share : float or array
+        Rate of the matrix products of experts over that of dense ones [-].
+    expert_imbalance : float or array
+        Load of the busiest chip over the mean where each expert lies whole on one chip [-].
+    expert_sharing : float or array
+        Share of further tokens that draw experts of their own; tokens of one text share them [-].
+    layer_s : float or array
+        Launch and synchronisation per layer of a pass [s].
+    moe_layers, latent_layers : float or array
+        Kernels of a routed layer, and of latent attention, over those of a plain layer [-].
+    host_s, sequence_s : float or array
+        Host time of a step, and more of it per sequence [s].
+    all_to_all_s : float or array
+        Time of a small all-to-all between the chips that share the experts [s].
+    mixing : float or array
+        Share of the prompts of others that a user waits for per token [-].
+    first_token_s : float or array
+        Fixed time to a first token in service [s].
+    first_token_steps : float or array
+        Decode steps before the first token is sent [-].
+    queue, queue_power : float or array
+        Share of the others' prompts that a new prompt waits for, and how it grows with them [-].
+    """
+
+    KIND: ClassVar[str] = "serving"
+    hbm_share: Array
+    matmul_share: Array
+    collective_s: Array
+    kv_share: Array
+    fp8_share: Array
+    fp4_share: Array
+    attention_share: Array
+    expert_matmul_share: Array
+    expert_imbalance: Array
+    expert_sharing: Array
+    layer_s: Array
+    moe_layers: Array
+    latent_layers: Array
+    host_s: Array
+    sequence_s: Array
+    all_to_all_s: Array
+    mixing: Array
+    first_token_s: Array
+    first_token_steps: Array
+    queue: Array
+    queue_power: Array
+
+
+Record = TypeVar("Record", TrainingConstants, ServingConstants)
 """A record of constants: its `KIND` names the rows of the tables that it is made of."""
 
 
@@ -112,13 +178,13 @@ def record(kind: type[Record], values: Mapping[str, Array]) -> Record:
     Parameters
     ----------
     kind : type
-        `TrainingConstants` [-].
+        `TrainingConstants` or `ServingConstants` [-].
     values : mapping of str to Array
         Value of every field, and maybe of others, each in the unit of the constant [-].
 
     Returns
     -------
-    TrainingConstants
+    TrainingConstants or ServingConstants
         The record [-].
     """
     return kind(**{f.name: values[f.name] for f in fields(kind)})
@@ -130,13 +196,13 @@ def constants(kind: type[Record], chip: str, family: str) -> Record:
     Parameters
     ----------
     kind : type
-        `TrainingConstants` [-].
+        `TrainingConstants` or `ServingConstants` [-].
     chip, family : str
         Ids [-].
 
     Returns
     -------
-    TrainingConstants
+    TrainingConstants or ServingConstants
         Scalars [-].
 
     Raises

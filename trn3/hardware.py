@@ -64,6 +64,14 @@ class Chip:
         Rows, columns and depth of the matrix-multiply tile [-].
     usual_system : str
         The system in which it is rented.
+    compiled : bool
+        Whether its serving engine compiles graphs for fixed shapes, and prefills one prompt at a
+        time.
+    widens_4bit : bool
+        Whether its serving engines widen 4-bit weights as they read them, where the chip does not
+        compute in 4 bits.
+    n_ranks : float
+        Tensor-parallel ranks of a chip in serving; 1 where nothing else is known [-].
     """
 
     id: str
@@ -83,6 +91,9 @@ class Chip:
     n_cores: float
     tile: tuple[int, int, int]
     usual_system: str
+    compiled: bool
+    widens_4bit: bool
+    n_ranks: float
 
     def native(self, dtype: str) -> str:
         """The format of the same width that this chip runs: ``fp8`` is ``mxfp8`` on Trainium3.
@@ -199,6 +210,9 @@ class System:
         Host memory; NaN where unknown [B].
     topology, cooling : str
         In words; empty where unknown.
+    axis_collectives : bool
+        Whether its collectives run along the axes of a torus, rather than through switches or a
+        mesh.
     """
 
     id: str
@@ -211,6 +225,7 @@ class System:
     host_bytes: float
     topology: str
     cooling: str
+    axis_collectives: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +302,9 @@ def _chip(folder: Path, key: str) -> Chip:
         power_w=_range(key, "power_w"),
         **_numbers(key, "sram_bytes", "scale_up_bytes_per_s", "scale_out_bytes_per_s", "n_cores"),
         tile=(tile[0], tile[1], tile[2]),
+        compiled=row["compiled"] == "yes",
+        widens_4bit=row["widens_4bit"] == "yes",
+        n_ranks=_number(key, "n_ranks", 1.0),
     )
 
 
@@ -314,6 +332,7 @@ def _system(folder: Path, key: str) -> System:
         tiers=_tiers(key),
         power_w=_range(key, "power_w"),
         **_numbers(key, "n_vcpus", "host_bytes"),
+        axis_collectives=row["axis_collectives"] == "yes",
     )
 
 

@@ -7,7 +7,6 @@ limits.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,12 +24,14 @@ from trn3.serving_step import (
     traffic,
     weight_bytes_per_chip,
 )
-from trn3.units import GIB
+from trn3.units import GIB, Array
 from trn3.workload import ModelShape, ServingLoad
 
-LOW_LOAD = (
-    8  # requests in flight up to which a first token hardly queues; beyond it has a band of its own
-)
+LOW_LOAD = 8
+"""Requests in flight up to which a first token hardly queues; beyond it has a band of its own."""
+
+N_BATCHES = 48
+"""Batches tried per layout, from 1 to the largest in equal ratios."""
 
 
 class NoLayoutMeets(data.TrnError):
@@ -195,30 +196,24 @@ def frontier(
     if load.model.context and total > load.model.context:
         most = f"{load.model.name} takes at most {load.model.context:,.0f}"
         raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
-    m, d, k, at = (
-        load.model,
-        device(system, load.weights_dtype),
-        constants(system.chip),
-        layouts(load.model, system),
-    )
-    at = Layouts(at.tp[:, None], at.dp[:, None])
-    sequences = np.geomspace(1, data.assumption("serving_max_sequences").value, 48)
+    model, chip = load.model, device(system, load.weights_dtype)
+    some = layouts(model, system)
+    at = Layouts(some.tp[:, None], some.dp[:, None])
+    sequences = np.geomspace(1, chip.max_sequences, N_BATCHES)
     w = _work(load, np.unique(np.round(sequences)), context_tokens)
-    s = evaluate(m, d, at, w, k, disaggregated)
+    s = evaluate(model, chip, at, constants(system.chip), w, disaggregated)
     if not np.any(s.fits):
-        need = np.min(weight_bytes_per_chip(m, at, w) + cache_bytes_per_chip(m, d, at, w)) / GIB
-        share, kept = (
-            data.assumption(f"serving_{n}").value for n in ("usable_hbm_share", "reserve")
-        )
-        least = f"one user needs {need:,.0f} of {(share * d.hbm_bytes - kept) / GIB:,.0f} usable GiB per chip"
+        cache = cache_bytes_per_chip(model, chip, at, w)
+        need = np.min(weight_bytes_per_chip(model, at, w) + cache) / GIB
+        least = f"one user needs {need:,.0f} of {chip.usable_bytes / GIB:,.0f} usable GiB per chip"
         raise NoLayoutMeets(
-            f"{m.name} with {total:,.0f} tokens does not fit {system.name}: {least}"
+            f"{model.name} with {total:,.0f} tokens does not fit {system.name}: {least}"
         )
     rows = {
         "n_chips": at.n_chips,
         "tp": at.tp,
         "dp": at.dp,
-        "ep": np.where(load.model.n_experts > 0, at.n_chips, 1.0),
+        "ep": np.where(model.n_experts > 0, at.n_chips, 1.0),
         "batch": w.batch * at.dp,
         "tokens_per_s_per_user": s.tokens_per_s_per_user,
         "output_tokens_per_s_per_chip": s.tokens_per_s_per_chip,
@@ -272,11 +267,12 @@ def _nearest(found: Frontier) -> str:
     load, p = found.load, found.points
     near = p.loc[np.maximum(p["ttft_s"] / load.ttft_s, p["tpot_s"] / load.tpot_s).idxmin()]
     limits = f"meets ttft_s = {load.ttft_s:g} s and tpot_s = {load.tpot_s:g} s; the nearest is"
-    layout = "tp={tp:.0f} dp={dp:.0f} batch={batch:.0f} with ttft_s = {ttft_s:.3g} s and tpot_s = {tpot_s:.3g} s"
-    return f"no layout of {load.model.name} on {found.system.name} {limits} {layout.format(**near)}"
+    layout = "tp={tp:.0f} dp={dp:.0f} batch={batch:.0f}".format(**near)
+    times = "with ttft_s = {ttft_s:.3g} s and tpot_s = {tpot_s:.3g} s".format(**near)
+    return f"no layout of {load.model.name} on {found.system.name} {limits} {layout} {times}"
 
 
-def _work(load: ServingLoad, batch: Any, context_tokens: float) -> Work:
+def _work(load: ServingLoad, batch: Array, context_tokens: float) -> Work:
     widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
     return Work(
         batch,
@@ -291,20 +287,28 @@ def _work(load: ServingLoad, batch: Any, context_tokens: float) -> Work:
 def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoint:
     load, system = found.load, found.system
     d, at = device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
-    work = traffic(
-        load.model,
-        d,
-        at,
-        _work(load, row["batch"] / row["dp"], context_tokens),
-        constants(system.chip),
-    )
+    w = _work(load, row["batch"] / row["dp"], context_tokens)
+    work = traffic(load.model, d, at, constants(system.chip), w)
     first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
     slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", first, "throughput"))
     n, tp, dp, ep, batch = (int(row[name]) for name in ("n_chips", "tp", "dp", "ep", "batch"))
     rates = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
     tpot, ttft, memory = row["tpot_s"] * slow, row["ttft_s"] * wait, float(row["memory_bytes"])
     return ServingPoint(
-        system, n, tp, dp, ep, batch, *rates, tpot, ttft, memory, *map(float, work.values())
+        system,
+        n_chips=n,
+        tp=tp,
+        dp=dp,
+        ep=ep,
+        batch=batch,
+        output_tokens_per_s_per_chip=rates[0],
+        tokens_per_s_per_user=rates[1],
+        tpot_s=tpot,
+        ttft_s=ttft,
+        memory_bytes=memory,
+        flops_per_token=float(work.flops),
+        hbm_bytes_per_token=float(work.hbm_bytes),
+        link_bytes_per_token=float(work.link_bytes),
     )
 
 
@@ -332,12 +336,13 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
     """
     workload.positive("requests_per_s", load.requests_per_s, "1/s")
     point, busy = best(load, system), data.assumption("serving_fleet_utilisation").value
-    rate = (
-        load.requests_per_s * load.output_tokens / (point.output_tokens_per_s_per_chip[::-1] * busy)
-    )
-    chips = np.ceil(rate / point.n_chips) * point.n_chips
+    asked_per_s = load.requests_per_s * load.output_tokens
+    needed = asked_per_s / (point.output_tokens_per_s_per_chip[::-1] * busy)
+    chips = np.ceil(needed / point.n_chips) * point.n_chips
     if chips[1] > n_available:
         most = load.requests_per_s * n_available / chips[1]
-        asked = f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips of {system.name}"
-        raise NoLayoutMeets(f"{asked}; {n_available:,.0f} serve about {most:.3g} 1/s")
+        asked = f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips"
+        raise NoLayoutMeets(
+            f"{asked} of {system.name}; {n_available:,.0f} serve about {most:.3g} 1/s"
+        )
     return chips

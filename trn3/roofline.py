@@ -2,9 +2,29 @@
 it.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from trn3.units import Array
+
+ARITHMETIC, MEMORY, LINK, FIXED = "arithmetic", "memory", "link", "fixed"
+"""What a part of a step keeps busy: the matrix unit, the memory, a link, or nothing."""
+
+
+class Part(NamedTuple):
+    """One part of a step: what it keeps busy, and how long.
+
+    Attributes
+    ----------
+    kind : str
+        `ARITHMETIC`, `MEMORY`, `LINK` or `FIXED`.
+    time_s : float or array
+        Time that shows [s].
+    """
+
+    kind: str
+    time_s: Array
 
 
 def time_bounds(

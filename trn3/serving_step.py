@@ -1,43 +1,76 @@
-"""A serving step: time of prefill and decode over arrays of layouts and batches.
+r"""A serving step: time of decode and of prefill, term by term, over arrays of layouts and batches.
 
-One decode step of `B` sequences per attention group takes
+A step of decode reads the weights, computes with them, reads the caches, exchanges activations and
+pays for launching kernels:
 
-    T = (T_weights^3 + T_compute^3)^(1/3) + T_cache + T_links + L t_layer m + t_host + B t_sequence
+.. math:: T = (T_{read}^3 + T_{compute}^3)^{1/3} + T_{cache} + T_{links} + T_{fixed}
 
-and a request in a closed loop pays, per output token, also its share of the others' prefill.
-Efficiencies and fixed costs are constants of `data/calibration.csv` (kind ``serving``), fitted to
-published runs by `trn3.fit.serving_fit`.
+Every term is a function below; `evaluate` puts them together. Letters:
+
+======  ============================================================  ==========================
+letter  meaning                                                       here
+======  ============================================================  ==========================
+B       sequences that decode together in one attention group         ``work.batch``
+S, O    tokens of a prompt and of an answer                           ``work.input_tokens, ...``
+n       tokens that go through the model in one pass                  ``tokens``
+L, D    layers and width of the model                                 ``model.n_layers, d_model``
+H       attention heads                                               ``model.n_heads``
+E, k    routed experts of a layer, and those that a token takes       ``model.n_experts, top_k``
+N       weights                                                       ``dense_params, ...``
+tp      chips that share the matrices and heads of an attention group ``layout.tp``
+dp      attention groups that share the experts                       ``layout.dp``
+pp      pipeline stages                                               ``layout.pp``
+W       bandwidth of the memory of a chip                             ``device.hbm_bytes_per_s``
+P       dense peak of a chip                                          ``device.peak_flops_per_s``
+beta    link of a chip, one way                                       ``device.link_bytes_per_s``
+alpha   time of an all-reduce of no bytes                             ``constants.collective_s``
+======  ============================================================  ==========================
+
+Efficiencies and fixed costs are fitted to published runs by `trn3.fit.serving_fit`
+(`trn3.committed.ServingConstants`). Weights and activations of 16 bits count 2 bytes, and a
+multiplication with its addition 2 FLOP.
 
 References
----------- Pope et al. 2022, Efficiently scaling transformer inference, arXiv:2211.05102 (weight,
-cache and collective terms); Leviathan et al. 2023, arXiv:2211.17192, eq. 1 (tokens per verification
-of speculative decoding).
+----------
+Pope et al. 2022, Efficiently scaling transformer inference, arXiv:2211.05102: weight, cache and
+collective terms. Austin et al. 2025, How to scale your model, chapter on inference: the same as
+bounds. Leviathan et al. 2023, arXiv:2211.17192: speculative decoding. DeepSeek-AI 2024,
+arXiv:2405.04434 and arXiv:2412.19437: latent attention, and experts spread over chips.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from trn3 import committed, data, hardware
+from trn3.committed import ServingConstants
 from trn3.hardware import Chip, System
+from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY, Part
+from trn3.units import Array
 from trn3.workload import ModelShape
 
-Values = Mapping[str, Any]
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
 DTYPE_BYTES |= {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
 """Bytes of a stored number, with the scale of its block."""
 
+WIDE_BYTES = 2.0
+"""Bytes of a 16-bit number: activations, output head and embeddings stay so wide."""
 
+FLOP_PER_WEIGHT = 2.0
+"""A multiplication and an addition."""
+
+
+# ------------------------------------------------------------------------------------------ records
 @dataclass(frozen=True)
 class Device:
-    """What a serving step needs to know of a chip and its links; scalars or arrays.
+    """What a serving step needs to know of a chip, its links and its engine; scalars or arrays.
 
     Attributes
     ----------
-    hbm_bytes, hbm_bytes_per_s : Array
-        Memory of a chip [B] and its bandwidth [B/s].
+    usable_bytes : Array
+        Memory of a chip for weights and caches [B].
+    hbm_bytes_per_s : Array
+        Bandwidth of that memory [B/s].
     peak_flops_per_s, bf16_flops_per_s : Array
         Dense peak in the format of the weights' matrix products, and in bf16 for attention
         [FLOP/s].
@@ -45,24 +78,39 @@ class Device:
         Width of that format: 2 for bf16, 1 for fp8, 0.5 for fp4 [B].
     link_bytes_per_s : Array
         Link one way per chip inside the scale-up domain [B/s].
+    one_shot_share, two_shot_share : Array
+        Share of the link that all-reduce kernels reach, those that send everything to everybody,
+        and those that scatter and gather [-].
+    ramp_s : Array
+        Time on the link of the message at which the latter reach 0.7 of that share [s].
+    chunk_tokens : Array
+        Most prompt tokens of one prefill pass of the engine [-].
+    max_sequences : Array
+        Largest batch of an attention group that the engine is built for [-].
     n_ranks : Array
         Ranks that share a chip (logical NeuronCores; 1 on a GPU) [-].
     compiled : Array
         Whether graphs are compiled for fixed shapes, and prompts prefilled one at a time (Neuron)
         [-].
     torus : Array
-        Whether the links form a torus (TPU) rather than a switch or full mesh [-].
+        Whether collectives run along the axes of a torus (TPU) rather than through switches or a
+        mesh [-].
     """
 
-    hbm_bytes: Any
-    hbm_bytes_per_s: Any
-    peak_flops_per_s: Any
-    bf16_flops_per_s: Any
-    compute_bytes: Any
-    link_bytes_per_s: Any
-    n_ranks: Any = 1.0
-    compiled: Any = False
-    torus: Any = False
+    usable_bytes: Array
+    hbm_bytes_per_s: Array
+    peak_flops_per_s: Array
+    bf16_flops_per_s: Array
+    compute_bytes: Array
+    link_bytes_per_s: Array
+    one_shot_share: Array
+    two_shot_share: Array
+    ramp_s: Array
+    chunk_tokens: Array
+    max_sequences: Array
+    n_ranks: Array
+    compiled: Array
+    torus: Array
 
 
 @dataclass(frozen=True)
@@ -83,13 +131,13 @@ class Layouts:
         else sliced [-].
     """
 
-    tp: Any
-    dp: Any = 1.0
-    pp: Any = 1.0
-    whole: Any = True
+    tp: Array
+    dp: Array = 1.0
+    pp: Array = 1.0
+    whole: Array = True
 
     @property
-    def n_chips(self) -> Any:
+    def n_chips(self) -> Array:
         """Chips of one copy [-]."""
         return self.tp * self.dp * self.pp
 
@@ -111,24 +159,40 @@ class Work:
         [-].
     prompts : Array
         Prompts that are prefilled together [-].
-    chunk_tokens : Array
-        Most prompt tokens of one prefill pass [-].
     expert_reads : Array
         Times that a graph may read one expert in a pass; 1 where tokens of one expert are gathered
         [-].
     """
 
-    batch: Any
-    input_tokens: Any
-    output_tokens: Any
-    weight_bytes: Any = 2.0
-    kv_bytes: Any = 2.0
-    bucket_batch: Any = 0.0
-    bucket_input: Any = 0.0
-    bucket_context: Any = 0.0
-    prompts: Any = 1.0
-    chunk_tokens: Any = 8192.0
-    expert_reads: Any = 1.0
+    batch: Array
+    input_tokens: Array
+    output_tokens: Array
+    weight_bytes: Array = 2.0
+    kv_bytes: Array = 2.0
+    bucket_batch: Array = 0.0
+    bucket_input: Array = 0.0
+    bucket_context: Array = 0.0
+    prompts: Array = 1.0
+    expert_reads: Array = 1.0
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens that go through the model, and in how many passes.
+
+    Attributes
+    ----------
+    count : Array
+        Tokens of one attention group, over all passes [-].
+    n_passes : Array
+        Passes that they take; each reads the weights [-].
+    head : bool
+        Whether the output head runs on each of them, as in decode.
+    """
+
+    count: Array
+    n_passes: Array = 1.0
+    head: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,16 +215,17 @@ class Steps:
         Whether that leaves the reserve free [-].
     """
 
-    decode_s: Any
-    prefill_s: Any
-    tpot_s: Any
-    ttft_s: Any
-    tokens_per_s_per_user: Any
-    tokens_per_s_per_chip: Any
-    memory_bytes: Any
-    fits: Any
+    decode_s: Array
+    prefill_s: Array
+    tpot_s: Array
+    ttft_s: Array
+    tokens_per_s_per_user: Array
+    tokens_per_s_per_chip: Array
+    memory_bytes: Array
+    fits: Array
 
 
+# -------------------------------------------------------------------------- records from the tables
 def dtype_bytes(dtype: str) -> float:
     """Bytes of a stored number.
 
@@ -180,8 +245,9 @@ def dtype_bytes(dtype: str) -> float:
         Where the format is not known.
 
     Examples
-    -------- One byte-wide scale per 16 numbers in NVFP4, per 32 in the MX formats (OCP MX
-    specification 1.0, section 5.2).
+    --------
+    One byte-wide scale per 16 numbers in NVFP4, per 32 in the MX formats (OCP MX specification 1.0,
+    section 5.2).
 
     >>> dtype_bytes("nvfp4"), dtype_bytes("mxfp4")
     (0.5625, 0.53125)
@@ -189,105 +255,6 @@ def dtype_bytes(dtype: str) -> float:
     if dtype not in DTYPE_BYTES:
         raise data.TrnError(f"dtype = {dtype!r}: must be one of {', '.join(DTYPE_BYTES)}")
     return DTYPE_BYTES[dtype]
-
-
-def routed_params(m: ModelShape) -> Any:
-    """Weights of one routed expert over all its layers.
-
-    Parameters
-    ----------
-    m : ModelShape
-        The model [-].
-
-    Returns
-    -------
-    Array
-        Weights [-].
-
-    Examples
-    --------
-    >>> from trn3 import workload
-    >>> m = workload.model("deepseek_v3")
-    >>> round(routed_params(m) * m.n_experts / 1e9)
-    654
-    """
-    return m.n_moe_layers * m.n_expert_params
-
-
-def dense_params(m: ModelShape) -> Any:
-    """Weights that every token passes through, without embedding, head and routed experts.
-
-    Parameters
-    ----------
-    m : ModelShape
-        The model [-].
-
-    Returns
-    -------
-    Array
-        Weights [-].
-    """
-    return m.n_active_layer_params - m.top_k * routed_params(m)
-
-
-def dense_bytes(m: ModelShape, w: Work) -> Any:
-    """The same as stored: 4-bit checkpoints of mixture-of-experts models keep attention and shared
-    weights at 8 bits.
-
-    Parameters
-    ----------
-    m : ModelShape
-        The model [-].
-    w : Work
-        Formats [-].
-
-    Returns
-    -------
-    Array
-        Bytes [B].
-    """
-    return dense_params(m) * np.where(
-        np.greater(m.n_experts, 0), np.maximum(w.weight_bytes, 1.0), w.weight_bytes
-    )
-
-
-def device(system: System, dtype: str = "bf16") -> Device:
-    """Numbers of a system's chip for weights of a format.
-
-    Parameters
-    ----------
-    system : System
-        Where the model runs [-].
-    dtype : str
-        Format of the weights [-].
-
-    Returns
-    -------
-    Device
-        Scalars [-].
-
-    Raises
-    ------
-    trn3.hardware.UnsupportedDtype
-        Where the chip has no such format and does not widen 4-bit weights.
-    """
-    chip = system.chip
-    compute = dtype if has(chip, dtype) or format_for(chip, dtype) != dtype else "bf16"
-    peak, bf16 = chip.peak(compute), chip.peak("bf16")
-    width = next(
-        (
-            w
-            for w, d in ((2.0, "bf16"), (1.0, "fp8"))
-            if has(chip, d) and peak <= 1.01 * chip.peak(d)
-        ),
-        0.5,
-    )
-    neuron = chip.vendor == "AWS"
-    ranks = data.assumption(f"serving_ranks_{chip.id}").value if neuron else 1.0
-    torus = "torus" in system.topology.lower() and not neuron
-    bandwidth, links = chip.hbm_sustained_bytes_per_s, chip.scale_up_bytes_per_s
-    links = links if np.isfinite(links) else system.tiers[0].bytes_per_s
-    return Device(chip.hbm_bytes, bandwidth, peak, bf16, width, links, ranks, neuron, torus)
 
 
 def has(chip: Chip, dtype: str) -> bool:
@@ -304,6 +271,11 @@ def has(chip: Chip, dtype: str) -> bool:
     -------
     bool
         True where it does [-].
+
+    Examples
+    --------
+    >>> has(hardware.chip("trainium3"), "fp8"), has(hardware.chip("a100_80"), "fp8")
+    (True, False)
     """
     try:
         return bool(chip.native(dtype))
@@ -324,48 +296,79 @@ def format_for(chip: Chip, dtype: str) -> str:
     Returns
     -------
     str
-        `dtype` where the chip computes in it, or widens 4-bit weights as it reads them; else
-        ``bf16`` [-].
-
-    Notes
-    ----- Engines of GPUs and TPUs widen 4-bit weights on the fly; AWS's load them as bf16 where the
-    chip lacks the format.
+        `dtype` where the chip computes in it, or its engines widen 4-bit weights as they read them;
+        else ``bf16`` [-].
 
     Examples
     --------
+    Engines of GPUs and TPUs widen 4-bit weights; AWS's load them as bf16 where the chip lacks the
+    format.
+
     >>> [format_for(hardware.chip(c), "mxfp4") for c in ("h100", "trainium2", "trainium3")]
     ['mxfp4', 'bf16', 'mxfp4']
     """
-    return dtype if has(chip, dtype) or (dtype.endswith("fp4") and chip.vendor != "AWS") else "bf16"
+    widened = chip.widens_4bit and dtype.endswith("fp4")
+    return dtype if has(chip, dtype) or widened else "bf16"
 
 
-NAMES = [
-    "hbm_share",
-    "matmul_share",
-    "collective_s",
-    "kv_share",
-    "fp8_share",
-    "fp4_share",
-    "attention_share",
-    "expert_matmul_share",
-    "expert_imbalance",
-    "expert_sharing",
-    "layer_s",
-    "moe_layers",
-    "latent_layers",
-    "host_s",
-    "sequence_s",
-    "all_to_all_s",
-    "mixing",
-    "first_token_s",
-    "first_token_steps",
-    "queue",
-    "queue_power",
-]
-"""Constants that the evaluator asks for."""
+def device(system: System, dtype: str = "bf16") -> Device:
+    """Numbers of a system's chip and of its engine for weights of a format.
+
+    Parameters
+    ----------
+    system : System
+        Where the model runs [-].
+    dtype : str
+        Format of the weights [-].
+
+    Returns
+    -------
+    Device
+        Scalars [-].
+
+    Raises
+    ------
+    trn3.hardware.UnsupportedDtype
+        Where the chip has no such format and does not widen 4-bit weights.
+
+    Examples
+    --------
+    H100, dense FP8: 1,979 TFLOP/s.
+
+    >>> device(hardware.system("hgx_h100"), "fp8").peak_flops_per_s / 1e12
+    1979.0
+    """
+    chip = system.chip
+    compute = dtype if has(chip, dtype) or format_for(chip, dtype) != dtype else "bf16"
+    links = chip.scale_up_bytes_per_s
+    engine = ("one_shot_share", "two_shot_share", "ramp_s", "chunk_tokens", "max_sequences")
+    assumed = {name: data.assumption(f"serving_{name}").value for name in engine}
+    usable_share = data.assumption("serving_usable_hbm_share").value
+    return Device(
+        usable_bytes=usable_share * chip.hbm_bytes - data.assumption("serving_reserve").value,
+        hbm_bytes_per_s=chip.hbm_sustained_bytes_per_s,
+        peak_flops_per_s=chip.peak(compute),
+        bf16_flops_per_s=chip.peak("bf16"),
+        compute_bytes=_compute_bytes(chip, chip.peak(compute)),
+        link_bytes_per_s=links if np.isfinite(links) else system.tiers[0].bytes_per_s,
+        n_ranks=chip.n_ranks,
+        compiled=chip.compiled,
+        torus=system.axis_collectives,
+        **assumed,
+    )
 
 
-def constants(chip: Chip) -> dict[str, float]:
+def _compute_bytes(chip: Chip, peak_flops_per_s: float) -> float:
+    """Width of the widest format whose peak is not below the one used: a chip that computes 8 bits
+    no faster than 16 gains nothing that a constant could take a share of.
+    """
+    for width, dtype in ((2.0, "bf16"), (1.0, "fp8")):
+        if has(chip, dtype) and peak_flops_per_s <= 1.01 * chip.peak(dtype):
+            return width
+    return 0.5
+
+
+def constants(chip: Chip) -> ServingConstants:
     """Committed constants for a chip: its own, else its family's, else the shared value.
 
     Parameters
@@ -375,27 +378,625 @@ def constants(chip: Chip) -> dict[str, float]:
 
     Returns
     -------
-    dict
-        Value by name, as in `NAMES` [-].
+    ServingConstants
+        Scalars [-].
+
+    Examples
+    --------
+    No engine reads weights faster than the memory delivers them.
+
+    >>> 0 < constants(hardware.chip("h200")).hbm_share < 1
+    True
     """
-    return {n: committed.constant("serving", n, chip.id, chip.family) for n in NAMES}
+    return committed.constants(ServingConstants, chip.id, chip.family)
 
 
-def all_reduce_s(n_bytes: Any, n: Any, device: Device, latency_s: Any) -> Any:
-    """Time of one all-reduce by message size: a one-shot kernel for small, a two-shot one for large
-    messages.
+# ------------------------------------------------------------------------------- weights of a model
+def routed_params(model: ModelShape) -> Array:
+    """Weights of one routed expert over all its layers.
 
-    With x = B / beta: alpha + min((n - 1) x / 0.35, 2 (n - 1) / n sqrt(x (x + 35 us)) / 0.45) on a
-    switch or mesh, and alpha sqrt(n) + 4 x / sqrt(n) over both axes of a torus.
+    Parameters
+    ----------
+    model : ModelShape
+        The model [-].
+
+    Returns
+    -------
+    Array
+        Weights [-].
+
+    Examples
+    --------
+    DeepSeek-V3: 58 routed layers of 256 experts with three matrices of 7168 x 2048 (section 4.2)
+    hold 654 of its 671 billion weights.
+
+    >>> from trn3 import workload
+    >>> deepseek = workload.model("deepseek_v3")
+    >>> round(routed_params(deepseek) * 256 / 1e9), round(58 * 256 * 3 * 7168 * 2048 / 1e9)
+    (654, 654)
+
+    References
+    ----------
+    DeepSeek-AI 2024, DeepSeek-V3 technical report, arXiv:2412.19437.
+    """
+    return model.n_moe_layers * model.n_expert_params
+
+
+def dense_params(model: ModelShape) -> Array:
+    """Weights that every token passes through, without embedding, head and routed experts.
+
+    Parameters
+    ----------
+    model : ModelShape
+        The model [-].
+
+    Returns
+    -------
+    Array
+        Weights [-].
+
+    Examples
+    --------
+    With the eight experts of a token and both embeddings they are the 37 billion that DeepSeek-V3
+    activates.
+
+    >>> from trn3 import workload
+    >>> deepseek = workload.model("deepseek_v3")
+    >>> active = dense_params(deepseek) + 8 * routed_params(deepseek)
+    >>> round(float(active + deepseek.n_embedding_params) / 1e9, 1)
+    37.6
+    """
+    return model.n_active_layer_params - model.top_k * routed_params(model)
+
+
+def dense_bytes(model: ModelShape, work: Work) -> Array:
+    """The same as stored: 4-bit checkpoints of mixture-of-experts models keep attention and shared
+    weights at 8 bits.
+
+    Parameters
+    ----------
+    model : ModelShape
+        The model [-].
+    work : Work
+        Formats [-].
+
+    Returns
+    -------
+    Array
+        Bytes [B].
+
+    Examples
+    --------
+    >>> from trn3 import workload
+    >>> four_bits = Work(1, 1, 1, weight_bytes=0.5)
+    >>> [float(dense_bytes(m, four_bits) / dense_params(m))
+    ...  for m in map(workload.model, ("llama3_3_70b", "gpt_oss_120b"))]
+    [0.5, 1.0]
+    """
+    eight_bits = 1.0  # bytes
+    least = np.where(np.greater(model.n_experts, 0), eight_bits, 0.0)
+    return dense_params(model) * np.maximum(work.weight_bytes, least)
+
+
+def experts_read(
+    model: ModelShape, work: Work, constants: ServingConstants, tokens: Array
+) -> Array:
+    r"""Distinct experts that a pass of n tokens reads per layer.
+
+    .. math:: E (1 - (1 - k / E)^{1 + (n - 1) s})
+
+    with s < 1 because tokens of one text share experts. A graph that reads the experts of every
+    token anew reads n k, at most `expert_reads` times all of them.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    work : Work
+        How often a graph reads an expert [-].
+    constants : ServingConstants
+        Sharing of experts, s [-].
+    tokens : Array
+        Tokens that meet at the experts, n [-].
+
+    Returns
+    -------
+    Array
+        Experts, not whole; 0 for a dense model [-].
+
+    Notes
+    -----
+    Experts are taken to be equally liked; a router that prefers some reads fewer.
+
+    Examples
+    --------
+    DeepSeek-V3 (256 experts, 8 per token): 8 for one token, 163 for 32 independent ones.
+
+    >>> from trn3 import workload
+    >>> deepseek, work = workload.model("deepseek_v3"), Work(32, 1024, 1024)
+    >>> independent = replace(constants(hardware.chip("h200")), expert_sharing=1.0)
+    >>> experts_read(deepseek, work, independent, np.array([1, 32])).round()
+    array([  8., 163.])
+    """
+    n_experts = np.maximum(model.n_experts, 1)
+    drawn = 1 + np.maximum(tokens - 1, 0) * constants.expert_sharing
+    shared = n_experts * (1 - (1 - model.top_k / n_experts) ** drawn)
+    anew = np.minimum(tokens * model.top_k, work.expert_reads * model.n_experts)
+    routed = np.greater(model.n_experts, 0)
+    return np.where(np.greater(work.expert_reads, 1), anew, shared * routed)
+
+
+# ---------------------------------------------------------------------------------- matrix products
+def weight_read_s(
+    model: ModelShape,
+    device: Device,
+    layout: Layouts,
+    constants: ServingConstants,
+    work: Work,
+    tokens: Tokens,
+) -> Array:
+    r"""Time to read the weights once per pass.
+
+    .. math:: T_{read} = \frac{1}{W \eta} \left(\frac{N_{dense}}{tp}
+              + \frac{e\, N_{expert}\, u}{tp\, dp}\right)
+
+    in bytes, with e the experts read (`experts_read`) and u the load of the busiest chip over the
+    mean, where experts lie whole on chips.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Bandwidth W [-].
+    layout : Layouts
+        Chips that share the weights; the stages of a pipeline read theirs one after the other [-].
+    constants : ServingConstants
+        Share of the bandwidth, imbalance of experts [-].
+    work : Work
+        Formats [-].
+    tokens : Tokens
+        Tokens, passes, and whether the output head is read [-].
+
+    Returns
+    -------
+    Array
+        Time over all passes [s].
+
+    Notes
+    -----
+    The output head stays at 16 bits. Embeddings are looked up, not read.
+
+    Examples
+    --------
+    The scaling book (chapter on inference): a step of Llama 2 13B in bf16 on eight TPU v5e reads
+    26 GB at 8 x 8.1e11 B/s, 4.0 ms.
+
+    >>> from trn3 import workload
+    >>> llama, v5e = workload.model("llama2_13b"), device(hardware.system("tpu_v5e_pod"))
+    >>> ideal = replace(constants(hardware.chip("tpu_v5e")), hbm_share=1.0)
+    >>> at, work = Layouts(8.0), Work(1, 1024, 1024)
+    >>> v5e = replace(v5e, hbm_bytes_per_s=8.1e11)
+    >>> round(1e3 * float(weight_read_s(llama, v5e, at, ideal, work, Tokens(1))), 1)
+    4.0
+
+    References
+    ----------
+    Pope et al. 2022, section 2; Austin et al. 2025, How to scale your model, chapter on inference.
+    """
+    n_spread = layout.tp * layout.dp
+    meet = tokens.count * layout.dp / tokens.n_passes / layout.pp
+    n_read = experts_read(model, work, constants, meet)
+    expert_bytes = n_read * routed_params(model) * work.weight_bytes
+    uneven = np.where(np.greater(n_spread, 1) & layout.whole, constants.expert_imbalance, 1.0)
+    head_bytes = WIDE_BYTES * tokens.head * model.n_head_params
+    n_bytes = (dense_bytes(model, work) + head_bytes) / layout.tp + expert_bytes * uneven / n_spread
+    return tokens.n_passes * n_bytes / (device.hbm_bytes_per_s * constants.hbm_share)
+
+
+def weight_compute_s(
+    model: ModelShape,
+    device: Device,
+    layout: Layouts,
+    constants: ServingConstants,
+    tokens: Tokens,
+) -> Array:
+    r"""Time to multiply n tokens with the weights.
+
+    .. math:: T_{compute} = \frac{2 n}{tp\, pp\, P \eta}
+              \left(N_{dense} + \frac{k N_{expert}}{\eta_{expert}}\right)
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Peak P and width of its format [-].
+    layout : Layouts
+        Chips that share the work; the stages of a pipeline work on different sequences [-].
+    constants : ServingConstants
+        Shares of the peak [-].
+    tokens : Tokens
+        Tokens, and whether the output head is computed [-].
+
+    Returns
+    -------
+    Array
+        Time over all passes [s].
+
+    Notes
+    -----
+    8- and 4-bit products keep `fp8_share` and `fp4_share` of their nominal gain; a format that is
+    no faster than the next wider one on this chip counts as that.
+
+    Examples
+    --------
+    The scaling book: on TPU v5e in bf16 (1.97e14 FLOP/s, 8.1e11 B/s) computing takes as long as
+    reading at 240 tokens.
+
+    >>> from trn3 import workload
+    >>> llama, v5e = workload.model("llama2_13b"), device(hardware.system("tpu_v5e_pod"))
+    >>> ideal = replace(constants(hardware.chip("tpu_v5e")), hbm_share=1.0, matmul_share=1.0)
+    >>> v5e = replace(v5e, hbm_bytes_per_s=8.1e11, peak_flops_per_s=1.97e14)
+    >>> at, work = Layouts(8.0), Work(1, 1024, 1024)
+    >>> read_s = weight_read_s(llama, v5e, at, ideal, work, Tokens(1))
+    >>> round(float(read_s / weight_compute_s(llama, v5e, at, ideal, Tokens(1))))
+    243
+
+    References
+    ----------
+    Austin et al. 2025, How to scale your model, chapter on inference.
+    """
+    narrow = np.where(device.compute_bytes < 2, constants.fp8_share, 1.0)
+    narrow = np.where(device.compute_bytes < 1, constants.fp4_share, narrow)
+    routed = model.top_k * routed_params(model) / constants.expert_matmul_share
+    n_weights = dense_params(model) + tokens.head * model.n_head_params + routed
+    n_flops = FLOP_PER_WEIGHT * tokens.count * n_weights / (layout.tp * layout.pp)
+    return n_flops / (device.peak_flops_per_s * constants.matmul_share * narrow)
+
+
+def smooth_max(first: Array, second: Array) -> Array:
+    r"""Longer of two times that overlap in part.
+
+    .. math:: (a^3 + b^3)^{1/3}
+
+    Parameters
+    ----------
+    first, second : Array
+        Times [s].
+
+    Returns
+    -------
+    Array
+        Between the longer of the two and 1.26 times it [s].
+
+    Notes
+    -----
+    The power 3 is a choice, between 1 (no overlap) and infinity (all of it).
+
+    Examples
+    --------
+    >>> round(float(smooth_max(3.0, 3.0)), 2), round(float(smooth_max(3.0, 0.3)), 3)
+    (3.78, 3.001)
+    """
+    return np.cbrt(first * first * first + second * second * second)
+
+
+def matmul_s(
+    model: ModelShape,
+    device: Device,
+    layout: Layouts,
+    constants: ServingConstants,
+    work: Work,
+    tokens: Tokens,
+) -> Array:
+    """Matrix products: reading the weights and computing with them, nearly the longer of the two.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Chip [-].
+    layout : Layouts
+        Layout [-].
+    constants : ServingConstants
+        Efficiencies [-].
+    work : Work
+        Formats [-].
+    tokens : Tokens
+        What goes through [-].
+
+    Returns
+    -------
+    Array
+        Time over all passes [s].
+
+    Examples
+    --------
+    Where reading and computing take as long, the products take 2^(1/3) times either.
+
+    >>> from trn3 import workload
+    >>> llama, chip = workload.model("llama3_3_70b"), hardware.chip("h200")
+    >>> given = device(hardware.system("h200"), "fp8"), Layouts(4.0), constants(chip)
+    >>> many = Tokens(np.geomspace(1, 4096, 100))
+    >>> work = Work(1, 1024, 1024, 1.0, 1.0)
+    >>> ratio = matmul_s(llama, *given, work, many) / np.maximum(
+    ...     weight_read_s(llama, *given, work, many), weight_compute_s(llama, *given, many))
+    >>> bool(1 < ratio.min() and 1.25 < ratio.max() <= 2 ** (1 / 3))
+    True
+    """
+    read_s = weight_read_s(model, device, layout, constants, work, tokens)
+    return smooth_max(read_s, weight_compute_s(model, device, layout, constants, tokens))
+
+
+# ------------------------------------------------------------------------------ attention and cache
+def read_context(work: Work) -> Array:
+    """Tokens of cache that a decode step reads per sequence: the compiled length, or the mean over
+    the answer, S + O / 2.
+
+    Parameters
+    ----------
+    work : Work
+        Lengths [-].
+
+    Returns
+    -------
+    Array
+        Tokens [-].
+
+    Examples
+    --------
+    >>> given, compiled = Work(1, 1000, 200), Work(1, 1000, 200, bucket_context=4096)
+    >>> float(read_context(given)), float(read_context(compiled))
+    (1100.0, 4096.0)
+    """
+    mean = work.input_tokens + work.output_tokens / 2
+    return np.where(np.greater(work.bucket_context, 0), work.bucket_context, mean)
+
+
+def cache_shards(model: ModelShape, device: Device, layout: Layouts) -> Array:
+    """Chips' worth of bandwidth that read one group's cache.
+
+    Key/value heads bound it on switched links: more ranks than heads hold copies. A torus splits by
+    sequences. A latent cache is copied to every chip of the group.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Ranks of a chip, and whether it is part of a torus [-].
+    layout : Layouts
+        Layout [-].
+
+    Returns
+    -------
+    Array
+        Shards [-].
+
+    Examples
+    --------
+    Llama 3.3 70B has eight key/value heads: 16 chips read its cache no faster than eight.
+
+    >>> from trn3 import workload
+    >>> h200, at = device(hardware.system("h200"), "fp8"), Layouts(np.array([4.0, 8.0, 16.0]))
+    >>> cache_shards(workload.model("llama3_3_70b"), h200, at)
+    array([4., 8., 8.])
+    >>> cache_shards(workload.model("deepseek_v3"), h200, at)
+    array([1., 1., 1.])
+
+    References
+    ----------
+    Pope et al. 2022, section 3.3: attention sharded by heads or by batch.
+    """
+    by_heads = np.minimum(layout.tp * device.n_ranks, model.n_kv_heads) / device.n_ranks
+    plain = np.where(device.torus, layout.tp, by_heads)
+    return np.where(np.greater(model.kv_lora_rank, 0), 1.0, plain) * layout.pp
+
+
+def cache_read_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    r"""Time to read the caches of B sequences once.
+
+    .. math:: T = \frac{B\, b_{kv}(S + O/2)}{shards\; W \eta\, \eta_{kv}}
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Bandwidth W [-].
+    layout : Layouts
+        Layout [-].
+    constants : ServingConstants
+        Shares of the bandwidth [-].
+    work : Work
+        Batch, lengths and format [-].
+
+    Returns
+    -------
+    Array
+        Time of a decode step [s].
+
+    Examples
+    --------
+    The scaling book: a step of Llama 2 13B in bf16 on eight TPU v5e (8.2e11 B/s) takes at least
+    12.1 ms for 8 sequences of 8,192 tokens, 4.0 ms for weights and 8.2 ms for 53.6 GB of cache.
+
+    >>> from trn3 import workload
+    >>> llama, v5e = workload.model("llama2_13b"), device(hardware.system("tpu_v5e_pod"))
+    >>> v5e, at = replace(v5e, hbm_bytes_per_s=8.2e11), Layouts(8.0)
+    >>> ideal = replace(constants(hardware.chip("tpu_v5e")), hbm_share=1.0, kv_share=1.0)
+    >>> round(1e3 * float(cache_read_s(llama, v5e, at, ideal, Work(8, 8192, 0))), 1)
+    8.2
+
+    References
+    ----------
+    Austin et al. 2025, How to scale your model, chapter on inference; Pope et al. 2022, section 2.
+    """
+    n_bytes = work.batch * model.kv_bytes(read_context(work), work.kv_bytes)
+    rate = cache_shards(model, device, layout) * device.hbm_bytes_per_s
+    return n_bytes / (rate * constants.hbm_share * constants.kv_share)
+
+
+def latent_flops(model: ModelShape) -> Array:
+    r"""FLOP of a decode step per token attended when latent attention is absorbed into the query.
+
+    .. math:: 2 L H (2 r + r_{rope})
+
+    for a latent of rank r: scores with latent and rotary part, and values out of the latent.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model [-].
+
+    Returns
+    -------
+    Array
+        FLOP over all layers; 0 for other kinds of attention [-].
+
+    Examples
+    --------
+    DeepSeek-V3, 61 layers of 128 heads on a latent of 512 + 64: 17 MFLOP per token attended, 242
+    for each of the 1,152 cached bytes of a layer's token; no chip has so high a ridge.
+
+    >>> from trn3 import workload
+    >>> deepseek = workload.model("deepseek_v3")
+    >>> round(latent_flops(deepseek) / 1e6), round(latent_flops(deepseek) / deepseek.kv_bytes(1.0))
+    (17, 242)
+
+    References
+    ----------
+    DeepSeek-AI 2024, DeepSeek-V2, arXiv:2405.04434, section 2.1.
+    """
+    absorbed = 2.0 * model.n_layers * model.n_heads * (2 * model.kv_lora_rank + model.rope_dim)
+    return absorbed * np.greater(model.kv_lora_rank, 0)
+
+
+def latent_attention_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    """Time to compute latent attention of a decode step, B context `latent_flops` / (tp P).
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Peak in bf16 [-].
+    layout : Layouts
+        Layout [-].
+    constants : ServingConstants
+        Share of the peak [-].
+    work : Work
+        Batch and lengths [-].
+
+    Returns
+    -------
+    Array
+        Time; 0 without latent attention, whose arithmetic hides behind reading the cache [s].
+
+    Examples
+    --------
+    >>> from trn3 import workload
+    >>> h200 = hardware.system("h200")
+    >>> given = device(h200, "fp8"), Layouts(8.0), constants(h200.chip), Work(64, 4096, 1024)
+    >>> float(latent_attention_s(workload.model("llama3_3_70b"), *given))
+    0.0
+    """
+    n_flops = work.batch * read_context(work) * latent_flops(model)
+    return n_flops / (layout.tp * device.bf16_flops_per_s * constants.attention_share)
+
+
+def prompt_attention_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    """Time of the scores and weighted values of the prompts of a pass, each attending to its half.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Peak in bf16 [-].
+    layout : Layouts
+        Layout [-].
+    constants : ServingConstants
+        Share of the peak [-].
+    work : Work
+        Prompts and their length [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Examples
+    --------
+    It grows with the square of the prompt, so that eight prompts of 1,024 tokens take an eighth of
+    one of 8,192.
+
+    >>> from trn3 import workload
+    >>> h200 = hardware.system("h200")
+    >>> given = device(h200, "fp8"), Layouts(8.0), constants(h200.chip)
+    >>> short, long = Work(1, 1024, 1, prompts=8), Work(1, 8192, 1)
+    >>> llama = workload.model("llama3_3_70b")
+    >>> float(prompt_attention_s(llama, *given, short) / prompt_attention_s(llama, *given, long))
+    0.125
+    """
+    prompt = prompt_tokens(work)
+    n_flops = work.prompts * prompt * model.attention_flops_per_token(prompt)
+    n_chips = layout.tp * layout.pp
+    return n_flops / (n_chips * device.bf16_flops_per_s * constants.attention_share)
+
+
+def prompt_tokens(work: Work) -> Array:
+    """Tokens of a prompt as computed: the compiled length where there is one.
+
+    Parameters
+    ----------
+    work : Work
+        Lengths [-].
+
+    Returns
+    -------
+    Array
+        Tokens [-].
+
+    Examples
+    --------
+    >>> given, compiled = Work(1, 900, 1), Work(1, 900, 1, bucket_input=1024)
+    >>> float(prompt_tokens(given)), float(prompt_tokens(compiled))
+    (900.0, 1024.0)
+    """
+    return np.where(np.greater(work.bucket_input, 0), work.bucket_input, work.input_tokens)
+
+
+# -------------------------------------------------------------------------------------- collectives
+def all_reduce_s(n_bytes: Array, n_chips: Array, device: Device, latency_s: Array) -> Array:
+    r"""Time of one all-reduce by message size.
+
+    With x = bytes / beta, through switches or a mesh the quicker of one shot (everything to
+    everybody) and two shots (scatter and gather, slower than their share by sqrt(1 + h / x)):
+
+    .. math:: \alpha + \min\left(\frac{(n - 1) x}{\eta_1},
+              \frac{2 (n - 1)}{n \eta_2} \sqrt{x (x + h)}\right)
+
+    and on a torus, scattering and gathering along each of its two axes,
+
+    .. math:: \sqrt{n} \alpha + \frac{4 x}{\sqrt{n}}
 
     Parameters
     ----------
     n_bytes : Array
         Message [B].
-    n : Array
+    n_chips : Array
         Chips of the group [-].
     device : Device
-        Its links [-].
+        Its links, and the shares of them that kernels reach [-].
     latency_s : Array
         Time of an empty all-reduce, alpha [s].
 
@@ -405,131 +1006,65 @@ def all_reduce_s(n_bytes: Any, n: Any, device: Device, latency_s: Any) -> Any:
         Time, 0 for one chip [s].
 
     Notes
-    ----- The three numbers follow the all-reduce times of TensorRT-LLM kernels in CUDA graphs that
-    NVIDIA's aiconfigurator publishes for H100, H200, B200 and GB200 at 2, 4 and 8 chips, 8 KiB to
-    512 MiB, within about 30 %.
-    """
-    n = np.asarray(n, float)
-    x = n_bytes / device.link_bytes_per_s
-    two_shot = 2 * (n - 1) / n * np.sqrt(x * (x + 35e-6)) / 0.45
-    switched = latency_s + np.minimum((n - 1) * x / 0.35, two_shot)
-    return np.where(
-        n > 1, np.where(device.torus, np.sqrt(n) * latency_s + 4 * x / np.sqrt(n), switched), 0.0
-    )
-
-
-def links_s(m: ModelShape, d: Device, at: Layouts, k: Values, tokens: Any) -> Any:
-    """Collectives of one pass: two all-reduces per layer, or one and two all-to-alls where experts
-    are spread.
-
-    Parameters
-    ----------
-    m : ModelShape
-        Model, or models stacked [-].
-    d : Device
-        Chip [-].
-    at : Layouts
-        Layout [-].
-    k : mapping
-        Constants [-].
-    tokens : Array
-        Tokens of one attention group [-].
-
-    Returns
-    -------
-    Array
-        Time [s].
-    """
-    reduce = all_reduce_s(2.0 * tokens * m.d_model, at.tp, d, k["collective_s"])
-    exchange = k["all_to_all_s"] + 1.5 * tokens * m.top_k * m.d_model / d.link_bytes_per_s
-    spread = np.greater(at.dp, 1) & np.greater(m.n_experts, 0)
-    return m.n_layers * (reduce + np.where(spread, 2 * exchange, reduce))
-
-
-def kernels_s(m: ModelShape, k: Values) -> Any:
-    """Launch and synchronisation of one pass: a cost per layer, more of them for experts and latent
-    attention.
-
-    Parameters
-    ----------
-    m : ModelShape
-        Model, or models stacked [-].
-    k : mapping
-        Constants [-].
-
-    Returns
-    -------
-    Array
-        Time [s].
-    """
-    more = np.where(np.greater(m.n_experts, 0), k["moe_layers"], 1.0)
-    return (
-        m.n_layers
-        * k["layer_s"]
-        * more
-        * np.where(np.greater(m.kv_lora_rank, 0), k["latent_layers"], 1.0)
-    )
-
-
-def experts_read(m: ModelShape, w: Work, k: Values, tokens: Any) -> Any:
-    """Distinct experts that a pass of so many tokens reads per layer.
-
-    E (1 - (1 - k/E)^(1 + (n - 1) s)), where s < 1 because tokens of one text share experts; a graph
-    that reads the experts of every token anew reads n k, at most `expert_reads` times all of them.
-
-    Parameters
-    ----------
-    m : ModelShape
-        Model, or models stacked [-].
-    w : Work
-        How often a graph reads an expert [-].
-    k : mapping
-        Constants [-].
-    tokens : Array
-        Tokens that meet at the experts [-].
-
-    Returns
-    -------
-    Array
-        Experts, not whole [-].
+    -----
+    The shares follow the all-reduce times of TensorRT-LLM kernels in CUDA graphs that NVIDIA's
+    aiconfigurator publishes for H100, H200, B200 and GB200 at 2, 4 and 8 chips, 8 KiB to 512 MiB,
+    within about 30 %. Reduction inside the switch is not counted apart.
 
     Examples
     --------
-    DeepSeek-V3 (256, 8): 163 experts at 32 independent tokens.
+    Pope et al. 2022 (section 3.2.2): a layer whose weights lie on both axes of a torus moves
+    8 B L E / sqrt(n) numbers (here one token of width E = 18,432 on 64 chips), as our two
+    all-reduces do.
 
-    >>> from trn3 import workload
-    >>> m = workload.model("deepseek_v3")
-    >>> round(float(experts_read(m, Work(32, 1024, 1024), {"expert_sharing": 1.0}, 32)))
-    163
+    >>> v4 = device(hardware.system("tpu_v4_pod"))
+    >>> two_s = 2 * all_reduce_s(WIDE_BYTES * 18432, 64, v4, 0.0)
+    >>> round(float(two_s * v4.link_bytes_per_s / WIDE_BYTES)) == 8 * 18432 / 8
+    True
+
+    A large message approaches the bus bandwidth identity of nccl-tests, 2 (n - 1) / n x.
+
+    >>> h100 = replace(device(hardware.system("h100")), two_shot_share=1.0)
+    >>> x = 1e12 / h100.link_bytes_per_s
+    >>> round(float(all_reduce_s(1e12, 8, h100, 0.0) / (2 * 7 / 8 * x)), 3)
+    1.0
+
+    References
+    ----------
+    Thakur, Rabenseifner and Gropp 2005, Optimization of collective communication operations in
+    MPICH. Patarasuk and Yuan 2009, Bandwidth optimal all-reduce algorithms. Pope et al. 2022.
     """
-    e = np.maximum(m.n_experts, 1)
-    shared = e * (1 - (1 - m.top_k / e) ** (1 + np.maximum(tokens - 1, 0) * k["expert_sharing"]))
-    anew = np.minimum(tokens * m.top_k, w.expert_reads * m.n_experts)
-    return np.where(np.greater(w.expert_reads, 1), anew, shared * np.greater(m.n_experts, 0))
+    n = np.asarray(n_chips, float)
+    x = n_bytes / device.link_bytes_per_s
+    one_shot = (n - 1) * x / device.one_shot_share
+    two_shot = 2 * (n - 1) / n * np.sqrt(x * (x + device.ramp_s)) / device.two_shot_share
+    switched = latency_s + np.minimum(one_shot, two_shot)
+    # 4: a reduce-scatter and an all-gather along each of two axes of sqrt(n) chips
+    along_axes = np.sqrt(n) * latency_s + 4 * x / np.sqrt(n)
+    return np.where(n > 1, np.where(device.torus, along_axes, switched), 0.0)
 
 
-def matmul_s(
-    m: ModelShape, d: Device, at: Layouts, k: Values, w: Work, tokens: Any, decode: bool
-) -> Any:
-    """Matrix products of `tokens` per attention group: reading weights and computing, nearly the
-    longer of the two.
+EXCHANGE_BYTES = 1.5
+"""Bytes of a number in an exchange with the experts: out in 8 bits, back in 16, on the mean."""
+
+
+def exchange_s(
+    model: ModelShape, device: Device, constants: ServingConstants, tokens: Array
+) -> Array:
+    r"""Time of one all-to-all between attention groups and experts, there or back.
+
+    .. math:: \alpha_{exchange} + \frac{1.5\, n\, k\, D}{\beta}
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
-        Chip [-].
-    at : Layouts
-        Layout [-].
-    k : mapping
-        Constants [-].
-    w : Work
-        Formats and the prefill chunk [-].
+    device : Device
+        Links, beta [-].
+    constants : ServingConstants
+        Time of a small exchange [-].
     tokens : Array
-        Tokens of one attention group [-].
-    decode : bool
-        One pass with the output head; else prefill in chunks without it [-].
+        Tokens of one attention group, n [-].
 
     Returns
     -------
@@ -538,182 +1073,345 @@ def matmul_s(
 
     Notes
     -----
-    The output head stays at 16 bits.
+    Tokens whose experts lie on the same chip are sent all the same; a group of several chips sends
+    through one chip's link.
+
+    Examples
+    --------
+    DeepSeek's DeepEP prints 4,096 tokens of width 7,168 to eight experts inside a server, 8 bits
+    out and 16 back, as limited by NVLink: 350 MB a chip on the mean of the two.
+
+    >>> from trn3 import workload
+    >>> h800, free = device(hardware.system("h800")), constants(hardware.chip("h800"))
+    >>> free = replace(free, all_to_all_s=0.0)
+    >>> time_s = exchange_s(workload.model("deepseek_v3"), h800, free, 4096)
+    >>> round(float(time_s) * h800.link_bytes_per_s / 1e6)
+    352
+
+    References
+    ----------
+    DeepSeek-AI 2024, DeepSeek-V3 technical report, arXiv:2412.19437, section 3.2.2 and 3.3.
     """
-    passes = 1.0 if decode else np.ceil(tokens / w.chunk_tokens)
-    head, spread = 1.0 if decode else 0.0, at.tp * at.dp
-    read = (
-        experts_read(m, w, k, tokens * at.dp / passes / at.pp) * routed_params(m) * w.weight_bytes
-    )
-    uneven = np.where(np.greater(spread, 1) & at.whole, k["expert_imbalance"], 1.0)
-    n_bytes = (dense_bytes(m, w) + 2.0 * head * m.n_head_params) / at.tp + read * uneven / spread
-    t_read = passes * n_bytes / (d.hbm_bytes_per_s * k["hbm_share"])
-    narrow = np.where(
-        d.compute_bytes < 1, k["fp4_share"], np.where(d.compute_bytes < 2, k["fp8_share"], 1.0)
-    )
-    routed = m.top_k * routed_params(m) / k["expert_matmul_share"]
-    n_flops = 2.0 * tokens * (dense_params(m) + head * m.n_head_params + routed) / (at.tp * at.pp)
-    t_compute = n_flops / (d.peak_flops_per_s * k["matmul_share"] * narrow)
-    return np.cbrt(t_read * t_read * t_read + t_compute * t_compute * t_compute)
+    n_bytes = EXCHANGE_BYTES * tokens * model.top_k * model.d_model
+    return constants.all_to_all_s + n_bytes / device.link_bytes_per_s
 
 
-def cache_shards(m: ModelShape, d: Device, at: Layouts) -> Any:
-    """Chips' worth of bandwidth that read one group's cache: key/value heads bound it, latent
-    caches are copied.
+def links_s(
+    model: ModelShape,
+    device: Device,
+    layout: Layouts,
+    constants: ServingConstants,
+    tokens: Array,
+) -> Array:
+    """Collectives of one pass: two all-reduces per layer, after attention and after the
+    feed-forward block; where experts are spread, one and two exchanges.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
+    device : Device
         Chip [-].
-    at : Layouts
+    layout : Layouts
         Layout [-].
+    constants : ServingConstants
+        Latencies [-].
+    tokens : Array
+        Tokens of one attention group [-].
 
     Returns
     -------
     Array
-        Shards [-].
+        Time [s].
+
+    Examples
+    --------
+    Narayanan et al. 2021 (section 3.2): two all-reduces a layer in the forward pass, none on one
+    chip.
+
+    >>> from trn3 import workload
+    >>> llama, h100 = workload.model("llama3_3_70b"), hardware.system("h100")
+    >>> k, chip = constants(h100.chip), device(h100)
+    >>> eight_s = links_s(llama, chip, Layouts(8.0), k, 64.0)
+    >>> one_s = all_reduce_s(WIDE_BYTES * 64 * 8192, 8, chip, k.collective_s)
+    >>> round(float(eight_s / one_s)), float(links_s(llama, chip, Layouts(1.0), k, 64.0))
+    (160, 0.0)
     """
-    heads = np.minimum(at.tp * d.n_ranks, m.n_kv_heads) / d.n_ranks
-    return np.where(np.greater(m.kv_lora_rank, 0), 1.0, np.where(d.torus, at.tp, heads)) * at.pp
+    message_bytes = WIDE_BYTES * tokens * model.d_model
+    reduce_s = all_reduce_s(message_bytes, layout.tp, device, constants.collective_s)
+    spread = np.greater(layout.dp, 1) & np.greater(model.n_experts, 0)
+    there_and_back_s = 2 * exchange_s(model, device, constants, tokens)
+    return model.n_layers * (reduce_s + np.where(spread, there_and_back_s, reduce_s))
 
 
-def latent_flops(m: ModelShape) -> Any:
-    """FLOP of a decode step per token attended when latent attention is absorbed into the query; 0
-    for other kinds.
+# -------------------------------------------------------------------------------------- fixed costs
+def kernels_s(model: ModelShape, constants: ServingConstants) -> Array:
+    """Launch and synchronisation of one pass: a cost per layer, more of them for experts and for
+    latent attention.
 
     Parameters
     ----------
-    m : ModelShape
-        Model [-].
-
-    Returns
-    -------
-    Array
-        FLOP over all layers [-].
-    """
-    absorbed = 2.0 * m.n_layers * m.n_heads * (2 * m.kv_lora_rank + m.rope_dim)
-    return absorbed * np.greater(m.kv_lora_rank, 0)
-
-
-def read_context(w: Work) -> Any:
-    """Tokens of cache that a decode step reads per sequence: the compiled length, or the mean over
-    the answer.
-
-    Parameters
-    ----------
-    w : Work
-        Lengths [-].
-
-    Returns
-    -------
-    Array
-        Tokens [-].
-    """
-    return np.where(
-        np.greater(w.bucket_context, 0), w.bucket_context, w.input_tokens + w.output_tokens / 2
-    )
-
-
-def decode_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
-    """Time of one decode step.
-
-    Parameters
-    ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
+    constants : ServingConstants
+        Time of a plain layer, and kernels of others over it [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Examples
+    --------
+    80 plain layers take 80 times `layer_s`.
+
+    >>> from trn3 import workload
+    >>> k = constants(hardware.chip("h100"))
+    >>> round(float(kernels_s(workload.model("llama3_3_70b"), k) / k.layer_s))
+    80
+    """
+    routed = np.where(np.greater(model.n_experts, 0), constants.moe_layers, 1.0)
+    latent = np.where(np.greater(model.kv_lora_rank, 0), constants.latent_layers, 1.0)
+    return model.n_layers * constants.layer_s * routed * latent
+
+
+def step_fixed_s(model: ModelShape, constants: ServingConstants, work: Work) -> Array:
+    """Fixed cost of a decode step: kernels, and the host that schedules and samples B sequences.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    constants : ServingConstants
+        Times of kernels and host [-].
+    work : Work
+        Batch [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Examples
+    --------
+    >>> from trn3 import workload
+    >>> k, llama = constants(hardware.chip("h100")), workload.model("llama3_3_70b")
+    >>> more_s = step_fixed_s(llama, k, Work(65, 1, 1)) - step_fixed_s(llama, k, Work(64, 1, 1))
+    >>> round(float(more_s / k.sequence_s), 6)
+    1.0
+    """
+    return kernels_s(model, constants) + constants.host_s + work.batch * constants.sequence_s
+
+
+# ---------------------------------------------------------------------------------- decode, prefill
+def decode_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    """Time of one decode step of B sequences: matrix products, caches, links, fixed costs.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
         Chip [-].
-    at : Layouts
+    layout : Layouts
         Layout [-].
-    k : mapping
-        Constants [-].
-    w : Work
+    constants : ServingConstants
+        Efficiencies and fixed costs [-].
+    work : Work
         Batch and lengths as computed, buckets already applied (`padded`) [-].
 
     Returns
     -------
     Array
         Time [s].
+
+    Notes
+    -----
+    Terms other than reading and computing of the matrix products do not overlap. Speculative
+    decoding is a factor of its own (`speculative_speedup`).
+
+    Examples
+    --------
+    Pope et al. 2022 print 36.9 ms for PaLM 540B in bf16 on 64 TPU v4, batch 64 at 2,048 tokens.
+
+    >>> from trn3 import workload
+    >>> v4, work = hardware.system("tpu_v4_pod"), Work(64, 2048, 64)
+    >>> palm, k = workload.model("palm_540b"), constants(v4.chip)
+    >>> bool(0.033 < decode_s(palm, device(v4), Layouts(64.0), k, work) < 0.041)
+    True
+
+    References
+    ----------
+    Pope et al. 2022, table 2 and figure 1.
     """
-    context = read_context(w)
-    cached = w.batch * m.kv_bytes(context, w.kv_bytes)
-    t_cache = cached / (cache_shards(m, d, at) * d.hbm_bytes_per_s * k["hbm_share"] * k["kv_share"])
-    scores = (
-        w.batch * context * latent_flops(m) / (at.tp * d.bf16_flops_per_s * k["attention_share"])
-    )
-    t_cache = np.maximum(t_cache, scores)
-    fixed = kernels_s(m, k) + k["host_s"] + w.batch * k["sequence_s"]
-    return matmul_s(m, d, at, k, w, w.batch, True) + t_cache + links_s(m, d, at, k, w.batch) + fixed
+    tokens = Tokens(work.batch)
+    products_s = matmul_s(model, device, layout, constants, work, tokens)
+    read_s = cache_read_s(model, device, layout, constants, work)
+    scores_s = latent_attention_s(model, device, layout, constants, work)
+    exchanged_s = links_s(model, device, layout, constants, work.batch)
+    fixed_s = step_fixed_s(model, constants, work)
+    return products_s + np.maximum(read_s, scores_s) + exchanged_s + fixed_s
 
 
-def prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
-    """Time to prefill one prompt per attention group (or several together), in chunks.
+def decode_parts(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> dict[str, Part]:
+    r"""Parts of a decode step by what they wait for; they add up to `decode_s`.
+
+    What reading and computing share of the matrix products is split by what a small change of
+    either would save, which Euler's theorem makes add up: a T / da = a^3 / T^2.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
+    device : Device
         Chip [-].
-    at : Layouts
+    layout : Layouts
         Layout [-].
-    k : mapping
-        Constants [-].
-    w : Work
-        Lengths and chunk [-].
+    constants : ServingConstants
+        Efficiencies and fixed costs [-].
+    work : Work
+        Batch and lengths as computed [-].
+
+    Returns
+    -------
+    dict of str to Part
+        Weights and caches (memory), products and latent attention (arithmetic), links, launch
+        (fixed) [s].
+
+    Examples
+    --------
+    A single sequence waits for memory and for launching kernels, hardly for arithmetic.
+
+    >>> from trn3 import workload
+    >>> h200 = hardware.system("h200")
+    >>> given = device(h200, "fp8"), Layouts(8.0), constants(h200.chip), Work(1, 1024, 1024, 1.0)
+    >>> parts = decode_parts(workload.model("llama3_3_70b"), *given)
+    >>> parts["products"].kind, bool(parts["products"].time_s < 0.01 * parts["weights"].time_s)
+    ('arithmetic', True)
+    """
+    tokens = Tokens(work.batch)
+    read_s = weight_read_s(model, device, layout, constants, work, tokens)
+    compute_s = weight_compute_s(model, device, layout, constants, tokens)
+    products_s = smooth_max(read_s, compute_s)
+    cache_s = cache_read_s(model, device, layout, constants, work)
+    latent_s = latent_attention_s(model, device, layout, constants, work)
+    plain = cache_s >= latent_s
+    return {
+        "weights": Part(MEMORY, read_s**3 / products_s**2),
+        "products": Part(ARITHMETIC, compute_s**3 / products_s**2),
+        "caches": Part(MEMORY, np.where(plain, cache_s, 0.0)),
+        "latent attention": Part(ARITHMETIC, np.where(plain, 0.0, latent_s)),
+        "links": Part(LINK, links_s(model, device, layout, constants, work.batch)),
+        "launch": Part(FIXED, step_fixed_s(model, constants, work)),
+    }
+
+
+def prefill_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    """Time to prefill one prompt per attention group (or several together), in chunks: matrix
+    products, scores, links, launch.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Chip, and the most tokens of a chunk [-].
+    layout : Layouts
+        Layout [-].
+    constants : ServingConstants
+        Efficiencies and fixed costs [-].
+    work : Work
+        Lengths and number of prompts [-].
 
     Returns
     -------
     Array
         Time [s].
+
+    Notes
+    -----
+    The output head runs on the last token of a prompt alone and is left out.
+
+    Examples
+    --------
+    SGLang (May 2025): 32 H100 read 6,288 tokens/s per chip of DeepSeek-V3 in prompts of 4,096;
+    nothing of it was fitted.
+
+    >>> from trn3 import workload
+    >>> h100, work = hardware.system("h100"), Work(1, 4096, 1, 1.0, prompts=4)
+    >>> given = device(h100, "fp8"), Layouts(1.0, 32.0), constants(h100.chip), work
+    >>> rate = 4 * 4096 / float(prefill_s(workload.model("deepseek_v3"), *given))
+    >>> 0.75 * 6288 < rate < 1.25 * 6288
+    True
     """
-    prompt = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
-    tokens = w.prompts * prompt
-    passes = np.ceil(tokens / w.chunk_tokens)
-    scores = tokens * m.attention_flops_per_token(prompt)
-    t_scores = scores / (at.tp * at.pp * d.bf16_flops_per_s * k["attention_share"])
-    per_pass = links_s(m, d, at, k, tokens / passes) + kernels_s(m, k)
-    return matmul_s(m, d, at, k, w, tokens, False) + t_scores + passes * per_pass
+    count = work.prompts * prompt_tokens(work)
+    n_passes = np.ceil(count / device.chunk_tokens)
+    tokens = Tokens(count, n_passes, head=False)
+    products_s = matmul_s(model, device, layout, constants, work, tokens)
+    scores_s = prompt_attention_s(model, device, layout, constants, work)
+    exchanged_s = links_s(model, device, layout, constants, count / n_passes)
+    per_pass_s = exchanged_s + kernels_s(model, constants)
+    return products_s + scores_s + n_passes * per_pass_s
 
 
-def mixed_prefill_s(m: ModelShape, d: Device, at: Layouts, k: Values, w: Work) -> Any:
-    """Prefill time that a request costs the others: short prompts share a pass, up to the chunk;
+def mixed_prefill_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    """Prefill time of one prompt among others: short prompts share a pass, up to the chunk;
     compiled ones do not.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
-        Chip [-].
-    at : Layouts
+    device : Device
+        Chip, and the most tokens of a chunk [-].
+    layout : Layouts
         Layout [-].
-    k : mapping
-        Constants [-].
-    w : Work
+    constants : ServingConstants
+        Efficiencies and fixed costs [-].
+    work : Work
         Batch and lengths [-].
 
     Returns
     -------
     Array
         Time per prompt [s].
+
+    Examples
+    --------
+    Prompts of 128 tokens are cheaper together, those of a chunk or more are not.
+
+    >>> from trn3 import workload
+    >>> h200, llama = hardware.system("h200"), workload.model("llama3_3_70b")
+    >>> given = llama, device(h200, "fp8"), Layouts(4.0), constants(h200.chip)
+    >>> short, long = Work(64, 128, 128, 1.0), Work(64, 8192, 128, 1.0)
+    >>> bool(mixed_prefill_s(*given, short) < prefill_s(*given, short))
+    True
+    >>> bool(mixed_prefill_s(*given, long) == prefill_s(*given, long))
+    True
     """
-    prompts = np.clip(w.chunk_tokens / w.input_tokens, 1.0, np.maximum(w.batch, 1.0))
-    prompts = np.where(d.compiled, 1.0, prompts)
-    return prefill_s(m, d, at, k, replace(w, prompts=prompts)) / prompts
+    together = np.clip(device.chunk_tokens / work.input_tokens, 1.0, np.maximum(work.batch, 1.0))
+    prompts = np.where(device.compiled, 1.0, together)
+    all_s = prefill_s(model, device, layout, constants, replace(work, prompts=prompts))
+    return all_s / prompts
 
 
-def padded(d: Device, w: Work) -> Work:
+def padded(device: Device, work: Work) -> Work:
     """Fill in the shapes that a compiled device computes: powers of two of batch and prompt, the
     load's full context.
 
     Parameters
     ----------
-    d : Device
+    device : Device
         Chip; where it is not compiled nothing changes [-].
-    w : Work
+    work : Work
         What is asked [-].
 
     Returns
@@ -723,87 +1421,111 @@ def padded(d: Device, w: Work) -> Work:
 
     Examples
     --------
-    >>> trn = Device(96e9, 2.9e12, 6.67e14, 6.67e14, 2.0, 6.4e11, compiled=True)
-    >>> w = padded(trn, Work(5.0, 900.0, 250.0))
-    >>> float(w.bucket_batch), float(w.bucket_input), float(w.bucket_context)
+    >>> trainium2 = device(hardware.system("trn2_48xl"))
+    >>> work = padded(trainium2, Work(5.0, 900.0, 250.0))
+    >>> float(work.bucket_batch), float(work.bucket_input), float(work.bucket_context)
     (8.0, 1024.0, 1150.0)
     """
 
-    def power(asked: Any) -> Any:
+    def power(asked: Array) -> Array:
         return 2.0 ** np.ceil(np.log2(np.maximum(asked, 1)))
 
-    def bucket(given: Any, shape: Any) -> Any:
-        return np.where(d.compiled & np.equal(given, 0), shape, given)
+    def bucket(given: Array, shape: Array) -> Array:
+        return np.where(device.compiled & np.equal(given, 0), shape, given)
 
-    context = bucket(w.bucket_context, w.input_tokens + w.output_tokens)
-    prompt = bucket(
-        w.bucket_input, np.minimum(power(w.input_tokens), np.maximum(context, w.input_tokens))
-    )
+    context = bucket(work.bucket_context, work.input_tokens + work.output_tokens)
+    longest = np.maximum(context, work.input_tokens)
     return replace(
-        w,
-        bucket_batch=bucket(w.bucket_batch, power(w.batch)),
-        bucket_input=prompt,
+        work,
+        bucket_batch=bucket(work.bucket_batch, power(work.batch)),
+        bucket_input=bucket(work.bucket_input, np.minimum(power(work.input_tokens), longest)),
         bucket_context=context,
     )
 
 
-def weight_bytes_per_chip(m: ModelShape, at: Layouts, w: Work) -> Any:
+# ------------------------------------------------------------------------------------------- memory
+def weight_bytes_per_chip(model: ModelShape, layout: Layouts, work: Work) -> Array:
     """Weights that a chip holds; embeddings stay at 16 bits, attention is copied per group, experts
     are spread.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    at : Layouts
+    layout : Layouts
         Layout [-].
-    w : Work
+    work : Work
         Formats [-].
 
     Returns
     -------
     Array
         Bytes [B].
+
+    Examples
+    --------
+    Llama 2 70B in 16 bits: 138 GB, on two chips 69 each.
+
+    >>> from trn3 import workload
+    >>> held = weight_bytes_per_chip(workload.model("llama2_70b"), Layouts(2.0), Work(1, 1, 1))
+    >>> round(float(held) / 1e9)
+    69
     """
-    experts = m.n_experts * routed_params(m) * w.weight_bytes / (at.tp * at.dp)
-    return ((dense_bytes(m, w) + 2.0 * m.n_embedding_params) / at.tp + experts) / at.pp
+    n_spread = layout.tp * layout.dp
+    expert_bytes = model.n_experts * routed_params(model) * work.weight_bytes / n_spread
+    whole_bytes = dense_bytes(model, work) + WIDE_BYTES * model.n_embedding_params
+    return (whole_bytes / layout.tp + expert_bytes) / layout.pp
 
 
-def cache_bytes_per_chip(m: ModelShape, d: Device, at: Layouts, w: Work) -> Any:
+def cache_bytes_per_chip(model: ModelShape, device: Device, layout: Layouts, work: Work) -> Array:
     """Cache of one sequence at its full length, on the chip that holds most of it.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
+    device : Device
         Chip [-].
-    at : Layouts
+    layout : Layouts
         Layout [-].
-    w : Work
+    work : Work
         Lengths and format [-].
 
     Returns
     -------
     Array
         Bytes of one sequence [B].
+
+    Examples
+    --------
+    The scaling book: 8,192 tokens of Llama 2 13B in 8 bits hold 3.4 GB of cache.
+
+    >>> from trn3 import workload
+    >>> llama, v5e = workload.model("llama2_13b"), device(hardware.system("tpu_v5e_pod"))
+    >>> held = cache_bytes_per_chip(llama, v5e, Layouts(1.0), Work(1, 8191, 1, kv_bytes=1.0))
+    >>> round(float(held) / 1e9, 1)
+    3.4
+
+    References
+    ----------
+    Austin et al. 2025, How to scale your model, chapter on inference.
     """
-    tokens = np.maximum(w.input_tokens + w.output_tokens, w.bucket_context)
-    return m.kv_bytes(tokens, w.kv_bytes) / cache_shards(m, d, at)
+    tokens = np.maximum(work.input_tokens + work.output_tokens, work.bucket_context)
+    return model.kv_bytes(tokens, work.kv_bytes) / cache_shards(model, device, layout)
 
 
-def max_batch(m: ModelShape, d: Device, at: Layouts, w: Work) -> Any:
+def max_batch(model: ModelShape, device: Device, layout: Layouts, work: Work) -> Array:
     """Most sequences per attention group whose full caches fit beside the weights.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
-        Chip [-].
-    at : Layouts
+    device : Device
+        Memory that can be used, and the largest batch of its engine [-].
+    layout : Layouts
         Layout [-].
-    w : Work
+    work : Work
         Lengths and formats [-].
 
     Returns
@@ -811,85 +1533,111 @@ def max_batch(m: ModelShape, d: Device, at: Layouts, w: Work) -> Any:
     Array
         Sequences, 0 where not one fits [-].
 
-    Notes
-    ----- Usable share of the memory and the reserve for activations and graphs are assumptions
-    (`data/assumptions.csv`).
+    Examples
+    --------
+    141 GB of weights (Llama 3.3 70B in 16 bits) do not fit an H100 of 80 GB, and leave a few
+    sequences room on two.
+
+    >>> from trn3 import workload
+    >>> h100 = device(hardware.system("h100"))
+    >>> at, work = Layouts(np.array([1.0, 2.0])), Work(1, 1024, 1024)
+    >>> one, two = max_batch(workload.model("llama3_3_70b"), h100, at, work)
+    >>> bool(one == 0), bool(0 < two < 20)
+    (True, True)
     """
-    usable = (
-        data.assumption("serving_usable_hbm_share").value * d.hbm_bytes
-        - data.assumption("serving_reserve").value
-    )
-    room = (usable - weight_bytes_per_chip(m, at, w)) / cache_bytes_per_chip(m, d, at, w)
-    return np.clip(np.floor(room), 0.0, data.assumption("serving_max_sequences").value)
+    room = device.usable_bytes - weight_bytes_per_chip(model, layout, work)
+    batch = np.floor(room / cache_bytes_per_chip(model, device, layout, work))
+    return np.clip(batch, 0.0, device.max_sequences)
 
 
+# --------------------------------------------------------------------------------------- whole step
 def evaluate(
-    m: ModelShape,
-    d: Device,
-    at: Layouts,
-    w: Work,
-    k: Values,
+    model: ModelShape,
+    device: Device,
+    layout: Layouts,
+    constants: ServingConstants,
+    work: Work,
     disaggregated: bool = False,
-    speedup: Any = 1.0,
+    speedup: Array = 1.0,
 ) -> Steps:
-    """Times and rates of every point; arguments broadcast, so one point and a million are the same
+    r"""Times and rates of every point; arguments broadcast, so one point and a million are the same
     call.
 
-    TPOT = T(B) / speedup + phi (B - 1) T_shared / output; TTFT = T_prefill (1 + g (B - 1)^h) + t_0
-    + n T(B).
+    .. math:: TPOT = T(B) / v + \varphi (B - 1) T_{shared} / O
+    .. math:: TTFT = T_{prefill} (1 + g (B - 1)^h) + t_0 + m T(B)
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
+    device : Device
         Chip and links, from `device` [-].
-    at : Layouts
+    layout : Layouts
         Layouts [-].
-    w : Work
+    constants : ServingConstants
+        From `constants` [-].
+    work : Work
         Batch, lengths, formats [-].
-    k : mapping
-        Constants, from `constants` [-].
     disaggregated : bool
         Prefill on chips of its own, of the same layout, in the ratio that keeps both busy [-].
     speedup : Array
-        Tokens accepted per step of speculative decoding over its cost, from `speculative_speedup`
-        [-].
+        Tokens accepted per step of speculative decoding over its cost, v, from
+        `speculative_speedup` [-].
 
     Returns
     -------
     Steps
         Arrays of the broadcast shape [-].
+
+    Examples
+    --------
+    A user alone waits for nobody: the time per token is the step.
+
+    >>> from trn3 import workload
+    >>> h200 = hardware.system("h200")
+    >>> given = device(h200, "fp8"), Layouts(4.0), constants(h200.chip), Work(1, 1024, 1024, 1.0)
+    >>> alone = evaluate(workload.model("llama3_3_70b"), *given)
+    >>> bool(alone.tpot_s == alone.decode_s)
+    True
     """
-    w = padded(d, w)
-    compiled, waiting = np.maximum(w.bucket_batch, w.batch), np.maximum(w.batch - 1.0, 0.0)
-    step = decode_s(m, d, at, k, replace(w, batch=compiled)) / speedup
-    pre = prefill_s(m, d, at, k, w)
-    share = mixed_prefill_s(m, d, at, k, w) / w.output_tokens
-    tpot = step + (0.0 if disaggregated else k["mixing"] * waiting * share)
-    ttft = (
-        pre * (1 + k["queue"] * waiting ** k["queue_power"])
-        + k["first_token_s"]
-        + k["first_token_steps"] * step
+    work = padded(device, work)
+    batch, others = np.maximum(work.bucket_batch, work.batch), np.maximum(work.batch - 1.0, 0.0)
+    computed = replace(work, batch=batch)
+    step_s = decode_s(model, device, layout, constants, computed) / speedup
+    prompt_s = prefill_s(model, device, layout, constants, work)
+    shared_s = mixed_prefill_s(model, device, layout, constants, work) / work.output_tokens
+    mixing = 0.0 if disaggregated else constants.mixing * others * shared_s
+    tpot_s = step_s + mixing
+    queued_s = prompt_s * (1 + constants.queue * others**constants.queue_power)
+    ttft_s = queued_s + constants.first_token_s + constants.first_token_steps * step_s
+    prefilling = shared_s * work.batch / step_s if disaggregated else 0.0
+    n_chips = layout.n_chips * (1.0 + prefilling)
+    per_sequence = cache_bytes_per_chip(model, device, layout, work)
+    return Steps(
+        decode_s=step_s,
+        prefill_s=prompt_s,
+        tpot_s=tpot_s,
+        ttft_s=ttft_s,
+        tokens_per_s_per_user=1.0 / tpot_s,
+        tokens_per_s_per_chip=work.batch * layout.dp / (tpot_s * n_chips),
+        memory_bytes=weight_bytes_per_chip(model, layout, work) + batch * per_sequence,
+        fits=batch <= max_batch(model, device, layout, work),
     )
-    chips = at.n_chips * (1.0 + (share * w.batch / step if disaggregated else 0.0))
-    held = weight_bytes_per_chip(m, at, w) + compiled * cache_bytes_per_chip(m, d, at, w)
-    fits = compiled <= max_batch(m, d, at, w)
-    return Steps(step, pre, tpot, ttft, 1.0 / tpot, w.batch * at.dp / (tpot * chips), held, fits)
 
 
 def speculative_speedup(
-    acceptance: Any, draft_tokens: Any, draft_cost: Any, wider: Any = 1.0
-) -> Any:
-    """Speed-up of decode by a draft: tokens gained per verification over its cost.
+    acceptance: Array, draft_tokens: Array, draft_cost: Array, wider: Array = 1.0
+) -> Array:
+    r"""Speed-up of decode by a draft: tokens gained per verification over its cost.
 
-    (1 - a^(g + 1)) / (1 - a) / (1 + g c) / r, with r the cost of a step of B (g + 1) tokens over
-    one of B.
+    .. math:: \frac{1 - a^{g + 1}}{(1 - a) (1 + g c)\, r}
+
+    with r the cost of a step of B (g + 1) tokens over one of B.
 
     Parameters
     ----------
     acceptance : Array
-        Chance that a drafted token is accepted, below 1 [-].
+        Chance that a drafted token is accepted, a, below 1 [-].
     draft_tokens : Array
         Tokens drafted per step, g [-].
     draft_cost : Array
@@ -902,66 +1650,118 @@ def speculative_speedup(
     Array
         Speed-up; below 1 where the wider step costs more than it gains [-].
 
+    Notes
+    -----
+    Tokens are taken to be accepted independently of each other.
+
     Examples
-    -------- Leviathan et al. 2023, eq. 1: acceptance 0.8 and 5 draft tokens give 3.69 tokens per
+    --------
+    Leviathan et al. 2023, eq. 1: acceptance 0.8 and 5 draft tokens give 3.69 tokens per
     verification.
 
     >>> round(speculative_speedup(0.8, 5, 0.0), 2)
     3.69
 
     References
-    ---------- Leviathan, Kalman and Matias 2023, Fast inference from transformers via speculative
-    decoding, arXiv:2211.17192.
+    ----------
+    Leviathan, Kalman and Matias 2023, Fast inference from transformers via speculative decoding,
+    arXiv:2211.17192, eq. 1 and theorem 3.8.
     """
-    return (
-        (1 - acceptance ** (draft_tokens + 1))
-        / (1 - acceptance)
-        / (1 + draft_tokens * draft_cost)
-        / wider
-    )
+    gained = (1 - acceptance ** (draft_tokens + 1)) / (1 - acceptance)
+    return gained / (1 + draft_tokens * draft_cost) / wider
 
 
-def traffic(m: ModelShape, d: Device, at: Layouts, w: Work, k: Values) -> dict[str, Any]:
+# ----------------------------------------------------------------------------------- work per token
+@dataclass(frozen=True)
+class Traffic:
+    """Work behind one output token, its share of the prompt included, over all chips.
+
+    Attributes
+    ----------
+    flops : Array
+        Floating-point operations [-].
+    hbm_bytes : Array
+        Bytes read from the memories [B].
+    link_bytes : Array
+        Bytes sent between chips [B].
+    """
+
+    flops: Array
+    hbm_bytes: Array
+    link_bytes: Array
+
+
+def traffic(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Traffic:
     """Work behind one output token, its share of the prompt included; what energy is charged for.
 
     Parameters
     ----------
-    m : ModelShape
+    model : ModelShape
         Model, or models stacked [-].
-    d : Device
+    device : Device
         Chip [-].
-    at : Layouts
+    layout : Layouts
         Layout [-].
-    w : Work
+    constants : ServingConstants
+        Sharing of experts [-].
+    work : Work
         Batch, lengths, formats [-].
-    k : mapping
-        Constants [-].
 
     Returns
     -------
-    dict
-        ``flops``, ``hbm_bytes`` and ``link_bytes`` per output token, over all chips [-, B, B].
+    Traffic
+        Per output token, what a compiled graph computes for nothing included [-].
+
+    Examples
+    --------
+    Kaplan et al. 2020: 2 FLOP per weight and token, here at short contexts.
+
+    >>> from trn3 import workload
+    >>> h200, llama = hardware.system("h200"), workload.model("llama3_3_70b")
+    >>> given = device(h200, "fp8"), Layouts(4.0), constants(h200.chip), Work(64, 1, 256, 1.0)
+    >>> round(float(traffic(llama, *given).flops / (2 * llama.n_matmul_params)), 2)
+    1.01
     """
-    w = padded(d, w)
-    batch, share = np.maximum(w.bucket_batch, w.batch), 1.0 / w.output_tokens
-    prompt = np.where(np.greater(w.bucket_input, 0), w.bucket_input, w.input_tokens)
-    context, passes = read_context(w), share * np.ceil(prompt / w.chunk_tokens)
-    active = 2.0 * (dense_params(m) + m.n_head_params + m.top_k * routed_params(m))
-    full = np.maximum(latent_flops(m) * context, m.attention_flops_per_token(context, causal=False))
-    flops = (active + full) * batch / w.batch + share * prompt * (
-        active + m.attention_flops_per_token(prompt)
-    )
+    work = padded(device, work)
+    computed = np.maximum(work.bucket_batch, work.batch)
+    padding = computed / work.batch
+    prompts = 1.0 / work.output_tokens  # of an output token
+    prompt, context = prompt_tokens(work), read_context(work)
+    passes = prompts * np.ceil(prompt / device.chunk_tokens)
 
-    def weights(tokens: Any) -> Any:
-        fixed = (dense_bytes(m, w) + 2.0 * m.n_head_params) * at.dp
-        return fixed + experts_read(m, w, k, tokens * at.dp) * routed_params(m) * w.weight_bytes
+    whole_square = model.attention_flops_per_token(context, causal=False)
+    attended = np.maximum(latent_flops(model) * context, whole_square)
+    n_weights = dense_params(model) + model.n_head_params + model.top_k * routed_params(model)
+    active = FLOP_PER_WEIGHT * n_weights
+    read = active + model.attention_flops_per_token(prompt)
+    flops = (active + attended) * computed / work.batch + prompts * prompt * read
 
-    cache = batch * m.kv_bytes(context, w.kv_bytes) * at.tp / cache_shards(m, d, at)
-    hbm = (weights(batch) + at.dp * cache) / (w.batch * at.dp) + passes * weights(prompt) / at.dp
-    per_token = 2.0 * m.n_layers * 2.0 * m.d_model * 2.0 * (at.tp - 1.0)
-    routed = np.where(np.greater(at.dp, 1), 3.0 * m.n_layers * m.top_k * m.d_model, 0.0)
-    return {
-        "flops": flops,
-        "hbm_bytes": hbm,
-        "link_bytes": (per_token + routed) * (batch / w.batch + share * prompt),
-    }
+    shards = cache_shards(model, device, layout)
+    cache = computed * model.kv_bytes(context, work.kv_bytes) * layout.tp / shards
+    decoded = _weights_read(model, layout, constants, work, computed) + layout.dp * cache
+    prefilled = _weights_read(model, layout, constants, work, prompt)
+    hbm_bytes = decoded / (work.batch * layout.dp) + passes * prefilled / layout.dp
+
+    sent = _bytes_sent(model, layout) * (padding + prompts * prompt)
+    return Traffic(flops, hbm_bytes, sent)
+
+
+def _weights_read(
+    model: ModelShape, layout: Layouts, constants: ServingConstants, work: Work, tokens: Array
+) -> Array:
+    """Bytes of weights that all groups of a copy read in a pass of so many tokens a group."""
+    experts = experts_read(model, work, constants, tokens * layout.dp)
+    copied = (dense_bytes(model, work) + WIDE_BYTES * model.n_head_params) * layout.dp
+    return copied + experts * routed_params(model) * work.weight_bytes
+
+
+def _bytes_sent(model: ModelShape, layout: Layouts) -> Array:
+    """Bytes that all chips of a group send for one token: two all-reduces of 2 (tp - 1) messages a
+    layer, and an exchange there and back with every expert.
+    """
+    message = WIDE_BYTES * model.d_model
+    reduced = 2.0 * model.n_layers * message * 2.0 * (layout.tp - 1.0)
+    exchanged = 2.0 * EXCHANGE_BYTES * model.n_layers * model.top_k * model.d_model
+    return reduced + np.where(np.greater(layout.dp, 1), exchanged, 0.0)

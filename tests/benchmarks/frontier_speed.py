@@ -32,7 +32,7 @@ def points_per_s(n_points: int = 1_000_000) -> float:
     return (
         at.tp.size
         * batch.size
-        / best_of(lambda: serving_step.evaluate(model, device, at, work, constants))
+        / best_of(lambda: serving_step.evaluate(model, device, at, constants, work))
     )
 
 

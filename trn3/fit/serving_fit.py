@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import committed, data, hardware, inference, serving_step, workload
+from trn3.committed import ServingConstants
 from trn3.fit import calibration, scores
 from trn3.fit.training_fit import numbers
 from trn3.serving_step import Device, Layouts, Work
@@ -93,7 +94,8 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     ]
     if missing:
         raise data.TrnError(
-            f"{file}: columns {', '.join(missing)} are missing; needed are those of inference_runs.csv"
+            f"{file}: columns {', '.join(missing)} are missing; needed are those of "
+            "inference_runs.csv"
         )
     rows = rows.reindex(columns=[*rows.columns, *(c for c in own if c not in rows)], fill_value="")
     fixes = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
@@ -253,7 +255,13 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     d = Device(
         **{f.name: np.array([getattr(e, f.name) for e in each], float) for f in fields(Device)}
     )
-    d = replace(d, compiled=d.compiled > 0, torus=d.torus > 0)
+    d = replace(
+        d,
+        compiled=d.compiled > 0,
+        torus=d.torus > 0,
+        # the TPU runs were made with engines that read a prompt in one pass
+        chunk_tokens=np.where(d.torus > 0, 1e9, d.chunk_tokens),
+    )
     chips, dp, pp, beams = (numbers(r[c], 1) for c in ("accel_count", "dp", "pp", "beam"))
     tp = np.where(d.compiled, numbers(r["tp"]) / d.n_ranks, numbers(r["tp"]))
     tp = np.where(np.isnan(tp), chips / dp / pp, tp)
@@ -273,14 +281,13 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     w = Work(
         1.0,
         share * numbers(r["input_tokens"], 1024),
-        share * numbers(r["output_tokens"], 1),
+        np.maximum(share * numbers(r["output_tokens"], 1), 1.0),  # a prompt alone has one
         dtype.map(serving_step.dtype_bytes).to_numpy(float),
         np.where(kv8, 1.0, 2.0),
         numbers(r["compiled_batch"], 0),
         prompt,
         graph,
         expert_reads=np.where(d.compiled, 4.0, 1.0),
-        chunk_tokens=np.where(d.torus, 1e9, 8192.0),
     )
     at = _open_layouts(
         r["what"], Layouts(tp, dp, pp, (numbers(r["ep"], 1) > 1) | (dp > 1)), z, d, w, chips
@@ -299,7 +306,8 @@ def _open_layouts(
     what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray
 ) -> Layouts:
     """Best layout by the centres of the priors, where a source states only the number of chips."""
-    k = {c.name: c.value for c in committed.priors("serving")}
+    centres = {c.name: c.value for c in committed.priors("serving")}
+    k = committed.record(ServingConstants, centres)
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
     best, tp, dp = np.full(len(what), -1.0), at.tp.copy(), at.dp.copy()
     for n in (1.0, 2.0, 4.0, 8.0):
@@ -311,7 +319,7 @@ def _open_layouts(
             some = Layouts(np.minimum(n, chips), groups, 1.0, groups > 1)
             batch = serving_step.max_batch(z, d, some, w)
             rate = serving_step.evaluate(
-                z, d, some, replace(w, batch=np.maximum(batch, 1)), k
+                z, d, some, k, replace(w, batch=np.maximum(batch, 1))
             ).tokens_per_s_per_chip
             better = allowed & (batch >= 1) & (rate > best) & (n <= chips)
             best, tp, dp = (
@@ -362,13 +370,13 @@ def predictor(
         )
 
     def predict(v: Mapping[str, np.ndarray]) -> np.ndarray:
-        k = dict(v)
-        k["collective_s"] = v["collective_s"] * np.where(
-            old, v["collective_2023"], by_engine(v, "collective")
-        )
-        k["kv_share"] = v["kv_share"] * np.where(a.d.compiled, v["compiled_kv"], 1.0)
-        k["attention_share"] = v["attention_share"] * np.where(
-            a.d.compiled, v["compiled_attention"], 1.0
+        released = np.where(old, v["collective_2023"], by_engine(v, "collective"))
+        k = replace(
+            committed.record(ServingConstants, v),
+            collective_s=v["collective_s"] * released,
+            kv_share=v["kv_share"] * np.where(a.d.compiled, v["compiled_kv"], 1.0),
+            attention_share=v["attention_share"]
+            * np.where(a.d.compiled, v["compiled_attention"], 1.0),
         )
         step = serving_step.decode_s(a.z, a.d, a.at, k, decode) / np.where(
             draft, by_engine(v, "draft"), 1.0

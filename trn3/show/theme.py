@@ -10,11 +10,14 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from trn3 import data
 
 Spec = dict[str, Any]
 BOOK: Spec = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
@@ -62,14 +65,14 @@ class Style:
 
 
 def style(subject: str) -> Style:
-    """Colour, shape and weight of a chip, system or vendor, found by its id or by its name in a
-    text.
+    """Colour, shape and weight of a chip or system, as its row of ``data/subjects.csv`` says.
 
     Parameters
     ----------
     subject : str
-        For example ``"trainium3"``, ``"trn3_gen2"``, ``"Trainium3 MXFP8"``, ``"TPU v7"``; unknown
-        ones are grey.
+        Its id, its name, another spelling of the table, or a text that holds one as a whole word,
+        such as ``"trainium3"``, ``"Trainium3 MXFP8"``, ``"Llama3-8B, B200 HGX"``; what the table
+        does not know is grey.
 
     Returns
     -------
@@ -80,16 +83,46 @@ def style(subject: str) -> Style:
     --------
     >>> style("trn3_gen2").token, style("B200, measured").shape, style("Gaudi 3").token
     ('trn3', 'square', 'other')
+    >>> style("Trainium5").token, style("Output tokens/s").token
+    ('other', 'other')
     """
-    text = subject.lower()
-    token, shape = next(
-        ((t, s) for t, s, words in BOOK["subjects"] if re.search(words, text)), ("other", "cross")
-    )
-    return Style(token, shape, bool(re.search("trainium ?4|trn4", text)))
+    row = _row(subject)
+    announced = row.get("availability") == "announced"
+    return Style(row.get("colour") or "other", row.get("shape") or "cross", announced)
+
+
+def _row(text: str) -> dict[str, str]:
+    """Row of ``data/subjects.csv`` that a text names first; empty where it names none."""
+    pattern, rows = _spellings(data.DATA)
+    found = pattern.search(_plain(text))
+    return rows[found[0]] if found else {}
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("_", " ")
+
+
+@lru_cache(maxsize=8)
+def _spellings(folder: Path) -> tuple[re.Pattern[str], dict[str, dict[str, str]]]:
+    """Every spelling of a chip or system, and the families and vendors of one colour: a pattern
+    that prefers the longest, and their rows.
+    """
+    drawn = [row for row in data.rows("subjects") if row["kind"] in ("chip", "system")]
+    rows: dict[str, dict[str, str]] = {}
+    for row in drawn:
+        for name in (row["id"], row["name"], *row["aliases"].split()):
+            rows.setdefault(_plain(name), row)
+    for column in ("family", "vendor"):
+        for group in {row[column] for row in drawn} - {""}:
+            looks = {(r["colour"], r["shape"]): r for r in drawn if r[column] == group}
+            if len(looks) == 1:
+                rows.setdefault(_plain(group), *looks.values())
+    longest_first = "|".join(re.escape(name) for name in sorted(rows, key=len, reverse=True))
+    return re.compile(rf"(?<![a-z0-9])(?:{longest_first})(?![a-z0-9])"), rows
 
 
 def dashes(names: Sequence[str]) -> dict[str, list[int]]:
-    """Dash patterns that tell chips of one vendor apart: solid for the newest in the chart, then
+    """Dash patterns that tell chips of one colour apart: solid for the newest in the chart, then
     6-3, then 2-3.
 
     Parameters
@@ -107,17 +140,12 @@ def dashes(names: Sequence[str]) -> dict[str, list[int]]:
     >>> dashes(["H100", "B200", "TPU v5p"])
     {'H100': [6, 3], 'B200': [1, 0], 'TPU v5p': [1, 0]}
     """
-    words = {t: pattern.split("|") for t, _, pattern in BOOK["subjects"]}
-
-    def age(name: str) -> int:
-        known = words[style(name).token]
-        return next((i for i, word in enumerate(known) if re.search(word, name.lower())), 99)
-
-    order = {
-        t: sorted((n for n in dict.fromkeys(names) if style(n).token == t), key=age) for t in words
-    }
-    ranks = {n: min(order[style(n).token].index(n), 2) for n in names}
-    return {n: [6, 3] if style(n).hollow else _DASHES[ranks[n]] for n in names}
+    by_colour: dict[str, list[str]] = {}
+    for name in sorted(dict.fromkeys(names), key=lambda n: _row(n).get("since", ""), reverse=True):
+        by_colour.setdefault(style(name).token, []).append(name)
+    last = len(_DASHES) - 1
+    rank = {n: min(i, last) for series in by_colour.values() for i, n in enumerate(series)}
+    return {n: _DASHES[1] if style(n).hollow else _DASHES[rank[n]] for n in names}
 
 
 def clean(value: Any) -> Any:

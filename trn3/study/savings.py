@@ -104,7 +104,7 @@ def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> f
         serving_step.device(point.system, load.weights_dtype),
     )
     times = serving_step.evaluate(
-        load.model, device, at, step, serving_step.constants(point.system.chip)
+        load.model, device, at, serving_step.constants(point.system.chip), step
     )
     return 1.0 - float(times.decode_s / times.tpot_s)
 
