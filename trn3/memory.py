@@ -1,5 +1,5 @@
 """Memory of a chip in training: weights, gradients, optimizer and activations, for any number of
-layouts at once.
+layouts at once. The letters are those of `trn3.training_step`.
 
 Activations follow Korthikanti et al. 2022 (arXiv:2205.05198, table 2), split into what every
 tensor-parallel rank keeps and what they share, so that grouped queries, gated and routed
@@ -77,9 +77,9 @@ def layer_activation_bytes(
 ) -> Array:
     """Activations that one layer keeps per token for the backward pass.
 
-    `10 h / t_s + (2 (a + k)(d_qk + d_v) + 4 f) / t + 5 a s / t`; of a GPT with a plain block of 4 h
-    that is `10 + 24 / t + 5 a s / (h t)`, or `34 / t` with sequence parallelism and selective
-    recompute, times h.
+    10 D / t_s + (2 (A + K)(H_qk + H_v) + 2 n F) / t + 5 A S / t, with t_s = t under sequence
+    parallelism, else 1, and n matrices in the feed-forward block; 2 D / t_s with full recompute.
+    Of a GPT with a plain block of 4 D that is D (10 + 24 / t + 5 A S / (D t)).
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def layer_activation_bytes(
     seq_len : float or ndarray
         Tokens of a sequence [-].
     layout : Layouts
-        Uses `tp`, `sequence_parallel` and `recompute` (0 none, 1 selective, 2 full).
+        Uses `tp`, `sequence_parallel` and `recompute`.
     unfused : float or ndarray
         1 where attention stores its scores, 0 for flash kernels, which keep none [-].
 
@@ -107,32 +107,111 @@ def layer_activation_bytes(
     Table 2 of Korthikanti et al.: 34 s b h / t with tensor and sequence parallelism and
     selective recompute.
 
-    >>> from trn3.layouts import FULL, NONE, Layouts
+    >>> from trn3.layouts import Layouts
     >>> from trn3.workload import model
     >>> m = model("gpt_22b")
-    >>> float(layer_activation_bytes(m, 2048, Layouts(tp=8, recompute=1, sequence_parallel=1)) * 8 / m.d_model)
+    >>> lay = Layouts(tp=8, recompute=1, sequence_parallel=1)
+    >>> float(layer_activation_bytes(m, 2048, lay) * 8 / m.d_model)
     34.0
     """
-    h, a = shape.d_model, shape.n_heads
-    split = 1 + layout.sequence_parallel * (layout.tp - 1)
+    h, a, k = shape.d_model, shape.n_heads, shape.n_kv_heads
+    ranks = np.where(layout.sequence_parallel, layout.tp, 1)
+    # of width D, in bytes: inputs of both normalisations (2 + 2), of the first product of attention
+    # and of the feed-forward block (2 + 2), and two dropout masks (1 + 1)
+    outer = 10 * h
+    # queries and the output of attention; keys and values
+    attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * k * (shape.qk_dim + shape.v_dim)
     routed = shape.n_moe_layers / shape.n_layers
-    inner = (1 - routed) * shape.d_ff + routed * (
-        shape.top_k + shape.n_shared_experts
-    ) * shape.d_ff_expert
-    attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * shape.n_kv_heads * (
-        shape.qk_dim + shape.v_dim
-    )
-    shared = attention + 2 * shape.n_ffn_matrices * inner + 4 * h * routed * shape.top_k
-    scores = 5 * a * seq_len * unfused * (layout.recompute == NONE)
-    return np.where(
-        layout.recompute == FULL, 2 * h / split, 10 * h / split + (shared + scores) / layout.tp
-    )
+    n_blocks = shape.top_k + shape.n_shared_experts
+    width = (1 - routed) * shape.d_ff + routed * n_blocks * shape.d_ff_expert
+    # input and output of the activation, the gate beside them
+    inner = 2 * shape.n_ffn_matrices * width
+    copies = 4 * h * routed * shape.top_k
+    # of a score: softmax (2), dropout mask (1), dropped scores (2)
+    stored = np.where(layout.recompute == NONE, unfused, 0.0)
+    scores = 5 * a * seq_len * stored
+    kept = outer / ranks + (attention + inner + copies + scores) / layout.tp
+    # full recompute keeps the input of the layer
+    return np.where(layout.recompute == FULL, 2 * h / ranks, kept)
+
+
+def rank_params(shape: ModelShape, layout: Layouts) -> tuple[Array, Array]:
+    """Parameters of a rank: those that it computes with, and its shard of them over data and
+    context ranks.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        The model.
+    layout : Layouts
+        Uses `tp`, `pp`, `dp`, `cp` and `ep`.
+
+    Returns
+    -------
+    tuple of float or ndarray
+        Whole and shard [-].
+
+    Notes
+    -----
+    Spread evenly over the stages. Routed experts are spread over `ep` of the data and context ranks
+    already, so that fewer ranks share each.
+
+    Examples
+    --------
+    Rajbhandari et al. 2020, figure 1: the states of 64 ranks are sharded 64 ways.
+
+    >>> from trn3.workload import model
+    >>> whole, shard = rank_params(model("llama2_7b"), Layouts(dp=64))
+    >>> float(whole / shard)
+    64.0
+    """
+    ranks = layout.dp * layout.cp
+    routed = shape.n_moe_layers * shape.n_experts * shape.n_expert_params
+    dense = shape.n_params - routed
+    split = layout.tp * layout.pp
+    whole = (dense + routed / layout.ep) / split
+    return whole, (dense / ranks + routed / np.maximum(ranks, layout.ep)) / split
+
+
+def in_flight(layout: Layouts, global_batch: Array) -> Array:
+    """Microbatches whose activations the first stage of a pipeline keeps.
+
+    min(p, m), times 1 + (p - 1) / (p v) with v > 1 chunks per stage.
+
+    Parameters
+    ----------
+    layout : Layouts
+        Uses `pp`, `dp`, `micro_batch` and `interleave`.
+    global_batch : float or ndarray
+        Sequences of a step [-].
+
+    Returns
+    -------
+    float or ndarray
+        Microbatches, each of all layers of the stage [-].
+
+    Examples
+    --------
+    Korthikanti et al. 2022, section 4.2.3: p microbatches of L / p layers, 1 + (p - 1) / (p v) times
+    as much when interleaved; with 8 stages and 3 chunks 8 + 7 / 3.
+
+    >>> kept = in_flight(Layouts(pp=8, interleave=np.array([1, 3])), 64)
+    >>> kept.round(3).tolist()
+    [8.0, 10.333]
+    """
+    pp, v = layout.pp, layout.interleave
+    n_micro = global_batch / (layout.dp * layout.micro_batch)
+    more = np.where(np.asarray(v) > 1, (pp - 1) / (pp * v), 0.0)
+    return np.minimum(pp, n_micro) * (1 + more)
 
 
 def training_bytes(
     shape: ModelShape, seq_len: Array, global_batch: Array, layout: Layouts, unfused: Array = 0.0
 ) -> Memory:
     """Memory of the fullest chip, the first stage of the pipeline.
+
+    2 + 4 + 12 bytes per parameter, of which ZeRO shards the last first, and the activations of the
+    microbatches in flight.
 
     Parameters
     ----------
@@ -152,35 +231,36 @@ def training_bytes(
 
     Notes
     -----
-    Parameters are spread evenly over the stages. Stage 1 of `p` keeps `min(p, m)`
-    microbatches, times `1 + (p - 1) / (p v)` interleaved. ZeRO-1 shards the optimizer over data and
-    context ranks, 2 the gradients, 3 the weights, of which two layers are whole at a time. Full
-    recompute adds the layer being redone. Left out: buffers of the communication library,
-    fragmentation, and the embedding's stage holding more than the others.
+    ZeRO-1 shards the optimizer over data and context ranks, 2 the gradients, 3 the weights, of
+    which two layers are whole at a time. Full recompute adds the layer being redone. Left out:
+    buffers of the communication library, fragmentation, and the embedding's stage holding more than
+    the others.
+
+    Examples
+    --------
+    Rajbhandari et al. 2020, section 3.1: mixed-precision Adam holds 16 bytes per parameter with
+    gradients of 16 bits, 18 with gradients of 32.
+
+    >>> from trn3.workload import model
+    >>> held = training_bytes(model("llama2_7b"), 2048, 1, Layouts())
+    >>> float(held.weights + held.gradients + held.optimizer) / model("llama2_7b").n_params
+    18.0
     """
-    ranks, tp, pp = layout.dp * layout.cp, layout.tp, layout.pp
-    routed = shape.n_moe_layers * shape.n_experts * shape.n_expert_params
-    dense = shape.n_params - routed
-    whole = (dense + routed / layout.ep) / (tp * pp)
-    shard = (dense / ranks + routed / np.maximum(ranks, layout.ep)) / (tp * pp)
-    gathered = 2 * whole * pp / shape.n_layers * (ranks > 1)
+    whole, shard = rank_params(shape, layout)
+    # the layer at work, and the next one on its way
+    gathered = np.where(layout.dp * layout.cp > 1, 2 * whole * layout.pp / shape.n_layers, 0.0)
     weights = WEIGHT_BYTES * np.where(layout.zero >= 3, np.minimum(shard + gathered, whole), whole)
     gradients = GRADIENT_BYTES * np.where(layout.zero >= 2, shard, whole)
     optimizer = OPTIMIZER_BYTES * np.where(layout.zero >= 1, shard, whole)
     tokens = layout.micro_batch * seq_len / layout.cp
-    in_flight = np.minimum(pp, global_batch / (layout.dp * layout.micro_batch))
-    in_flight = in_flight * (1 + (layout.interleave > 1) * (pp - 1) / (pp * layout.interleave))
-    per_layer = layer_activation_bytes(shape, seq_len, layout, unfused) * tokens
+    kept = layer_activation_bytes(shape, seq_len, layout, unfused) * tokens
+    stage = kept * shape.n_layers / layout.pp * in_flight(layout, global_batch)
     whole_layer = dataclasses.replace(layout, recompute=NONE)
-    redone = (
-        (layout.recompute == FULL)
-        * layer_activation_bytes(shape, seq_len, whole_layer, unfused)
-        * tokens
-    )
-    logits = 4 * tokens * shape.vocab / tp * (pp == 1)
-    return Memory(
-        weights, gradients, optimizer, per_layer * shape.n_layers / pp * in_flight + redone + logits
-    )
+    redone = layer_activation_bytes(shape, seq_len, whole_layer, unfused) * tokens
+    # logits of 32 bits, where the first stage is the last one too
+    logits = np.where(np.asarray(layout.pp) == 1, 4 * tokens * shape.vocab / layout.tp, 0.0)
+    activations = stage + np.where(layout.recompute == FULL, redone, 0.0) + logits
+    return Memory(weights, gradients, optimizer, activations)
 
 
 def _leanest(job: TrainingJob, rows: Layouts) -> Memory:
