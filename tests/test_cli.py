@@ -99,7 +99,7 @@ def test_help_names_every_command(capsys):
         ),
         (
             ["search", "--model", "llama2_7b", "--system", "trn3", "--chips", "x"],
-            "--chips x: write a number",
+            "--chips 'x': write a number",
         ),
         (["search", "--model", "llama2_7b", "--system", "trn9", "--chips", "8"], "trn9"),
         (["validate", "training", "none.csv"], "none.csv"),

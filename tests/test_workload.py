@@ -317,24 +317,117 @@ def test_every_other_layer_has_a_window_by_default():
     assert workload.from_config(config)[0].n_window_layers == 12
 
 
+SMALL = {
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "vocab_size": 100,
+}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "num_hidden_layers"),
-        ("[1, 2]", "JSON object"),
-        ("{", "JSON object"),
-        ('{"num_hidden_layers": -3}', "-3"),
-        ('{"num_hidden_layers": "many"}', "many"),
-        ('{"num_hidden_layers": 1e400}', "inf"),
-        ("[" * 10**5, "JSON object"),
+        ("{}", "needs one of num_hidden_layers"),
+        ("[1, 2]", r"as a JSON object \(it is a list"),
+        ("3", r"as a JSON object \(it is a int"),
+        ("{", "as a JSON object"),
+        ("[" * 10**5, r"as a JSON object \(nested too deeply"),
+        ('{"a": ' * 10**5, r"as a JSON object \(nested too deeply"),
+        (f'{{"hidden_size": {"9" * 5000}}}', "as a JSON object"),
+        ('{"hidden_size": 64, "hidden_size": 65}', "'hidden_size' is given twice"),
+        ('{"text_config": {"vocab_size": 1, "vocab_size": 1}}', "'vocab_size' is given twice"),
+        ('{"text_config": [1]}', r"text_config = \[1\]: must be a JSON object"),
+        (" " * (5 * 2**20), "larger than 4 MiB"),
     ],
 )
 def test_a_bad_config_is_one_clear_line(text, says, tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(text or "{}")
+    path.write_text(text)
     with pytest.raises(data.TrnError, match=says) as error:
         workload.model(str(path))
-    assert "\n" not in str(error.value)
+    line = str(error.value)
+    assert "\n" not in line and line.startswith(f"model config {path}: ") and len(line) < 500
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{\x00}\x00", b"\x00" * 10, b"\xff{}"])
+def test_a_config_that_is_no_text_is_refused(content, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    with pytest.raises(data.TrnError, match="cannot be read"):
+        workload.model(str(path))
+
+
+def test_a_config_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(SMALL), encoding="utf-8-sig")
+    assert workload.model(str(path)).n_layers == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1e20",
+        "1e300",
+        "1e400",
+        "-3",
+        "0.5",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        '"32"',
+        '"many"',
+        "true",
+        "[32]",
+        "[]",
+        "{}",
+        '{"a": 1}',
+        "100000000000000000000000",
+    ],
+)
+@pytest.mark.parametrize("field", [*SMALL, "num_key_value_heads", "sliding_window"])
+def test_a_dimension_that_is_no_number_within_its_bounds_is_named(field, value, tmp_path):
+    path = tmp_path / "config.json"
+    others = json.dumps({k: v for k, v in SMALL.items() if k != field})
+    path.write_text(f'{others[:-1]}, "{field}": {value}}}')
+    with pytest.raises(data.TrnError, match=rf" {field} = .*: must be a whole number from ") as e:
+        workload.model(str(path))
+    assert "\n" not in str(e.value) and len(str(e.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("layer_types", "full_attention"),
+        ("layer_types", [1]),
+        ("layer_types", ["full\nattention"]),
+        ("mlp_only_layers", 3),
+        ("mlp_only_layers", [-1]),
+        ("use_sliding_window", "maybe"),
+        ("multi_query", 3),
+        ("tie_word_embeddings", 2),
+        ("model_type", ["llama"]),
+        ("expansion_ratio", 0),
+    ],
+)
+def test_other_fields_are_typed_too(field, value):
+    with pytest.raises(data.TrnError, match=f"{field} = .*: must be "):
+        workload.from_config(SMALL | {field: value})
+
+
+def test_dimensions_that_follow_from_others_stay_within_bounds():
+    with pytest.raises(data.TrnError, match="head_dim = 0: must be a whole number from 1"):
+        workload.from_config(SMALL | {"num_attention_heads": 128})
+
+
+@pytest.mark.parametrize("row", MODELS)
+def test_every_known_model_lies_within_the_bounds(row):
+    from trn3.bounds import bounds
+
+    shape = workload.model(row["id"])
+    for field in workload.NUMBERS:
+        assert bounds("config")[field].read(getattr(shape, field)) == getattr(shape, field)
 
 
 VALUES = st.one_of(

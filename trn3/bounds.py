@@ -1,15 +1,222 @@
 """What a reader brings is checked before it is used: text that is safe to show, and bounds.
 
-Bounds are tables in ``data/``: ``run_fields`` for measured runs, ``config_fields`` for a model's
-config.json. A text is only ever text: it is escaped where it is shown, and never a pattern.
+The bounds are the table ``data/bounds.csv``: a row says what a field of a config.json, or a column
+of measured runs, may hold. A text is only ever text: it is escaped where it is shown, and never a
+pattern.
 """
 
+import math
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
+
+from trn3 import data
 
 SHOWN, HUGE = 60, 10**18
 """Longest text of a value in a message [characters]; whole numbers above are not written out."""
+LONGEST = 200
+"""Longest text of a cell or a field [characters]."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_FLAGS = {"true": 1, "yes": 1, "y": 1, "1": 1, "false": 0, "no": 0, "n": 0, "0": 0}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What one field or column may hold.
+
+    Attributes
+    ----------
+    field, kind, unit : str
+        Name; ``whole``, ``number``, ``flag``, ``text``, ``choice``, and ``wholes`` or ``texts`` for
+        lists; unit of a number.
+    low, high : float
+        Ends of a number, both allowed [`unit`].
+    allowed : tuple of str
+        Words of a choice.
+    needed : bool
+        Whether it cannot be left out.
+    empty : str
+        What an empty cell stands for.
+    meaning : str
+        What it is.
+    """
+
+    field: str
+    kind: str
+    unit: str
+    low: float
+    high: float
+    allowed: tuple[str, ...]
+    needed: bool
+    empty: str
+    meaning: str
+
+    @property
+    def wants(self) -> str:
+        """What may be written, as the end of a message."""
+        ends = f"{_plain(self.low)} to {_plain(self.high)} {self.unit}".strip()
+        return {
+            "whole": f"a whole number from {ends}",
+            "number": f"a number from {ends}",
+            "wholes": f"a list of whole numbers from {ends}",
+            "texts": f"a list of texts, each printable and of at most {LONGEST} characters",
+            "text": f"printable text of at most {LONGEST} characters",
+            "flag": "true or false",
+            "choice": f"one of {', '.join(self.allowed)}",
+        }[self.kind]
+
+    def read(self, value: Any) -> Any:
+        """A value that was given, typed.
+
+        Parameters
+        ----------
+        value : Any
+            A value of a JSON or TOML file; a number that is text is no number.
+
+        Returns
+        -------
+        Any
+            int, float or str; for a list a list of them.
+
+        Raises
+        ------
+        trn3.data.TrnError
+            Field, value, and what is allowed.
+
+        Examples
+        --------
+        >>> layers = bounds("config")["n_layers"]
+        >>> layers.read(80.0)
+        80
+        >>> layers.read(1e300)
+        Traceback (most recent call last):
+        trn3.units.TrnError: n_layers = 1e+300: must be a whole number from 1 to 10,000 ...
+        """
+        if self.kind in ("wholes", "texts") and isinstance(value, list):
+            return [self._one(self.kind[:-1], each, value) for each in value]
+        return self._one(self.kind, value, value)
+
+    def cell(self, text: str) -> Any:
+        """A cell of a CSV file, typed.
+
+        Parameters
+        ----------
+        text : str
+            The cell; blanks around it do not count.
+
+        Returns
+        -------
+        Any
+            int, float or str.
+
+        Raises
+        ------
+        trn3.data.TrnError
+            Column, value, and what is allowed.
+
+        Examples
+        --------
+        >>> bounds("config")["n_layers"].cell(" 80 ")
+        80
+        """
+        value: Any = text.strip()
+        if self.kind in ("whole", "number") and _NUMBER.fullmatch(value) and len(value) < SHOWN:
+            value = float(value)
+        return self._one(self.kind, value, text)
+
+    def _one(self, kind: str, value: Any, given: Any) -> Any:
+        found = _TYPED.get(kind, lambda _: None)(value)
+        if kind in ("whole", "number") and not (
+            found is not None and self.low <= found <= self.high
+        ):
+            found = None
+        if kind == "choice" and found not in self.allowed:
+            found = None
+        if found is None:
+            about = f" ({self.meaning})" if self.meaning else ""
+            raise data.TrnError(f"{self.field} = {shown(given)}: must be {self.wants}{about}")
+        return found
+
+
+def _plain(number: float) -> str:
+    """A limit as a person writes it."""
+    return f"{number:,.0f}" if number % 1 == 0 and abs(number) < 1e15 else f"{number:g}"
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; true and false are none."""
+    fine = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < HUGE**2
+    return value if fine else None
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, also where it is written as 4096.0."""
+    number = _number(value)
+    return int(number) if number is not None and number % 1 == 0 else None
+
+
+def _text(value: Any) -> str | None:
+    """Text that can be printed in a line."""
+    fine = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST
+    return value if fine else None
+
+
+def _flag(value: Any) -> int | None:
+    """1 or 0 of a yes or no."""
+    return _FLAGS.get(str(value).lower()) if isinstance(value, bool | int | str) else None
+
+
+_TYPED: dict[str, Any] = {
+    "whole": _whole,
+    "number": _number,
+    "text": _text,
+    "flag": _flag,
+    "choice": lambda value: value.lower() if isinstance(value, str) else None,
+}
+
+
+def bounds(record: str) -> dict[str, Bound]:
+    """The bounds of a kind of file.
+
+    Parameters
+    ----------
+    record : str
+        ``config``, ``training`` or ``inference``.
+
+    Returns
+    -------
+    dict
+        By field, in the order of ``data/bounds.csv``.
+
+    Examples
+    --------
+    >>> bounds("config")["vocab"].wants
+    'a whole number from 1 to 100,000,000'
+    """
+    return _bounds(data.DATA, record)
+
+
+@lru_cache(8)
+def _bounds(_folder: Path, record: str) -> dict[str, Bound]:
+    rows = [r for r in data.rows("bounds") if r["record"] == record]
+    return {
+        r["field"]: Bound(
+            r["field"],
+            r["kind"],
+            r["unit"],
+            -math.inf if math.isnan(r["low"]) else r["low"],
+            math.inf if math.isnan(r["high"]) else r["high"],
+            tuple(r["allowed"].split()),
+            r["needed"] == "yes",
+            r["empty"],
+            r["meaning"],
+        )
+        for r in rows
+    }
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,11 @@ NONE, SELECTIVE, FULL = 0, 1, 2
 """Codes of the recompute axis: nothing, attention only, the whole forward pass."""
 
 
+MOST_SPLITS, MOST_DIVISORS = 10_000_000, 1000
+"""Splits that are tried in one enumeration, where published models and batches need 0.1 to 2
+million; divisors of a batch."""
+
+
 class LayoutError(data.TrnError):
     """A layout that cannot be: names the two numbers that do not fit."""
 
@@ -200,6 +205,11 @@ def splits(
     Layouts
         `tp`, `pp`, `dp`, `cp`, `ep` and `micro_batch` as arrays of one length.
 
+    Raises
+    ------
+    LayoutError
+        Where there are more than `MOST_SPLITS` to try; names the longest axis.
+
     Examples
     --------
     One sequence on two chips can be split along the sequence, the layers or the matrices.
@@ -222,11 +232,27 @@ def splits(
     ]
     rings = [c for c in powers if c <= max(8, seq_len >> 12) and seq_len % c == 0]
     spreads = take(divisors(shape.n_experts or 1))
-    pairs = [
-        (d, b)
-        for d in divisors(global_batch)
-        for b in take(divisors(global_batch // d), 8 if coarse else np.inf)
-    ]
+    batches = divisors(global_batch)
+    if len(batches) > MOST_DIVISORS:
+        raise LayoutError(
+            f"global_batch = {global_batch:,} has {len(batches):,} divisors; choose one with fewer"
+        )
+    micros = take(batches, 8 if coarse else np.inf)
+    pairs = [(d, b) for d in batches for b in micros if global_batch // d % b == 0]
+    ways = {
+        "n_heads": (shape.n_heads, len(widths)),
+        "n_layers": (shape.n_layers, len(stages)),
+        "seq_len": (seq_len, len(rings)),
+        "n_experts": (shape.n_experts, len(spreads)),
+        "global_batch": (global_batch, len(pairs)),
+    }
+    if math.prod(n for _, n in ways.values()) > MOST_SPLITS:
+        name = max(ways, key=lambda axis: ways[axis][1])
+        value, n = ways[name]
+        raise LayoutError(
+            f"{name} = {value:,} can be split in {n:,} ways, and with the other axes there are "
+            f"more than {MOST_SPLITS:,} layouts; choose another {name}, with fewer divisors"
+        )
     replicas, micro = np.array(pairs).T
     grid = np.meshgrid(
         widths, stages, rings, spreads, np.arange(len(pairs)), indexing="ij", sparse=True

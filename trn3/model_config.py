@@ -1,17 +1,21 @@
 """Reading a Hugging Face ``config.json``: which field says which dimension of a model.
 
-The fields and what they mean are the table ``data/config_fields.csv``; `workload.from_config`
-makes a `ModelShape` of what is read here.
+The fields and what they mean are the table ``data/config_fields.csv``, what each may hold is
+``data/bounds.csv``; `workload.from_config` makes a `ModelShape` of what is read here.
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from trn3 import data
+from trn3.bounds import Bound, bounds, shown
+
+LARGEST_BYTES = 4 * 2**20
+"""Size of the largest file that is read; published ones have some kilobytes [byte]."""
 
 
 def read(path: str) -> dict[str, Any]:
@@ -32,14 +36,41 @@ def read(path: str) -> dict[str, Any]:
     TrnError
         Names the file, where it cannot be read or holds no JSON object.
     """
+    place = f"model config {path}: cannot be read"
     try:
-        return dict(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+        if pathlib.Path(path).exists() and not pathlib.Path(path).is_file():
+            raise data.TrnError(f"{place} (not a file)")
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
-        raise data.TrnError(f"model config {path}: cannot be read ({error.strerror})") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise data.TrnError(
-            f"model config {path}: cannot be read as a JSON object ({error})"
-        ) from None
+        raise data.TrnError(f"{place} ({error.strerror})") from None
+    except ValueError:  # a path with a null character
+        raise data.TrnError(f"{place} (no such path)") from None
+    if len(content) > LARGEST_BYTES:
+        raise data.TrnError(f"{place} (larger than {LARGEST_BYTES >> 20} MiB)")
+    try:
+        config = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
+    except data.TrnError as error:
+        raise data.TrnError(f"{place} ({error})") from None
+    except UnicodeDecodeError:
+        raise data.TrnError(f"{place} (not UTF-8 text)") from None
+    except RecursionError:
+        raise data.TrnError(f"{place} as a JSON object (nested too deeply)") from None
+    except ValueError as error:
+        raise data.TrnError(f"{place} as a JSON object ({error})") from None
+    if not isinstance(config, dict):
+        raise data.TrnError(f"{place} as a JSON object (it is a {type(config).__name__})")
+    return config
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON file, in which no field may stand twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise data.TrnError(f"field {shown(twice)} is given twice")
+    return found
 
 
 def dimensions(config: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
@@ -71,51 +102,77 @@ def dimensions(config: dict[str, Any], name: str) -> tuple[dict[str, Any], list[
     >>> found["head_dim"], found["d_ff"], unplaced
     (16, 256, ['hyper_connections'])
     """
+    if not isinstance(config, dict):
+        raise data.TrnError(f"model config {name}: must be a JSON object")
     try:
-        return _placed(config, name)
-    except data.TrnError:
-        raise
-    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise data.TrnError(
-            f"model config {name}: a field has the wrong kind of value ({error})"
-        ) from None
+        return _placed(config)
+    except data.TrnError as error:
+        raise data.TrnError(f"model config {name}: {error}") from None
 
 
-def _placed(config: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
+def _placed(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The dimensions, and what could not be placed."""
-    outside = [k for k in config if "text_config" in config and re.search("(?<!^text)_config$", k)]
-    config = config.get("text_config") or config
-    habits = {
-        r["name"]: r["meaning"] for r in data.rows("config_fields") if r["kind"] == "model_type"
-    }
-    habit = habits.get(str(config.get("model_type", "")), "")
-    config = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)} | config
+    inner = config.get("text_config")
+    if inner is not None and not isinstance(inner, dict):
+        raise data.TrnError(f"text_config = {shown(inner)}: must be a JSON object")
+    outside = (
+        {k for k in config if k.endswith("_config") and k != "text_config"} if inner else set()
+    )
+    config = inner or config
+    habit = _habit(_checked({"model_type": config.get("model_type")}).get("model_type", ""))
+    told = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)} | _checked(config)
     got = {
-        field: _first(config, names)
+        field: _first(told, *names)
         for field, names in _fields().items()
         if field not in ("inferred", "no_effect")
     }
-    for field in ("n_layers", "d_model", "n_heads", "vocab"):
-        if not got[field]:
-            raise data.TrnError(f"model config {name}: needs one of {', '.join(_fields()[field])}")
-    most = [
+    for field in (name for name, bound in bounds("config").items() if bound.needed):
+        if got[field] is None:
+            raise data.TrnError(f"needs one of {', '.join(_fields()[field])}")
+    shape = {k: v for k, v in got.items() if v is not None} | _inferred(told, got, habit)
+    _check(shape)
+    types = told.get("layer_types", [])
+    odd = {f"layer_types: {t}" for t in types if not re.search("full|sliding|chunked", t)}
+    known = {key for names in _fields().values() for key in names}
+    return shape, sorted((set(config) - known) | outside | odd)
+
+
+def _habit(model_type: str) -> str:
+    """What the class of the model does without saying so in the file."""
+    habits = {
+        r["name"]: r["meaning"] for r in data.rows("config_fields") if r["kind"] == "model_type"
+    }
+    return habits.get(model_type, "")
+
+
+def _checked(config: dict[str, Any]) -> dict[str, Any]:
+    """The fields that count, typed and within their bounds; null is not there."""
+    known: dict[str, Bound | None] = {}
+    limits = bounds("config")
+    for meaning, names in _fields().items():
+        known |= {name: limits.get(meaning) or limits.get(name) for name in names}
+    return {
+        name: dataclasses.replace(bound, field=name).read(config[name])
+        for name, bound in known.items()
+        if bound and config.get(name) is not None
+    }
+
+
+def _check(shape: dict[str, Any]) -> None:
+    """Refuse dimensions that cannot be, or that contradict each other."""
+    for field, bound in bounds("config").items():
+        if field in shape:
+            bound.read(shape[field])
+    for big, small, rule in (
+        ("n_heads", "n_kv_heads", "must divide"),
         ("n_experts", "top_k", "must be at most"),
         ("n_layers", "n_dense_layers", "must be at most"),
-    ]
-    for big, small, rule in (("n_heads", "n_kv_heads", "must divide"), *most):
-        many, few = got[big] or 0, got[small] or 1
-        if many and (many % few if rule == "must divide" else many < few):
-            raise data.TrnError(f"model config {name}: {small} = {few}: {rule} {big} = {many}")
-    shape = {k: v for k, v in got.items() if v is not None} | _inferred(config, got, habit)
-    odd = {
-        f"layer_types: {t}"
-        for t in config.get("layer_types") or ()
-        if not re.search("full|sliding|chunked", t)
-    }
-    unplaced = (
-        set(config) - {key for names in _fields().values() for key in names} | set(outside) | odd
-    )
-    return shape, sorted(unplaced)
+        ("n_layers", "n_window_layers", "must be at most"),
+    ):
+        many, few = shape.get(big) or 0, shape.get(small) or 1
+        fine = many % few == 0 if rule == "must divide" else many >= few
+        if many and not fine:
+            raise data.TrnError(f"{small} = {few}: {rule} {big} = {many}")
 
 
 @functools.lru_cache(8)
@@ -131,23 +188,16 @@ def _fields() -> dict[str, list[str]]:
     }
 
 
-def _first(config: dict[str, Any], names: Sequence[str]) -> int | None:
-    """The first field that is there, as a number."""
-    for key in names:
-        if (value := config.get(key)) is not None:
-            if not isinstance(value, (int, float)) or value != value // 1 or value < 0:
-                raise data.TrnError(
-                    f"model config field {key} = {value!r}: must be a whole number, 0 or more"
-                )
-            return int(value)
-    return None
+def _first(config: dict[str, Any], *names: str) -> Any:
+    """The first of several fields that is there."""
+    return next((config[name] for name in names if name in config), None)
 
 
 def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[str, Any]:
     """What a config leaves to the model's class, by the class's defaults."""
     n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
-    d_ff = got["d_ff"] or (_first(config, ["expansion_ratio"]) or 4) * h
+    d_ff = got["d_ff"] or (config.get("expansion_ratio") or 4) * h
     out = {
         "n_kv_heads": kv,
         "head_dim": got["head_dim"] or h // a,
@@ -159,17 +209,16 @@ def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[
     )
     out["tied"] = int("tied" in habits) if got["tied"] is None else got["tied"]
     out["n_positions"] = (got["context"] or 0) if "positions" in habits else 0
-    types, step = config.get("layer_types"), _first(config, ["sliding_window_pattern"]) or n + 1
+    types, step = config.get("layer_types"), config.get("sliding_window_pattern") or n + 1
     near = sum("sliding" in t or "chunked" in t for t in types) if types else n - n // step
-    out["n_window_layers"] = near if got["window"] and config.get("use_sliding_window", True) else 0
+    used = config.get("use_sliding_window") != 0
+    out["n_window_layers"] = near if got["window"] and used else 0
     if got["n_experts"]:
-        inner = (
-            got["d_ff_expert"] or _first(config, ["intermediate_size", "ffn_hidden_size"]) or d_ff
-        )
-        step = _first(config, ["interleave_moe_layer_step", "decoder_sparse_step"]) or 1
-        shared = (_first(config, ["shared_expert_intermediate_size"]) or 0) // inner or int(
-            "shared_expert" in habits
-        )
+        inner = got["d_ff_expert"] or _first(config, "intermediate_size", "ffn_hidden_size")
+        inner = inner or d_ff
+        step = config.get("interleave_moe_layer_step") or config.get("decoder_sparse_step") or 1
+        shared = (config.get("shared_expert_intermediate_size") or 0) // inner
+        shared = shared or int("shared_expert" in habits)
         out |= {"d_ff_expert": inner, "n_shared_experts": got["n_shared_experts"] or shared}
         out["n_dense_layers"] = (
             got["n_dense_layers"] or len(config.get("mlp_only_layers") or []) or n - n // step

@@ -29,6 +29,8 @@ _CHOICES = 1 << 12
 """Room for the choices of a split in the code of a layout."""
 _LONGEST = 1 << 12
 """Tokens of a sequence where none is asked for."""
+MOST_COUNTS, MOST_TOP = 1_000_000, 100_000
+"""Most numbers of chips in a range, and most layouts that are kept."""
 _NEAR = 1 + 1e-5
 """Layouts whose single-precision times differ by less are ranked in double precision."""
 _SPLIT = FIELDS[:6]
@@ -358,19 +360,16 @@ def search(
     clock, settings = (time.perf_counter(), time.process_time()), Settings(**options)
     shape = workload.model(model) if isinstance(model, str) else model
     system = hardware.system(system) if isinstance(system, str) else system
-    counts = sorted(set(n_chips)) if isinstance(n_chips, Iterable) else [n_chips]
-    if not counts:
-        raise data.TrnError(
-            "n_chips: the range is empty; write the smaller number of chips first, such as 512..4096"
-        )
+    counts = _counts(n_chips)
     seq_len = (
         settings.seq_len
         if settings.seq_len is not None
         else min(shape.context or _LONGEST, _LONGEST)
     )
     job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
-    workload.positive("n_chips", counts[0] if len(counts) == 1 else counts, "chips", whole=True)
     workload.positive("top", top, "layouts", whole=True)
+    if top > MOST_TOP:
+        raise data.TrnError(f"top = {top:,} layouts: must be at most {MOST_TOP:,}")
     workload.positive("usable_share", settings.usable_share, "of memory")
     run = _Search(job, system, _splits(job, system, counts, settings), top, settings)
     run.run()
@@ -400,6 +399,21 @@ def _chosen(rows: Layouts, shape: ModelShape, switches: bool) -> dict[str, set[i
     cut = (layouts.chunks(shape.n_layers, pp) for pp in np.unique(rows.pp).tolist())
     interleave = {AXES[0]: {value for values in cut for value in values}}
     return interleave | {axis: set().union(*each) for axis, each in zip(AXES[1:], zip(*lists))}
+
+
+def _counts(n_chips: int | Iterable[int]) -> list[int]:
+    """The numbers of chips that are allowed, checked before a range is written out."""
+    if isinstance(n_chips, range) and n_chips.stop - n_chips.start > MOST_COUNTS:
+        asked = f"n_chips = {n_chips.start:,} to {n_chips.stop - 1:,} chips"
+        raise data.TrnError(f"{asked}: a range may hold {MOST_COUNTS:,}")
+    counts = list(n_chips) if isinstance(n_chips, Iterable) else [n_chips]
+    if not counts:
+        raise data.TrnError(
+            "n_chips: the range is empty; write the smaller number of chips first, such as 512..4096"
+        )
+    ends = [counts[0], counts[-1]] if isinstance(n_chips, range) else counts
+    workload.positive("n_chips", ends[0] if len(counts) == 1 else ends, "chips", whole=True)
+    return sorted(set(counts))
 
 
 def _splits(

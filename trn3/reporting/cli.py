@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
 # ----------------------------------------------------------------------------------------- reports
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
-    from trn3 import workload
+    from trn3 import model_config, workload
     from trn3.reporting import batch, parameters, site
 
     names = (
@@ -187,7 +187,7 @@ def report(args: argparse.Namespace) -> int:
     for path in dict.fromkeys(
         v for one in todo for k, v in one.values.items() if k == "model" and v.endswith(".json")
     ):
-        if unplaced := workload.from_config(json.loads(Path(path).read_text(encoding="utf-8")))[1]:
+        if unplaced := workload.from_config(model_config.read(path))[1]:
             complain(
                 f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}"
             )
@@ -305,14 +305,14 @@ def search(args: argparse.Namespace) -> int:
     """`trn3 search`."""
     from trn3 import data
     from trn3 import search as layouts
+    from trn3.bounds import shown
 
-    try:
-        low, _, high = args.chips.partition("..")
-        chips = range(int(low), int(high or low) + 1)
-    except ValueError:
+    low, _, high = args.chips.partition("..")
+    if not all(end.isascii() and end.isdigit() and len(end) < 16 for end in (low, high or low)):
         raise data.TrnError(
-            f"--chips {args.chips}: write a number of chips, or a range such as 512..4096"
-        ) from None
+            f"--chips {shown(args.chips)}: write a number of chips, or a range such as 512..4096"
+        )
+    chips = range(int(low), int(high or low) + 1)
     settings = {"seq_len": args.seq, "dtype": args.dtype, "switches": args.axes == "all"}
     settings |= {"progress": sys.stderr.isatty()}
     found = layouts.search(args.model, args.system, chips, args.batch, args.top, **settings)
