@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from trn3 import committed, data, workload
+from trn3 import committed, data, ties, workload
 from trn3.hardware import Chip, System
 from trn3.serving_step import (
     Layouts,
@@ -130,11 +130,13 @@ class Frontier:
             n_chips, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with
             _low and _high, ttft_s, tpot_s [-].
         """
-        ok = self.points[self.points["meets"]].sort_values(
-            "tokens_per_s_per_user", ascending=False, kind="stable"
-        )
-        best = ok["output_tokens_per_s_per_chip"].cummax()
-        hull = ok[best > best.shift(fill_value=0.0)].drop(columns="meets").reset_index(drop=True)
+        ok = self.points[self.points["meets"]]
+        user = ties.ranks(-ok["tokens_per_s_per_user"].to_numpy())
+        chip = ties.ranks(-ok["output_tokens_per_s_per_chip"].to_numpy())
+        fastest_first = np.lexsort((chip, user))
+        ok, chip = ok.iloc[fastest_first], chip[fastest_first]
+        best_so_far = np.minimum.accumulate(np.append(len(chip), chip))
+        hull = ok[chip < best_so_far[:-1]].drop(columns="meets").reset_index(drop=True)
         rate, ends = hull["output_tokens_per_s_per_chip"], band(self.system.chip, "throughput")
         return hull.assign(
             **{f"{rate.name}_low": rate * ends[0], f"{rate.name}_high": rate * ends[2]}
@@ -259,13 +261,15 @@ def best(
     found = frontier(load, system, disaggregated, context_tokens)
     if not found.points["meets"].any():
         raise NoLayoutMeets(_nearest(found))
-    row = found.points[found.points["meets"]].nlargest(1, "output_tokens_per_s_per_chip").iloc[0]
+    within = found.points[found.points["meets"]]
+    row = within.iloc[ties.most(within["output_tokens_per_s_per_chip"].to_numpy())]
     return _point(found, row, context_tokens)
 
 
 def _nearest(found: Frontier) -> str:
     load, p = found.load, found.points
-    near = p.loc[np.maximum(p["ttft_s"] / load.ttft_s, p["tpot_s"] / load.tpot_s).idxmin()]
+    missed_by = np.maximum(p["ttft_s"] / load.ttft_s, p["tpot_s"] / load.tpot_s)
+    near = p.iloc[ties.least(missed_by.to_numpy())]
     limits = f"meets ttft_s = {load.ttft_s:g} s and tpot_s = {load.tpot_s:g} s; the nearest is"
     layout = "tp={tp:.0f} dp={dp:.0f} batch={batch:.0f}".format(**near)
     times = "with ttft_s = {ttft_s:.3g} s and tpot_s = {tpot_s:.3g} s".format(**near)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trn3 import data, hardware, layouts, workload
+from trn3 import data, hardware, layouts, ties, workload
 from trn3.layouts import FULL, NONE, Layouts
 from trn3.units import GIB, Array
 from trn3.workload import ModelShape, TrainingJob
@@ -294,7 +294,7 @@ def misfit(
     most, held = int(np.max(rows.n_chips)), _leanest(job, rows)
     least = Memory(
         *(
-            np.broadcast_to(part, len(rows.tp))[np.argmin(held.total)]
+            np.broadcast_to(part, len(rows.tp))[ties.least(held.total)]
             for part in vars(held).values()
         )
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trn3 import data, hardware, layouts, memory, training_step, workload
+from trn3 import data, hardware, layouts, memory, ties, training_step, workload
 from trn3.layouts import AXES, FIELDS, Layouts
 from trn3.units import GIB
 from trn3.workload import ModelShape, TrainingJob
@@ -185,7 +185,11 @@ class _Search:
         )
         self.n_gib = int(self.hbm_bytes / GIB) + 1
         self.cell_step = np.full(len(self.chips) * self.n_gib, np.inf, np.float32)
-        self.cell_code = np.zeros(len(self.cell_step), np.int64)
+        self.near_step, self.near_code, self.near_cell = (
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
+        )
         self.counts, self.complete, self.lock = np.zeros(3, np.int64), True, threading.Lock()
 
     def run(self) -> None:
@@ -260,19 +264,24 @@ class _Search:
             )
 
     def lead_cells(self, step: np.ndarray, code: np.ndarray, cell: np.ndarray) -> None:
-        """Keep the layouts that are the fastest with their chips and memory."""
+        """Keep the layouts that are among the fastest with their chips and memory."""
+        near_one = np.float32(_NEAR)
         with self.lock:
-            new = np.flatnonzero(step <= self.cell_step[cell])
-            new = new[np.lexsort((code[new], step[new], cell[new]))]
-            new = new[np.diff(cell[new], prepend=-1) > 0]
-            new = new[
-                (step[new] < self.cell_step[cell[new]]) | (code[new] < self.cell_code[cell[new]])
-            ]
-            self.cell_step[cell[new]], self.cell_code[cell[new]] = step[new], code[new]
+            np.minimum.at(self.cell_step, cell, step)
+            near = step <= self.cell_step[cell] * near_one
+            all_step = np.append(self.near_step, step[near])
+            all_code = np.append(self.near_code, code[near])
+            all_cell = np.append(self.near_cell, cell[near])
+            near = all_step <= self.cell_step[all_cell] * near_one
+            self.near_step, self.near_code, self.near_cell = (
+                all_step[near],
+                all_code[near],
+                all_cell[near],
+            )
 
     def ranked(self, code: np.ndarray, top: int) -> tuple[Layouts, np.ndarray, np.ndarray]:
-        """Layouts of codes in double precision, fastest first, all overlap on: no switch ever
-        costs time.
+        """Layouts of codes in double precision, fastest first, of equals the lowest code; all
+        overlap on: no switch ever costs time.
         """
         rest, rows = (
             code % _CHOICES,
@@ -292,22 +301,29 @@ class _Search:
         rows["interleave"] = np.fromiter(chunks, int)
         lay = Layouts(**rows, tp_overlap=tensor * 1, dp_overlap=shared * 1, pp_overlap=stages * 1)
         step = np.asarray(training_step.evaluate(self.work, self.machine, lay).step_time_s)
-        order = np.lexsort((code, step))[:top]
+        order = np.lexsort((code, ties.ranks(step)))[:top]
         return (
             Layouts(*(getattr(lay, name)[order] for name in FIELDS)),
             step[order],
             self.held(lay)[order],
         )
 
-    def front(self) -> np.ndarray:
-        """Codes of the cells that no cell with at most as much of chips and memory beats."""
-        cell = np.pad(
-            self.cell_step.reshape(len(self.chips), -1), ((1, 0), (1, 0)), constant_values=np.inf
-        )
-        least = np.minimum.accumulate(np.minimum.accumulate(cell, axis=0), axis=1)
-        return self.cell_code[
-            ((cell[1:, 1:] < least[:-1, 1:]) & (cell[1:, 1:] < least[1:, :-1])).ravel()
-        ]
+    def front(self) -> tuple[Layouts, np.ndarray, np.ndarray]:
+        """The fastest layout of each cell that no cell with at most as much of chips and memory
+        beats.
+        """
+        lay, step, held = self.ranked(self.near_code, len(self.near_code))
+        rank, chips = ties.ranks(step), np.searchsorted(self.chips, lay.n_chips)
+        cell = chips * self.n_gib + (held / GIB).astype(np.int64)
+        cell, first = np.unique(cell, return_index=True)
+        never = len(rank)
+        grid = np.full(len(self.cell_step), never)
+        grid[cell] = rank[first]
+        grid = np.pad(grid.reshape(len(self.chips), -1), ((1, 0), (1, 0)), constant_values=never)
+        least = np.minimum.accumulate(np.minimum.accumulate(grid, axis=0), axis=1)
+        unbeaten = (grid[1:, 1:] < least[:-1, 1:]) & (grid[1:, 1:] < least[1:, :-1])
+        kept = np.sort(first[unbeaten.ravel()[cell]])
+        return Layouts(*(getattr(lay, name)[kept] for name in FIELDS)), step[kept], held[kept]
 
 
 def search(
@@ -378,7 +394,7 @@ def search(
     axes = {name: set(np.unique(getattr(run.rows, name)).tolist()) for name in _SPLIT}
     axes |= _chosen(run.rows, shape, settings.switches)
     raw, distinct, feasible = map(int, run.counts)
-    best, front = run.ranked(run.code, top), run.ranked(run.front(), len(run.cell_step))
+    best, front = run.ranked(run.code, top), run.front()
     return SearchResult(
         *best,
         _frame(*front),

@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from trn3 import ties
+
 Draws = dict[str, np.ndarray]
 Evaluate = Callable[[Draws], np.ndarray]
 
@@ -237,6 +239,9 @@ def tornado(
     for i, (name, each) in enumerate(inputs.items()):
         cases[name][2 * i : 2 * i + 2] = each.quantile(ends)
     at, ranks = np.asarray(evaluate(cases), dtype=float).reshape(k, 2), stats.rankdata(output)
+    size = float(np.max(np.abs(at)))  # a span is a difference of two results
+    span = np.abs(at[:, 1] - at[:, 0])
+    span = np.where(span <= ties.TIE * size, 0.0, span)
     rows = [
         {
             "input": name,
@@ -247,14 +252,14 @@ def tornado(
             "high": cases[name][2 * i + 1],
             "at_low": at[i, 0],
             "at_high": at[i, 1],
-            "span": abs(at[i, 1] - at[i, 0]),
+            "span": span[i],
             "rank_correlation": np.corrcoef(stats.rankdata(samples[name]), ranks)[0, 1]
-            if np.ptp(samples[name])
+            if np.ptp(samples[name]) > ties.TIE * np.max(np.abs(samples[name]))
             else 0.0,
         }
         for i, (name, each) in enumerate(inputs.items())
     ]
-    return pd.DataFrame(rows).sort_values("span", ascending=False, ignore_index=True)
+    return pd.DataFrame(rows).iloc[ties.order(-span, size)].reset_index(drop=True)
 
 
 def threshold(
@@ -298,7 +303,7 @@ def threshold(
     change = np.flatnonzero(np.diff(np.sign(result(grid))))
     if not len(change):
         return float("nan")
-    near = change[np.argmin(np.abs(grid[change] - each.mid))]
+    near = change[ties.least(np.abs(grid[change] - each.mid))]
     return float(
         optimize.brentq(lambda x: float(result(np.array([x]))[0]), grid[near], grid[near + 1])
     )

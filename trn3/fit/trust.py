@@ -79,8 +79,10 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         "high",
     ]
     rounded = dict.fromkeys(("measured", "predicted", "low", "high"), "{:.4g}".format)
-    table = pd.concat(runs)[columns].sort_values(columns[:4])
-    frame = pd.DataFrame(summary).sort_values(["kind", "fold", "corrections", "part"])
+    table = pd.concat(runs)[columns].sort_values(columns[:4], kind="stable")
+    frame = pd.DataFrame(summary).sort_values(
+        ["kind", "fold", "corrections", "part"], kind="stable"
+    )
     numbers = {
         c: "{:.4f}".format
         for c in frame.select_dtypes("number")

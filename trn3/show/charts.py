@@ -406,9 +406,9 @@ def frontier(
 
 def _hull(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     """Rows that no other row beats in both columns, from slow to fast."""
-    ordered = frame.sort_values([x, y], ascending=[False, False])
+    ordered = frame.sort_values([x, y], ascending=[False, False], kind="stable")
     best = ordered[y].astype(float).cummax().shift(fill_value=-math.inf)
-    return ordered[ordered[y] > best].sort_values(x)
+    return ordered[ordered[y] > best].sort_values(x, kind="stable")
 
 
 def empty(sentence: str, numbers: pd.DataFrame | None = None) -> Chart:

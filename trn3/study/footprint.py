@@ -514,7 +514,7 @@ def by_region(found: Footprint) -> pd.DataFrame:
         "l_per_mtok",
     ]
     table = pd.DataFrame(rows, columns=names).dropna(subset="kg_per_mtok")
-    return table.sort_values("kg_per_mtok", ignore_index=True)
+    return table.sort_values("kg_per_mtok", kind="stable", ignore_index=True)
 
 
 def claims() -> pd.DataFrame:

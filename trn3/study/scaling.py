@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import data, hardware, layouts, memory, reliability, training_step, uncertainty, workload
+from trn3 import (
+    data,
+    hardware,
+    layouts,
+    memory,
+    reliability,
+    ties,
+    training_step,
+    uncertainty,
+    workload,
+)
 from trn3.layouts import Layouts
 from trn3.study import footprint
 from trn3.units import DAY_S, HOUR_S, Array, require
@@ -177,7 +187,7 @@ def fastest(
         time_s = np.where(
             fits, training_step.evaluate(*_setup(job, system), lay).step_time_s, np.inf
         )
-        at = time_s.reshape(-1, len(part)).argmin(axis=0), np.arange(len(part))
+        at = ties.least(time_s.reshape(-1, len(part))), np.arange(len(part))
         best_s[part] = time_s.reshape(-1, len(part))[at]
         for i, field in enumerate(layouts.FIELDS):
             best[i, part] = np.broadcast_to(getattr(lay, field), time_s.shape).reshape(
@@ -187,7 +197,7 @@ def fastest(
     for n in sizes:
         time_s = np.where((used <= n) & (used > 0.9 * n - 1e-9), best_s, np.inf)
         some = len(time_s) and np.isfinite(time_s.min())
-        out.append(dict(zip(layouts.FIELDS, best[:, time_s.argmin()].tolist())) if some else {})
+        out.append(dict(zip(layouts.FIELDS, best[:, ties.least(time_s)].tolist())) if some else {})
     return out
 
 
@@ -409,7 +419,11 @@ def _table(
                     f: fields[f] for f in ("tp", "pp", "dp", "cp", "ep")
                 }
                 rows.append(row | {f: tokens / t for f, t in step.items()})
-    return pd.DataFrame(rows).sort_values("n_chips", ignore_index=True) if rows else pd.DataFrame()
+    return (
+        pd.DataFrame(rows).sort_values("n_chips", kind="stable", ignore_index=True)
+        if rows
+        else pd.DataFrame()
+    )
 
 
 def _shares(
@@ -542,7 +556,9 @@ def weak_series(runs: Iterable[Mapping]) -> pd.DataFrame:
     )
     keys, found = ["source_key", "table", "model", "accelerator", "precision"], []
     for key, group in rows.groupby(keys):
-        group = group.astype({"n_accel": float, "global_batch": float}).sort_values("n_accel")
+        group = group.astype({"n_accel": float, "global_batch": float}).sort_values(
+            "n_accel", kind="stable"
+        )
         first, last = group.iloc[0], group.iloc[-1]
         per_chip = last["global_batch"] / last["n_accel"] * first["n_accel"] / first["global_batch"]
         if last["n_accel"] > first["n_accel"] and np.isclose(per_chip, 1.0):

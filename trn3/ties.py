@@ -1,0 +1,120 @@
+"""Ties: which of several equals is taken, the same on every processor.
+
+Vector units of different processors round differently in the last bits, so candidates that are equal
+in truth come out in one order here and in another there. Whatever picks a least or a best among
+candidates calls values equal that differ by less than a relative `TIE` and takes the first of them in
+the order in which they were given.
+"""
+
+import numpy as np
+
+TIE = 1e-9
+"""Relative difference below which values count as equal: far above rounding, far below meaning [-]."""
+
+
+def ranks(values: np.ndarray, size: float | None = None) -> np.ndarray:
+    """Rank of each value, least first, where equals share a rank.
+
+    Sorted values v are equal as long as v[i + 1] - v[i] <= TIE |v[i]|.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        What is compared; missing ones rank last [any].
+    size : float, optional
+        Magnitude that differences are held against, for values that are themselves differences of
+        larger numbers; each value's own without it [as the values].
+
+    Returns
+    -------
+    array of int, shape (n,)
+        From 0 [-].
+
+    Examples
+    --------
+    >>> ranks(np.array([0.3, 0.1 + 0.2, 0.1, np.inf])).tolist()
+    [1, 1, 0, 2]
+    >>> ranks(np.array([2.9e-11, 0.0, 5.0]), size=1e3).tolist()
+    [0, 0, 1]
+    """
+    values = np.asarray(values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    below, above = ordered[:-1], ordered[1:]
+    own = np.minimum(np.abs(below), np.abs(above))
+    with np.errstate(invalid="ignore"):  # the difference of two infinities is none
+        equal = (above == below) | (above - below <= TIE * (own if size is None else size))
+    out = np.zeros(len(values), dtype=int)
+    out[order[1:]] = np.cumsum(~equal)
+    return out
+
+
+def order(values: np.ndarray, size: float | None = None) -> np.ndarray:
+    """Indices that sort values, least first; equals stay as given.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        What is compared [any].
+    size : float, optional
+        As in `ranks` [as the values].
+
+    Returns
+    -------
+    array of int, shape (n,)
+        Indices [-].
+
+    Examples
+    --------
+    >>> order(np.array([0.1 + 0.2, 0.3, 0.1])).tolist()
+    [2, 0, 1]
+    """
+    return np.argsort(ranks(values, size), kind="stable")
+
+
+def least(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Index of the least value, of equals the first.
+
+    Parameters
+    ----------
+    values : array
+        What is compared, at least one along the axis; missing ones are passed over [any].
+    axis : int
+        Along which [-].
+
+    Returns
+    -------
+    array of int
+        Index along the axis, without that axis [-].
+
+    Examples
+    --------
+    >>> int(least(np.array([0.5, 0.1 + 0.2, 0.3])))
+    1
+    """
+    values = np.asarray(values, dtype=float)
+    lowest = np.nanmin(values, axis=axis, keepdims=True)
+    return np.argmax(values <= lowest + TIE * np.abs(lowest), axis=axis)
+
+
+def most(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Index of the greatest value, of equals the first.
+
+    Parameters
+    ----------
+    values : array
+        What is compared, at least one along the axis; missing ones are passed over [any].
+    axis : int
+        Along which [-].
+
+    Returns
+    -------
+    array of int
+        Index along the axis, without that axis [-].
+
+    Examples
+    --------
+    >>> int(most(np.array([0.1, 0.3, 0.1 + 0.2])))
+    1
+    """
+    return least(-np.asarray(values, dtype=float), axis)
