@@ -265,14 +265,13 @@ class _Search:
 
     def lead_cells(self, step: np.ndarray, code: np.ndarray, cell: np.ndarray) -> None:
         """Keep the layouts that are among the fastest with their chips and memory."""
-        near_one = np.float32(_NEAR)
         with self.lock:
             np.minimum.at(self.cell_step, cell, step)
-            near = step <= self.cell_step[cell] * near_one
+            near = step <= self.cell_step[cell] * np.float32(_NEAR)
             all_step = np.append(self.near_step, step[near])
             all_code = np.append(self.near_code, code[near])
             all_cell = np.append(self.near_cell, cell[near])
-            near = all_step <= self.cell_step[all_cell] * near_one
+            near = all_step <= self.cell_step[all_cell] * np.float32(_NEAR)
             self.near_step, self.near_code, self.near_cell = (
                 all_step[near],
                 all_code[near],
