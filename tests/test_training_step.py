@@ -44,8 +44,8 @@ SPLITS = st.fixed_dictionaries(
 # ------------------------------------------------------------------------------------ cited numbers
 @pytest.mark.parametrize("recompute", [NONE, FULL])
 def test_operations_of_a_step_are_those_of_narayanan(recompute):
-    # Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h) with the forward pass
-    # of the layers twice; 72 B s l h^2 (...) without. Attention is counted whole by the paper and
+    # Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h) with the forward
+    # pass of the layers twice; 72 B s l h^2 (...) without. Attention is counted whole by the paper and
     # half, because causal, here; a flash kernel adds the scores once more backward.
     b, s, layers, h, v = 1536, 2048, 96, 12288, GPT3.vocab
     steps = training_step.evaluate(WORK, COUNT, Layouts(recompute=recompute))
@@ -100,7 +100,7 @@ def test_flash_kernels_pay_for_the_scores_that_they_do_not_store():
     assert float(plain[0]) == pytest.approx(2 * float(flash[0])), "the whole square, not half of it"
 
 
-# --------------------------------------------------------------------------------------------- limits
+# ------------------------------------------------------------------------------------------- limits
 @pytest.mark.parametrize(
     ("one", "part"),
     [
@@ -139,7 +139,7 @@ def test_host_sets_the_pace_of_short_layers_only():
     assert float(training_step.launch_s(1e-3, 1.0)) == pytest.approx(1 - 1e-3, rel=1e-9)
 
 
-# ------------------------------------------------------------------------------------------ properties
+# --------------------------------------------------------------------------------------- properties
 @settings(max_examples=80, deadline=None)
 @given(SPLITS, MODELS, st.sampled_from(CHIPS), st.sampled_from([2048, 8192]))
 def test_no_step_is_faster_than_its_operations_at_peak(fields, name, chip, seq_len):

@@ -6,7 +6,8 @@ value of a chip. A chip without measurements takes its family's value with a wid
 
 Formulas take the constants of a kind as one record, `TrainingConstants` for a training step and
 `ServingConstants` for a serving step: its fields are scalars for a chip (`constants`), or arrays
-with one value per published run in the fit (`record`). A new constant is a field here and a row with its prior in ``data/priors.csv``.
+with one value per published run in the fit (`record`). A new constant is a field here and a row
+with its prior in ``data/priors.csv``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -505,10 +506,11 @@ def band_origin(kind: str, name: str, runs_of: str, *owners: str) -> str:
     rows = data.table("calibration")
     rows = rows[(rows["kind"] == kind) & (rows["name"] == f"{name}_low")].set_index("owner")
     row = rows.loc[next(o for o in (*owners, "global") if o in rows.index)]
-    own = (
-        f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']} and on "
-    )
-    return f"The 80% range is made of the misses on {own if row['n_groups'] else ''}generations never fitted"
+    misses = "The 80% range is made of the misses on"
+    if not row["n_groups"]:
+        return f"{misses} generations never fitted"
+    own = f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']}"
+    return f"{misses} {own} and on generations never fitted"
 
 
 def borrowed(kind: str, owner: str) -> bool:

@@ -148,10 +148,15 @@ def check(
             top = f"to {allowed[-1]}" if name in _CODES else "or more"
             raise LayoutError(f"{name} = {value}: must be a whole number, {allowed[0]} {top}")
     if n_chips not in (None, layout.n_chips):
-        product = f"tp x pp x dp x cp = {layout.tp} x {layout.pp} x {layout.dp} x {layout.cp} = {layout.n_chips}"
-        raise LayoutError(f"{product} chips, but there are n_chips = {n_chips}")
+        sizes = f"{layout.tp} x {layout.pp} x {layout.dp} x {layout.cp}"
+        raise LayoutError(
+            f"tp x pp x dp x cp = {sizes} = {layout.n_chips} chips, "
+            f"but there are n_chips = {n_chips}"
+        )
     stage, share = -(-shape.n_layers // layout.pp), global_batch // layout.dp
-    rounds = share // layout.micro_batch if layout.interleave > 1 else layout.pp
+    rounds = layout.pp
+    if layout.interleave > 1:
+        rounds = share // layout.micro_batch
     for name, other, number in (
         ("tp", "n_heads", shape.n_heads),
         ("tp", "d_ff", shape.d_ff_expert or shape.d_ff),
@@ -164,16 +169,19 @@ def check(
         ("pp", "microbatches, as interleave needs,", rounds),
     ):
         value, fine = getattr(layout, name), divisors(int(number))
-        if value not in fine + chunks(shape.n_layers, layout.pp) * (name == "interleave"):
-            near = " or ".join(
-                map(str, [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1])
-            )
+        allowed = fine
+        if name == "interleave":
+            allowed = chunks(shape.n_layers, layout.pp)
+        if value not in {*fine, *allowed}:
+            near = [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1]
             raise LayoutError(
-                f"{name} = {value} does not divide {other} = {number}; nearest that do: {near}"
+                f"{name} = {value} does not divide {other} = {number}; "
+                f"nearest that do: {' or '.join(map(str, near))}"
             )
     if (layout.pp - 1) * stage >= shape.n_layers:
         raise LayoutError(
-            f"pp = {layout.pp} stages of {stage} layers leave the last none of n_layers = {shape.n_layers}"
+            f"pp = {layout.pp} stages of {stage} layers leave the last none "
+            f"of n_layers = {shape.n_layers}"
         )
 
 

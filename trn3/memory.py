@@ -192,8 +192,8 @@ def in_flight(layout: Layouts, global_batch: Array) -> Array:
 
     Examples
     --------
-    Korthikanti et al. 2022, section 4.2.3: p microbatches of L / p layers, 1 + (p - 1) / (p v) times
-    as much when interleaved; with 8 stages and 3 chunks 8 + 7 / 3.
+    Korthikanti et al. 2022, section 4.2.3: p microbatches of L / p layers, 1 + (p - 1) / (p v)
+    times as much when interleaved; with 8 stages and 3 chunks 8 + 7 / 3.
 
     >>> kept = in_flight(Layouts(pp=8, interleave=np.array([1, 3])), 64)
     >>> kept.round(3).tolist()

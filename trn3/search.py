@@ -424,7 +424,8 @@ def _counts(n_chips: int | Iterable[int]) -> list[int]:
     counts = list(n_chips) if isinstance(n_chips, Iterable) else [n_chips]
     if not counts:
         raise data.TrnError(
-            "n_chips: the range is empty; write the smaller number of chips first, such as 512..4096"
+            "n_chips: the range is empty; write the smaller number of chips first, "
+            "such as 512..4096"
         )
     ends = [counts[0], counts[-1]] if isinstance(n_chips, range) else counts
     workload.positive("n_chips", ends[0] if len(counts) == 1 else ends, "chips", whole=True)
@@ -450,7 +451,8 @@ def _splits(
         )
         batch = f"global_batch = {job.global_batch}"
         raise layouts.LayoutError(
-            f"{asked}: no layout of {job.model.id} with {batch} uses just so many; nearest that fit: {near}"
+            f"{asked}: no layout of {job.model.id} with {batch} uses just so many; "
+            f"nearest that fit: {near}"
         )
     return Layouts(*(getattr(every, name)[keep] for name in _SPLIT))
 

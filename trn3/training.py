@@ -104,7 +104,10 @@ class TrainingEstimate:
     @property
     def hfu(self) -> np.ndarray:
         """As `mfu`, with the forward pass counted again where full recompute repeats it [-]."""
-        return self.mfu * (4 / 3 if self.layout.recompute == FULL else 1)
+        if self.layout.recompute == FULL:
+            # four passes of the layers in place of three
+            return self.mfu * (4 / 3)
+        return self.mfu
 
     @property
     def borrowed(self) -> bool:
@@ -114,20 +117,21 @@ class TrainingEstimate:
     @property
     def note(self) -> str:
         """How far to trust the numbers, and whether the layout fits the memory."""
-        kind, chip = ("generation" if self.borrowed else "source"), self.cluster.chip
-        error, n = (
-            committed.constant("training", f"{kind}_{what}") for what in ("error", "n_groups")
-        )
-        fitted = (
-            "no public {} run was fitted; on chip generations"
-            if self.borrowed
-            else "{}: on sources of runs"
-        )
-        text = f"{fitted.format(chip.name)} never fitted the median error was {100 * error:.0f} % ({n:.0f} groups)"
+        chip = self.cluster.chip
+        if self.borrowed:
+            kind = "generation"
+            fitted = f"no public {chip.name} run was fitted; on chip generations"
+        else:
+            kind = "source"
+            fitted = f"{chip.name}: on sources of runs"
+        error = committed.constant("training", f"{kind}_error")
+        n = committed.constant("training", f"{kind}_n_groups")
+        text = f"{fitted} never fitted the median error was {100 * error:.0f} % ({n:.0f} groups)"
         band = ("band_moe", "routed") if self.job.model.n_experts else ("band", chip.family)
         text += f". {committed.band_origin('training', *band, chip.id, chip.family)}"
-        fits = self.memory_bytes <= chip.hbm_bytes
-        return text if fits else f"{text}; does not fit: {self.memory.reason(chip.hbm_bytes)}"
+        if self.memory_bytes > chip.hbm_bytes:
+            text += f"; does not fit: {self.memory.reason(chip.hbm_bytes)}"
+        return text
 
     def frame(self) -> "pd.DataFrame":
         """Time by cause: columns ``part``, ``time_s`` and ``share``."""

@@ -931,8 +931,8 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
 
     Examples
     --------
-    Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6 h) operations with full recompute; the
-    causal mask halves s, and a flash kernel spends 4.5 / 4 on it.
+    Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6 h) operations with full recompute;
+    the causal mask halves s, and a flash kernel spends 4.5 / 4 on it.
 
     >>> from trn3.workload import model
     >>> work, counted = Work(model("gpt3_175b"), 2048, 1), at_peak(1.0, np.inf)
