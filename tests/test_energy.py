@@ -35,6 +35,12 @@ def test_a_chip_never_exceeds_its_rating(flops, hbm, link):
     assert sum(e.chip_parts_j(CHIP, 1.0, flops, hbm, link).values()) <= 1000.0 * (1 + 1e-12)
 
 
+def test_arithmetic_keeps_its_least_share():
+    # memory said to take more than all of the dynamic power: 0.6 kW x 0.3 stay for 1e15 FLOP/s
+    chip = e.coefficients(1000.0, 0.4, 40e-12, 25e-12, (1e15, 20e12, 0.0), 0.3)
+    assert float(chip.per_flop) == pytest.approx(0.3 * 600.0 / 1e15)
+
+
 def test_more_work_takes_more_energy():
     energies = [sum(e.chip_parts_j(CHIP, 1.0, f, 1e12, 1e11).values()) for f in (0.0, 5e14, 1e15)]
     assert np.all(np.diff(energies) > 0)

@@ -5,7 +5,8 @@ bytes of HBM and bytes of links. The joules per event are bounded by the rated p
 matrix multiplication draws.
 
 References
----------- Horowitz 2014, doi:10.1109/ISSCC.2014.6757323 (energy by event); Patterson et al. 2021,
+----------
+Horowitz 2014, doi:10.1109/ISSCC.2014.6757323 (energy by event); Patterson et al. 2021,
 arXiv:2104.10350 (energy and carbon of a run); Luccioni et al. 2022, arXiv:2211.02001 (idle and
 embodied shares).
 """
@@ -48,11 +49,13 @@ def coefficients(
     per_hbm_byte: Array,
     per_link_byte: Array,
     full_load: tuple[Array, Array, Array],
+    least_arithmetic: Array = 0.0,
 ) -> Joules:
-    """Joules per operation such that the chip draws its rated power at full load.
+    r"""Joules per operation such that the chip draws its rated power at full load.
 
-    e_FLOP = (P_rated - P_floor - e_HBM r_HBM - e_link r_link) / r_FLOP for the rates r of the full
-    load.
+    .. math:: e_{FLOP} = (P_{rated} - P_{floor} - e_{HBM} r_{HBM} - e_{link} r_{link}) / r_{FLOP}
+
+    for the rates r of the full load.
 
     Parameters
     ----------
@@ -67,6 +70,9 @@ def coefficients(
     full_load : tuple of Array
         FLOP/s, HBM bytes/s and link bytes/s of the load that draws the rated power, a large matrix
         product [1/s].
+    least_arithmetic : Array
+        Share of the power above the floor that arithmetic takes at least, whatever memory and links
+        are said to take [-].
 
     Returns
     -------
@@ -79,8 +85,9 @@ def coefficients(
         If a power or the FLOP/s are not positive, or the floor share is not below 1.
 
     Notes
-    ----- At least 30 % of the power above the floor goes to arithmetic. For a format that leaves
-    most of the array unused the joules per FLOP are an upper bound: see `slow_format`.
+    -----
+    For a format that leaves most of the array unused the joules per FLOP are an upper bound: see
+    `slow_format`.
 
     Examples
     --------
@@ -95,7 +102,7 @@ def coefficients(
     require("flops_per_s", flops_per_s, "FLOP/s")
     dynamic_w = rated_w * (1.0 - floor_share)
     left_w = dynamic_w - per_hbm_byte * hbm_bytes_per_s - per_link_byte * link_bytes_per_s
-    per_flop = np.maximum(left_w, 0.3 * dynamic_w) / flops_per_s
+    per_flop = np.maximum(left_w, least_arithmetic * dynamic_w) / flops_per_s
     return Joules(rated_w * floor_share, per_flop, per_hbm_byte, per_link_byte, rated_w)
 
 
@@ -185,7 +192,8 @@ def chip_parts_j(
         "links": joules.per_link_byte * link_bytes,
     }
     room = (joules.rated_w - joules.floor_w) * time_s
-    scale = np.minimum(1.0, room / np.maximum(sum(events.values()), 1e-300))
+    nothing = 1e-300  # joules, so that no event divides by zero
+    scale = np.minimum(1.0, room / np.maximum(sum(events.values()), nothing))
     return {"floor": joules.floor_w * time_s} | {
         name: part * scale for name, part in events.items()
     }
@@ -194,7 +202,7 @@ def chip_parts_j(
 def host_w(rated_w: Array, nameplate_factor: Array, draw_share: Array) -> Array:
     """Power of hosts, switches, adapters and conversion per chip.
 
-    (k - 1) P_rated d.
+    .. math:: (k - 1) P_{rated} d
 
     Parameters
     ----------

@@ -259,11 +259,11 @@ def best(
         Nothing fits, or no point meets the limits; names the nearest point.
     """
     found = frontier(load, system, disaggregated, context_tokens)
-    if not found.points["meets"].any():
+    meets = np.flatnonzero(found.points["meets"])
+    if not len(meets):
         raise NoLayoutMeets(_nearest(found))
-    within = found.points[found.points["meets"]]
-    row = within.iloc[ties.most(within["output_tokens_per_s_per_chip"].to_numpy())]
-    return _point(found, row, context_tokens)
+    rates = found.points["output_tokens_per_s_per_chip"].to_numpy()
+    return _point(found, found.points.iloc[meets[ties.most(rates[meets])]], context_tokens)
 
 
 def _nearest(found: Frontier) -> str:

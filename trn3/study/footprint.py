@@ -27,23 +27,41 @@ from trn3.study.claims import readings
 from trn3.units import KWH_J, Array
 
 N_DRAWS = 1024
-PARTS = {"arithmetic": "Arithmetic", "memory": "HBM traffic", "links": "Chip-to-chip links"}
-PARTS |= {
+"""Draws of the uncertain inputs."""
+
+PARTS = {
+    "arithmetic": "Arithmetic",
+    "memory": "HBM traffic",
+    "links": "Chip-to-chip links",
     "floor": "Chip floor: leakage, clocks",
     "host": "Hosts and network",
     "cooling": "Cooling and conversion",
 }
 """Where the joules go, in the order of a stack."""
-BITS = (
-    {"fp32": 32.0}
-    | dict.fromkeys(("bf16", "fp16"), 16.0)
-    | dict.fromkeys(("int8", "fp8", "mxfp8"), 8.0)
+
+BITS = {
+    "fp32": 32.0,
+    "bf16": 16.0,
+    "fp16": 16.0,
+    "int8": 8.0,
+    "fp8": 8.0,
+    "mxfp8": 8.0,
+    "fp4": 4.0,
+    "nvfp4": 4.0,
+    "mxfp4": 4.0,
+}
+"""Bits of a number format, without the scale of its block."""
+
+ASSUMED = (
+    "energy_floor_share",
+    "hbm_energy",
+    "link_energy",
+    "host_draw_share",
+    "format_power_position",
+    "rate_at_rated_power",
+    "matmul_hbm_activity",
 )
-BITS |= dict.fromkeys(("fp4", "nvfp4", "mxfp4"), 4.0)
-"""Bits of a number format."""
-ASSUMED: tuple[str, ...] = ("energy_floor_share", "hbm_energy", "link_energy", "host_draw_share")
-ASSUMED += ("format_power_position", "rate_at_rated_power", "matmul_hbm_activity")
-"""Assumptions that every footprint rests on."""
+"""Assumptions that every footprint rests on, drawn within their ranges."""
 
 
 class NotKnown(data.TrnError):
@@ -117,21 +135,26 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
 
     Examples
     --------
-    >>> x = {name: fact.value for name, fact in inputs(hardware.system("h100"), "us_east_2").items()}
-    >>> joules = chip_joules(hardware.system("h100"), "bf16", x)
+    >>> system = hardware.system("h100")
+    >>> x = {name: fact.value for name, fact in inputs(system, "us_east_2").items()}
+    >>> joules = chip_joules(system, "bf16", x)
     >>> bool(1e-13 < joules.per_flop < 1e-12)
     True
     """
     chip = system.chip
     peaks = {d: p for d, p in chip.peak_flops_per_s.items() if d in BITS}
     fastest = max(peaks, key=lambda d: (peaks[d], BITS[d]))
-    full = (
-        peaks[fastest] * x["rate_at_rated_power"],
-        chip.hbm_bytes_per_s * x["matmul_hbm_activity"],
-        0.0,
-    )
     fast = energy.coefficients(
-        x["rated_w"], x["energy_floor_share"], x["hbm_energy"], x["link_energy"], full
+        rated_w=x["rated_w"],
+        floor_share=x["energy_floor_share"],
+        per_hbm_byte=x["hbm_energy"],
+        per_link_byte=x["link_energy"],
+        full_load=(
+            peaks[fastest] * x["rate_at_rated_power"],
+            chip.hbm_bytes_per_s * x["matmul_hbm_activity"],
+            0.0,  # links: a matrix product sends nothing
+        ),
+        least_arithmetic=data.assumption("least_arithmetic_share").value,
     )
     bits = BITS[chip.native(dtype)] / BITS[fastest]
     return energy.slow_format(
