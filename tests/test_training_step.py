@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from trn3 import committed, hardware, training_step
 from trn3.layouts import FULL, NONE, SELECTIVE, Layouts
-from trn3.training_step import ARITHMETIC, FIXED, LINK, MEMORY, Work
+from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY
+from trn3.training_step import Work
 from trn3.workload import model
 
 GPT3 = model("gpt3_175b")

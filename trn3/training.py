@@ -12,7 +12,8 @@ import numpy as np
 
 from trn3 import committed, hardware, layouts, memory, search
 from trn3.layouts import FULL, Layouts
-from trn3.training_step import LINK, Part, Work, evaluate, machine
+from trn3.roofline import LINK, Part
+from trn3.training_step import Work, evaluate, machine
 from trn3.units import DAY_S
 from trn3.workload import TrainingJob
 
@@ -62,7 +63,7 @@ class TrainingEstimate:
         Parameters
         ----------
         kind : str
-            One of the kinds of `trn3.training_step.Part` [-].
+            One of the kinds of `trn3.roofline.Part` [-].
 
         Returns
         -------

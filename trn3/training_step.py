@@ -55,29 +55,12 @@ import numpy as np
 from trn3 import collectives, committed, hardware, roofline
 from trn3.committed import TrainingConstants
 from trn3.layouts import FULL, SELECTIVE, Layouts
+from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY, Part
 from trn3.units import Array
 from trn3.workload import ModelShape
 
 ACTIVATION_BYTES = 2
 """Bytes of an activation, and of a weight on the network: 16 bits."""
-
-ARITHMETIC, MEMORY, LINK, FIXED = "arithmetic", "memory", "link", "fixed"
-"""What a part of a step keeps busy: the matrix unit, the memory, a link, or nothing."""
-
-
-class Part(NamedTuple):
-    """One part of a step: what it keeps busy, and how long.
-
-    Attributes
-    ----------
-    kind : str
-        `ARITHMETIC`, `MEMORY`, `LINK` or `FIXED`.
-    time_s : float or array
-        Time that shows [s].
-    """
-
-    kind: str
-    time_s: Array
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import (
-    data,
-    energy,
-    hardware,
-    inference,
-    training,
-    training_step,
-    uncertainty,
-    workload,
-)
+from trn3 import data, energy, hardware, inference, roofline, training, uncertainty, workload
 from trn3.study import compare as compare_systems
 from trn3.study.claims import readings
 from trn3.units import KWH_J, Array
@@ -387,9 +378,9 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
     work = {
         "flops": float(job.model.train_flops_per_token(job.seq_len, causal=True))
         * float(found.hfu[1] / found.mfu[1]),
-        "hbm_bytes": found.kind_s(training_step.MEMORY) * chip_s * chip.hbm_bytes_per_s,
-        "link_bytes": found.kind_s(training_step.LINK) * chip_s * link,
-        "matmul_share": found.kind_s(training_step.ARITHMETIC) / float(found.step_time_s[1]),
+        "hbm_bytes": found.kind_s(roofline.MEMORY) * chip_s * chip.hbm_bytes_per_s,
+        "link_bytes": found.kind_s(roofline.LINK) * chip_s * link,
+        "matmul_share": found.kind_s(roofline.ARITHMETIC) / float(found.step_time_s[1]),
     }
     rate = found.tokens_per_s / cluster.n_chips
     return of_work(cluster.system, region, "training token", job.dtype, rate, work)
