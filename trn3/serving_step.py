@@ -51,6 +51,7 @@ from trn3.workload import ModelShape
 
 DTYPE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "int8": 1.0}
 DTYPE_BYTES |= {"fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16, "mxfp4": 0.5 + 1 / 32}
+DTYPE_BYTES |= {"int4": 0.5 + 2 / 32}
 """Bytes of a stored number, with the scale of its block."""
 
 WIDE_BYTES = 2.0

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trn3 import committed, data, hardware
 from trn3.committed import Tree
 
 Values = Mapping[str, np.ndarray]
@@ -267,6 +268,47 @@ def rows_hash(frame: pd.DataFrame) -> str:
         First 12 hexadecimal digits of the SHA-256 of the rows as CSV [-].
     """
     return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:12]
+
+
+def committed_errors(problem: Problem) -> np.ndarray:
+    """Log errors with the committed constants.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows and evaluator [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Log of predicted over measured [-].
+    """
+    chips = problem.rows["chip"]
+    family = {c: hardware.chip(c).family for c in set(chips)}
+    values = {}
+    for name in dict.fromkeys(problem.tree.name):
+        own = {c: committed.constant(problem.kind, name, c, f) for c, f in family.items()}
+        values[name] = chips.map(own).to_numpy(float)
+    return np.asarray(
+        np.log(problem.predict(values) / problem.rows["measured"].to_numpy(float)), float
+    )
+
+
+def committed_hash(kind: str) -> str:
+    """Fingerprint of the rows behind the committed constants.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+
+    Returns
+    -------
+    str
+        As `rows_hash` writes it [-].
+    """
+    table = data.table("calibration")
+    return str(table.loc[table["kind"] == kind, "rows_hash"].iloc[0])
 
 
 def constants_frame(

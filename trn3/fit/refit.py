@@ -3,12 +3,15 @@
 import pandas as pd
 
 from trn3 import committed, data
-from trn3.fit import serving_fit, training_fit
+from trn3.fit import prospective, serving_fit, training_fit
 from trn3.fit.calibration import constants_frame, fit, group_weights
 
 
 def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     """Refit from the committed rows and write ``data/calibration.csv``.
+
+    Rows that came in since are first scored with the constants as they stand
+    (`trn3.fit.prospective`).
 
     Parameters
     ----------
@@ -31,6 +34,8 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     if kind not in ("training", "serving"):
         raise data.TrnError(f"kind = {kind!r}: must be training or inference")
     module = training_fit if kind == "training" else serving_fit
+    if not check:
+        prospective.append(kind, module)
     problem = module.problem()
     result = fit(problem, group_weights(problem.rows["group"].to_numpy(str)))
     mine = constants_frame(problem, result, module.band_rows(problem, result))

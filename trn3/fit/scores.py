@@ -17,21 +17,21 @@ from trn3 import data
 from trn3.fit import calibration
 
 LEVEL = 0.8
+RESAMPLES = 1000
+"""Bootstrap samples of groups."""
 UNSEEN = 4.0
 """Folds for which errors on generations never fitted count in a band; docs/methodology.md
 compares others.
 """
 
 
-def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
+def read_rows(file: str | Path) -> pd.DataFrame:
     """Rows of a CSV file as text, each with as many fields as the header.
 
     Parameters
     ----------
-    file : str or Path, optional
-        The file; the committed one where None [-].
-    own : str
-        Name of the committed file in ``data/`` [-].
+    file : str or Path
+        The file [-].
 
     Returns
     -------
@@ -43,7 +43,7 @@ def read_rows(file: str | Path | None, own: str) -> pd.DataFrame:
     trn3.data.DataError
         A file that cannot be read, or the row with more or fewer fields than the header.
     """
-    path = Path(file or data.DATA / own)
+    path = Path(file)
     try:
         with path.open(encoding="utf-8", newline="") as text:
             sizes = [len(line) for line in csv.reader(text)]
@@ -109,6 +109,46 @@ def group_score(log_error: np.ndarray, group: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         {"n": by.size(), "median_abs_error": by["abs"].median(), "bias": by["error"].median()}
     ).reset_index()
+
+
+def bootstrap(
+    log_error: np.ndarray, band: np.ndarray, group: np.ndarray, level: float = LEVEL
+) -> dict[str, list[float]]:
+    """Ranges of the median factor and of the coverage over resampled groups.
+
+    Parameters
+    ----------
+    log_error : numpy.ndarray
+        Log of predicted over measured [-].
+    band : numpy.ndarray
+        Lower and upper log error of each row, shape (2, n) [-].
+    group : numpy.ndarray
+        Group of each row; groups are drawn with replacement, whole [-].
+    level : float
+        Share of the resamples that a range holds [-].
+
+    Returns
+    -------
+    dict
+        Low and high of ``group_median_factor`` and of ``band_coverage`` [-].
+
+    References
+    ---------- Efron and Tibshirani 1993, An introduction to the bootstrap, section 13.3 (percentile
+    interval).
+    """
+    inside = 1.0 * ((band[0] <= log_error) & (log_error <= band[1]))
+    inside = np.where(np.isnan(band).any(axis=0), np.nan, inside)
+    by = pd.DataFrame({"miss": np.abs(log_error), "inside": inside}).groupby(np.asarray(group))
+    miss, held = by["miss"].median().to_numpy(), by["inside"].mean().to_numpy()
+    drawn = np.random.default_rng(0).integers(len(miss), size=(RESAMPLES, len(miss)))
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    factor = np.quantile(np.exp(np.median(miss[drawn], axis=1)), ends)
+    known = held[~np.isnan(held)]
+    cover = np.full(2, np.nan)
+    if len(known):
+        drawn = np.random.default_rng(0).integers(len(known), size=(RESAMPLES, len(known)))
+        cover = np.quantile(known[drawn].mean(axis=1), ends)
+    return {"group_median_factor": factor.tolist(), "band_coverage": cover.tolist()}
 
 
 def _ends(error: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:

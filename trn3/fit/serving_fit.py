@@ -17,7 +17,7 @@ import pandas as pd
 
 from trn3 import committed, data, hardware, inference, serving_step, workload
 from trn3.committed import ServingConstants
-from trn3.fit import calibration, scores
+from trn3.fit import calibration, evidence, scores
 from trn3.fit.training_fit import numbers
 from trn3.serving_step import Device, Layouts, Work
 
@@ -69,7 +69,9 @@ def chip_id(accelerator: str) -> str:
     return found[0].lower().replace(" ", "_").replace("a100", "a100_80") if found else ""
 
 
-def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
+def read(
+    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+) -> pd.DataFrame:
     """Rows in the evidence schema, with the corrections up to a class applied.
 
     Parameters
@@ -79,16 +81,16 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     corrections : int
         0 none, 1 rows that are wrong whatever the model says, 2 also labels inferred from the times
         [-].
+    part : str
+        Which of the committed rows, of `evidence.PARTS` [-].
 
     Returns
     -------
     pandas.DataFrame
         Text columns [-].
     """
-    rows = scores.read_rows(file, "inference_runs.csv")
-    own = pd.read_csv(
-        data.DATA / "inference_runs.csv", dtype=str, keep_default_na=False, nrows=0
-    ).columns
+    rows = scores.read_rows(file) if file is not None else evidence.runs("serving", part)
+    own = evidence.columns("serving")
     missing = [
         c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows
     ]
@@ -108,7 +110,7 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
 
 
 def _dtype(text: str) -> str:
-    found = re.match(r"fp4|nvfp4|mxfp4|fp8|int8|bf16|fp16", text.lower())
+    found = re.match(r"fp4|nvfp4|mxfp4|fp8|int4|int8|bf16|fp16", text.lower())
     return found[0] if found else ""
 
 
@@ -123,12 +125,13 @@ def _what(row: Any) -> str:
     return "mlperf" if row.mode == "offline" else "loop" if row.mode.startswith("online") else ""
 
 
-def _reason(row: Any) -> str:
+def _reason(row: Any, layers: Mapping[str, str]) -> str:
     """Why a row cannot be scored; empty where it can."""
     loaded = row.what in ("static", "prefill", "loop")
     checks = [
         (row.quality == "C", "quality C: latency without a usable layout, or contradictory"),
         (not row.chip, f"no specs for {row.accelerator!r}"),
+        (row.model in layers, f"not modelled: {layers.get(row.model)}"),
         (not row.shape, f"no shape for {row.model!r}"),
         (not _dtype(row.weights_dtype), "number format not stated"),
         (not row.what, f"mode {row.mode!r} is not predicted"),
@@ -174,7 +177,8 @@ def label(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(
         chip=rows["accelerator"].map(ids), compiled=rows["accelerator"].str.startswith("AWS")
     )
-    rows["shape"] = rows["model"].map({m: _shape(m) for m in rows["model"].unique()})
+    models = rows["model"].unique()
+    rows["shape"] = rows["model"].map({m: _shape(m) for m in models})
     graph = rows["note"].str.extract(r"(?:padded to|compiled at) (\d+)")[0].fillna("")
     engine = rows["batch_kind"].str.extract(r"engine batch (\d+)")[0].fillna("")
     engine = engine.where(
@@ -183,7 +187,8 @@ def label(rows: pd.DataFrame) -> pd.DataFrame:
     for name, told in (("compiled_tokens", graph), ("compiled_batch", engine)):
         rows[name] = rows[name].where((rows[name] != "") | ~rows["compiled"], told)
     rows["what"] = [_what(r) for r in rows.itertuples()]
-    return rows.assign(skip=[_reason(r) for r in rows.itertuples()])
+    layers = evidence.unmodelled(models)
+    return rows.assign(skip=[_reason(r, layers) for r in rows.itertuples()])
 
 
 def records(rows: pd.DataFrame) -> pd.DataFrame:
@@ -407,7 +412,9 @@ def predictor(
     return predict
 
 
-def problem(file: str | Path | None = None, corrections: int = 1) -> calibration.Problem:
+def problem(
+    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+) -> calibration.Problem:
     """Records, constants and evaluator for fit and validation.
 
     Parameters
@@ -416,18 +423,65 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
         Rows in the evidence schema; the committed ones where none is given [-].
     corrections : int
         Highest class of corrections to apply [-].
+    part : str
+        Which of the committed rows, of `evidence.PARTS` [-].
 
     Returns
     -------
     Problem
         Ready to fit or to score [-].
     """
-    rows = label(read(file, corrections))
-    r = records(rows)
-    chips = {c.id: c for c in hardware.chips()}
-    family = {
-        c.id: c.family.replace("inferentia", "trainium") for c in chips.values()
-    }  # the same cores
+    rows = label(read(file, corrections, part))
+    r = described(records(rows))
+    skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
+    return calibration.Problem(
+        "serving",
+        r,
+        committed.tree(committed.priors("serving"), _families()),
+        predictor(r, arrays(r)),
+        skipped,
+        0.1,
+    )
+
+
+def _families() -> dict[str, str]:
+    """Family of each chip; Inferentia2 has the cores of Trainium1."""
+    return {c.id: c.family.replace("inferentia", "trainium") for c in hardware.chips()}
+
+
+def rows_of(row_ids: set[str], corrections: int = 1) -> pd.DataFrame:
+    """Records of committed rows by their ids, described.
+
+    Parameters
+    ----------
+    row_ids : set of str
+        Which [-].
+    corrections : int
+        Class of corrections up to which rows are mended [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `described` [s], [1/s].
+    """
+    rows = label(read(None, corrections, "all"))
+    return described(records(rows[rows["row_id"].isin(row_ids)].assign(skip="")))
+
+
+def described(records: pd.DataFrame) -> pd.DataFrame:
+    """Add what a record is grouped, left out and scored by.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        From `records` [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        With source, family, metric, group, publisher, generation and band [-].
+    """
+    r, chips, family = records, {c.id: c for c in hardware.chips()}, _families()
     source = r["family"]
     r = r.assign(
         source=source,
@@ -445,15 +499,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
         r["quantity"],
         r["metric"] + np.where((r["metric"] == "ttft") & ~_low_load(r), "_load", ""),
     )
-    skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
-    return calibration.Problem(
-        "serving",
-        r,
-        committed.tree(committed.priors("serving"), family),
-        predictor(r, arrays(r)),
-        skipped,
-        0.1,
-    )
+    return r
 
 
 def published(model: str, input_tokens: float, output_tokens: float, dtype: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ for all rows.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import committed, data, hardware, training_step, workload
-from trn3.fit import calibration, scores
+from trn3.fit import calibration, evidence, scores
 from trn3.fit.calibration import Values
 from trn3.layouts import FULL, NONE, SELECTIVE, Layouts
 from trn3.units import GIGA
@@ -31,7 +32,7 @@ _LABELS = {
     "tpu": "TPU",
     "trainium": "Trainium",
 }
-_LABELS |= {"moe": "MoE"}
+_LABELS |= {"moe": "MoE", "instinct": "AMD"}
 _ARCHITECTURE = {
     "n_layers": "layers",
     "d_model": "hidden",
@@ -87,7 +88,9 @@ def numbers(column: pd.Series, default: float = np.nan) -> np.ndarray:
     return pd.to_numeric(column, errors="coerce").fillna(default).to_numpy(float)
 
 
-def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
+def read(
+    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+) -> pd.DataFrame:
     """Rows of the evidence schema, as text.
 
     Parameters
@@ -97,6 +100,8 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
     corrections : int
         Apply the committed corrections up to this class: 0 none, 1 wrong whatever a model says, 2
         probable bad runs too [-].
+    part : str
+        Which of the committed rows, of `evidence.PARTS` [-].
 
     Returns
     -------
@@ -109,9 +114,9 @@ def read(file: str | Path | None = None, corrections: int = 1) -> pd.DataFrame:
         Names the row and column of an unknown column, a missing one, too many fields, or what is
         not a number.
     """
-    own = "training_runs.csv"
-    columns = list(pd.read_csv(data.DATA / own, nrows=0).columns)
-    rows, name = scores.read_rows(file, own), Path(file or own).name
+    own, name = "training_runs.csv", evidence.name(file, "training")
+    columns = evidence.columns("training")
+    rows = scores.read_rows(file) if file is not None else evidence.runs("training", part)
     asked = _ASKED if file is not None and not {*_NEEDED[:7]} & {*rows} else [*_ASKED, *_NEEDED[:7]]
     if odd := [
         f"column {c!r} is unknown; the columns are those of data/{own}"
@@ -183,12 +188,18 @@ def _written(m: ModelShape) -> dict[str, str]:
     return found | {"arch_notes": "; ".join(notes)}
 
 
-def _skip(row: pd.Series) -> str:
+def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
     """Why a row cannot be scored; empty where it can."""
     if row["readiness"] == "per_layer":
         return "time of one layer, not of a step"
+    if "LoRA" in row["tags"] + row["arch_notes"]:
+        return "not modelled: LoRA"
+    if row["model"] in layers:
+        return f"not modelled: {layers[row['model']]}"
     if row["quality"] == "C":
         return "quality C: context only"
+    if not row["precision"]:
+        return "precision not stated"
     try:
         chip = hardware.chip(row["accelerator"])
         chip.peak(_dtype(row["precision"]))
@@ -365,7 +376,9 @@ def predictor(rows: pd.DataFrame) -> calibration.Predict:
     return predict
 
 
-def problem(file: str | Path | None = None, corrections: int = 1) -> calibration.Problem:
+def problem(
+    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+) -> calibration.Problem:
     """Rows that can be scored, their evaluator and the constants.
 
     Parameters
@@ -374,16 +387,63 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
         A CSV file in the evidence schema; the committed rows where None [-].
     corrections : int
         Class of corrections up to which rows are mended or dropped [-].
+    part : str
+        Which of the committed rows, of `evidence.PARTS` [-].
 
     Returns
     -------
     trn3.fit.calibration.Problem
         Ready to fit or to score [-].
     """
-    rows = read(file, corrections)
-    why = rows.apply(_skip, axis=1)
-    skipped = dict(zip(rows["row_id"], why))
-    rows = rows[why == ""].reset_index(drop=True)
+    rows = read(file, corrections, part)
+    layers = evidence.unmodelled(rows["model"].unique())
+    why = rows.apply(_skip, axis=1, layers=layers).astype(str)
+    skipped = {row_id: reason for row_id, reason in zip(rows["row_id"], why) if reason}
+    rows = described(rows[why == ""].reset_index(drop=True))
+    families = {c.id: c.family for c in hardware.chips()}
+    return calibration.Problem(
+        "training",
+        rows,
+        committed.tree(committed.priors("training"), families),
+        predictor(rows),
+        skipped,
+    )
+
+
+def rows_of(row_ids: set[str], corrections: int = 1) -> pd.DataFrame:
+    """Committed rows by their ids, described.
+
+    Parameters
+    ----------
+    row_ids : set of str
+        Which [-].
+    corrections : int
+        Class of corrections up to which rows are mended [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `described` [s].
+    """
+    rows = read(None, corrections, "all")
+    return described(rows[rows["row_id"].isin(row_ids)].reset_index(drop=True))
+
+
+def described(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add what a row is grouped, left out and scored by.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of the evidence schema, of known chips [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        With publisher, source, chip, family, generation, group, band, metric, quantity, measured
+        [s].
+    """
+    rows = rows.copy()
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     who = data.table("sources").set_index("id")["publisher"].to_dict()
     rows["publisher"] = [who.get(s, s) for s in rows["source_key"]]
@@ -394,15 +454,7 @@ def problem(file: str | Path | None = None, corrections: int = 1) -> calibration
     rows["family"] = np.where(rows["n_experts"] != "", "moe", rows["chip_family"])
     rows["band"], rows["metric"] = rows["family"], "step_time_s"
     rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
-    families = {c.id: c.family for c in hardware.chips()}
-    skipped = {k: v for k, v in skipped.items() if v}
-    return calibration.Problem(
-        "training",
-        rows,
-        committed.tree(committed.priors("training"), families),
-        predictor(rows),
-        skipped,
-    )
+    return rows
 
 
 def slices(rows: pd.DataFrame) -> dict[str, np.ndarray]:

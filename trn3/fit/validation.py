@@ -2,16 +2,28 @@
 could use.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trn3 import committed, data, hardware
-from trn3.fit import calibration, serving_fit, training_fit
-from trn3.fit.scores import coverage, group_score, interval_score, residuals, weighted_quantile
+from trn3 import data
+from trn3.fit import calibration, evidence, prospective, serving_fit, training_fit
+from trn3.fit.scores import (
+    bootstrap,
+    coverage,
+    group_score,
+    interval_score,
+    residuals,
+    weighted_quantile,
+)
+
+REFITTED = ("source", "publisher", "generation", "model")
+"""Folds that leave out one label in turn and fit the rest."""
+FOLDS = ("none", *REFITTED, "prospective", "pool")
 
 
 def baseline_errors(
@@ -48,67 +60,236 @@ def baseline_errors(
 
 
 def _fitter(kind: str) -> Any:
-
     kinds = {"training": training_fit, "inference": serving_fit, "serving": serving_fit}
     if kind not in kinds:
         raise data.TrnError(f"kind = {kind!r}: must be one of {', '.join(kinds)}")
     return kinds[kind]
 
 
-def _committed(problem: Any) -> np.ndarray:
-    """Log errors with the committed constants."""
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """Predictions of the same rows by the model and by the baselines.
 
-    kind, chips = problem.kind, problem.rows["chip"]
-    family = {c: hardware.chip(c).family for c in set(chips)}
-    values = {
-        n: chips.map({c: committed.constant(kind, n, c, f) for c, f in family.items()}).to_numpy(
-            float
-        )
-        for n in dict.fromkeys(problem.tree.name)
-    }
-    return np.log(problem.predict(values) / problem.rows["measured"].to_numpy(float))
+    Attributes
+    ----------
+    rows : pandas.DataFrame
+        What was scored, one line a row and quantity [-].
+    error : mapping
+        Log of predicted over measured by line; the first is ``model`` [-].
+    band : mapping
+        Lower and upper log error by line, shape (2, n) [-].
+    skipped : mapping
+        Number of rows that were not scored, by reason [-].
+    """
+
+    rows: pd.DataFrame
+    error: Mapping[str, np.ndarray]
+    band: Mapping[str, np.ndarray]
+    skipped: Mapping[str, int]
+
+    def scores(self, which: np.ndarray, line: str = "model") -> dict[str, Any]:
+        """Summary of some rows.
+
+        Parameters
+        ----------
+        which : numpy.ndarray
+            Mask over the rows [-].
+        line : str
+            Whose predictions [-].
+
+        Returns
+        -------
+        dict
+            Shares from 0 to 1, factors from 1 [-].
+        """
+        rows, error = self.rows[which], self.error[line][which]
+        band, group = self.band[line][:, which], rows["group"].to_numpy(str)
+        by, miss = group_score(error, group), np.expm1(error)
+        median = by["median_abs_error"]
+        factor = pd.Series(np.abs(error)).groupby(group).median()
+        return {
+            "n": len(error),
+            "n_groups": len(by),
+            "n_publishers": int(rows["published_by"].nunique()),
+            "n_models": int(rows["model"].nunique()),
+            "group_median_factor": float(np.exp(factor.median())),
+            "interval": bootstrap(error, band, group),
+            "group_median_abs_error": float(median.median()),
+            "group_p90_abs_error": float(median.quantile(0.9)),
+            "mape": float(np.abs(miss).mean()),
+            "bias": float(by["bias"].median()),
+            "worst": float(np.abs(miss).max()),
+            "band_coverage": coverage(error, band, group),
+            "interval_score": interval_score(error, band, group),
+        }
 
 
-def _scores(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> dict[str, Any]:
-    """Summary of errors; shares from 0 to 1."""
-    by, error = group_score(log_error, group), np.expm1(log_error)
-    median = by["median_abs_error"]
-    return {
-        "n": len(error),
-        "n_groups": len(by),
-        "group_median_abs_error": float(median.median()),
-        "group_p90_abs_error": float(median.quantile(0.9)),
-        "mape": float(np.abs(error).mean()),
-        "bias": float(by["bias"].median()),
-        "worst": float(np.abs(error).max()),
-        "band_coverage": coverage(log_error, band, group),
-        "interval_score": interval_score(log_error, band, group),
-    }
+def _counts(skipped: Mapping[str, str]) -> dict[str, int]:
+    return {str(k): int(v) for k, v in pd.Series(skipped, dtype=str).value_counts().items()}
 
 
-def _lines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
-    """Log errors of the model and of the baselines with each fold left out."""
+def _key(fitter: Any, rows: pd.DataFrame) -> np.ndarray:
+    """What has a constant of its own in the second baseline."""
+    key = getattr(fitter, "baseline_key", lambda r: r["chip"] + r["quantity"])
+    return np.asarray(key(rows), str)
 
-    return {"model": calibration.left_out(problem, fold), **_baselines(fitter, problem, fold)}
+
+def _names(fitter: Any) -> tuple[str, str]:
+    return getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
 
 
 def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
     """Log errors of the two predictions anyone could make: a reference, and the reference times
-    one constant.
+    one constant from the other folds.
     """
     rows = problem.rows
     reference, measured = fitter.reference(problem), rows["measured"].to_numpy(float)
-    key = (
-        fitter.baseline_key(rows)
-        if hasattr(fitter, "baseline_key")
-        else rows["chip"] + rows["quantity"]
-    )
-    plain, tuned = getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
-    x, keys, group = measured / reference, np.asarray(key, str), rows["group"].to_numpy(str)
+    plain, tuned = _names(fitter)
+    x, keys, group = measured / reference, _key(fitter, rows), rows["group"].to_numpy(str)
     constant, metric = np.empty(len(x)), rows["metric"].to_numpy(str)
     for k in (metric == m for m in np.unique(metric)):
         constant[k] = baseline_errors(x[k], keys[k], group[k], fold[k])
     return {plain: np.log(reference / measured), tuned: constant}
+
+
+def _committed_baselines(fitter: Any, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The same for rows that are not among the fitted ones: constants from those."""
+    known = fitter.problem()
+    both = pd.concat([known.rows, rows], ignore_index=True)
+    mine = np.arange(len(both)) >= len(known.rows)
+    fold = np.where(mine, "mine", "committed")
+    together = dataclasses.replace(known, rows=both)
+    return {n: e[mine] for n, e in _baselines(fitter, together, fold).items()}
+
+
+def _left_out(fitter: Any, problem: Any, folds: str) -> Lines:
+    """The model and the baselines, each refitted with every label of a fold left out in turn."""
+
+    def lines(label: str) -> dict[str, np.ndarray]:
+        fold = problem.rows[label].to_numpy(str)
+        out = {"model": calibration.left_out(problem, fold)}
+        return out | _baselines(fitter, problem, fold)
+
+    rows = problem.rows
+    unseen = lines("generation")
+    error = unseen if folds == "generation" else lines(folds)
+    band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in error.items()}
+    return Lines(rows, error, band, _counts(problem.skipped))
+
+
+def _as_committed(fitter: Any, problem: Any, own: bool) -> Lines:
+    """The committed constants; baselines from the committed rows, without the row itself."""
+    rows = problem.rows
+    if own:
+        other = _baselines(fitter, problem, rows["row_id"].to_numpy(str))
+    else:
+        other = _committed_baselines(fitter, rows)
+    error = {"model": calibration.committed_errors(problem), **other}
+    band = dict.fromkeys(error, np.full((2, len(rows)), np.nan))
+    band |= {"model": fitter.committed_bands(rows)}
+    return Lines(rows, error, band, _counts(problem.skipped))
+
+
+def _stored(fitter: Any, kind: str) -> Lines:
+    """What was predicted before the rows were fitted, as it was stored."""
+    rows = prospective.scored(kind, fitter)
+    model, ends = prospective.log_errors(rows)
+    error = {"model": model, **_committed_baselines(fitter, rows)}
+    band = dict.fromkeys(error, np.full((2, len(rows)), np.nan)) | {"model": ends}
+    return Lines(rows, error, band, prospective.reasons(kind))
+
+
+def _published_by(kind: str, rows: pd.DataFrame) -> pd.Series:
+    """Publisher of every row; a reader's own source is its own publisher."""
+    known = evidence.publishers(kind)["publisher"]
+    return rows["source"].map(known).fillna(rows["source"])
+
+
+def validate(
+    kind: str,
+    file: str | Path | None = None,
+    folds: str = "source",
+    corrections: int = 1,
+    beside: bool = True,
+) -> dict[str, Any]:
+    """Score predictions against published runs, beside the baselines on the same rows and folds.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    file : str or Path, optional
+        Rows in the evidence schema, scored with the committed constants; the committed rows where
+        None [-].
+    folds : str
+        ``source``, ``publisher``, ``generation``, ``model`` left out in turn; ``none``; or rows
+        that the fit has not seen: ``prospective`` (stored before any refit) and ``pool`` (there all
+        along, unused) [-].
+    corrections : int
+        Class of corrections up to which rows are mended: 0, 1 or 2 [-].
+    beside : bool
+        Score the committed rows with the other classes of corrections, too [-].
+
+    Returns
+    -------
+    dict
+        Scores (shares 0 to 1), ready for JSON [-].
+
+    Raises
+    ------
+    trn3.data.TrnError
+        Unknown kind or folds, a file that cannot be read, or no row that can be scored.
+    """
+    if folds not in FOLDS:
+        raise data.TrnError(f"folds = {folds!r}: must be one of {', '.join(FOLDS)}")
+    fitter, family = _fitter(kind), "training" if kind == "training" else "serving"
+    problem = None
+    if folds == "prospective" and file is None:
+        lines = _stored(fitter, family)
+    else:
+        problem = fitter.problem(file, corrections, "pool" if folds == "pool" else "fitted")
+        if not len(problem.rows):
+            why = "; ".join(sorted(set(problem.skipped.values())))
+            raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
+        if folds in REFITTED:
+            lines = _left_out(fitter, problem, folds)
+        else:
+            lines = _as_committed(fitter, problem, file is None and folds == "none")
+    rows = lines.rows.assign(published_by=_published_by(family, lines.rows))
+    lines = dataclasses.replace(lines, rows=rows)
+    slices = fitter.slices(rows)
+    everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
+    result: dict[str, Any] = {"kind": kind, "folds": folds, "corrections": corrections}
+    result |= {"rows": n + sum(lines.skipped.values()), "scored": n, "skipped": lines.skipped}
+    result |= lines.scores(everything)
+    result["baselines"] = {
+        name: lines.scores(everything, name)
+        | {"by": {s: lines.scores(m, name) for s, m in slices.items() if m.any()}}
+        for name in lines.error
+        if name != "model"
+    }
+    result["by"] = {
+        k: {str(v): lines.scores((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
+        for k in ("quantity", "family", "chip", "source", "generation")
+    }
+    result["tables"] = {s: lines.scores(m) for s, m in slices.items() if m.any()}
+    error = lines.error["model"]
+    if problem is not None and file is None and folds != "pool":
+        result["tables"] |= _tables(fitter, problem, error)
+    result["groups"] = group_score(error, rows["group"].to_numpy(str)).to_dict("records")
+    predicted = np.exp(error) * rows["measured"].to_numpy(float)
+    keep = ["row_id", "quantity", "group", "chip", "source", "measured"]
+    low, high = predicted / np.exp(lines.band["model"][::-1])
+    runs = rows[keep].assign(predicted=predicted, low=low, high=high)
+    result["runs"] = runs.to_dict("records")
+    both = beside and file is None and folds == "source"
+    others = [c for c in (0, 2) if c != corrections] if both else []
+    kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
+    result["other_corrections"] = {
+        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept}
+        for c in others
+    }
+    return dict(_plain(result))
 
 
 def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -138,106 +319,14 @@ def _tables(fitter: Any, problem: Any, error: np.ndarray) -> dict[str, dict[str,
     }
 
 
-def validate(
-    kind: str,
-    file: str | Path | None = None,
-    folds: str = "source",
-    corrections: int = 1,
-    beside: bool = True,
-) -> dict[str, Any]:
-    """Score predictions against published runs, beside the baselines on the same rows and folds.
-
-    Parameters
-    ----------
-    kind : str
-        ``training`` or ``inference`` [-].
-    file : str or Path, optional
-        Rows in the evidence schema, scored with the committed constants; the committed rows where
-        None [-].
-    folds : str
-        ``source``, ``publisher``, ``generation``, ``model`` left out in turn, or ``none`` [-].
-    corrections : int
-        Class of corrections up to which rows are mended: 0, 1 or 2 [-].
-    beside : bool
-        Score the committed rows with the other classes of corrections, too [-].
-
-    Returns
-    -------
-    dict
-        Scores (shares 0 to 1), ready for JSON [-].
-
-    Raises
-    ------
-    trn3.data.TrnError
-        Unknown kind or folds, a file that cannot be read, or no row that can be scored.
-    """
-    choices = ("none", "source", "publisher", "generation", "model")
-    if folds not in choices:
-        raise data.TrnError(f"folds = {folds!r}: must be one of {', '.join(choices)}")
-    fitter = _fitter(kind)
-    problem = fitter.problem(file, corrections)
-    rows = problem.rows
-    if not len(rows):
-        why = "; ".join(sorted(set(problem.skipped.values())))
-        raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
-    group, slices = rows["group"].to_numpy(str), fitter.slices(rows)
-    if folds == "none":
-        lines = {
-            "model": _committed(problem),
-            **_baselines(fitter, problem, rows["row_id"].to_numpy(str)),
-        }
-        band = dict.fromkeys(lines, np.full((2, len(rows)), np.nan)) | {
-            "model": fitter.committed_bands(rows)
-        }
-    else:
-        unseen = _lines(fitter, problem, rows["generation"].to_numpy(str))
-        lines = (
-            unseen if folds == "generation" else _lines(fitter, problem, rows[folds].to_numpy(str))
-        )
-        band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in lines.items()}
-    error = lines["model"]
-
-    def table(which: np.ndarray, line: str = "model") -> dict[str, Any]:
-        return _scores(lines[line][which], band[line][:, which], group[which])
-
-    everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
-    result: dict[str, Any] = {"kind": kind, "folds": folds, "corrections": corrections}
-    result |= {"rows": n + len(problem.skipped), "scored": n}
-    result |= {"skipped": pd.Series(problem.skipped).value_counts().to_dict()}
-    result |= table(everything)
-    result["baselines"] = {
-        n: table(everything, n) | {"by": {s: table(m, n) for s, m in slices.items() if m.any()}}
-        for n in lines
-        if n != "model"
-    }
-    result["by"] = {
-        k: {str(v): table((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
-        for k in ("quantity", "family", "chip", "source", "generation")
-    }
-    result["tables"] = {s: table(m) for s, m in slices.items() if m.any()}
-    result["tables"] |= _tables(fitter, problem, error) if file is None else {}
-    result["groups"] = group_score(error, group).to_dict("records")
-    predicted = np.exp(error) * rows["measured"].to_numpy(float)
-    runs = rows[["row_id", "quantity", "group", "chip", "source", "measured"]].assign(
-        predicted=predicted
-    )
-    low, high = predicted / np.exp(band["model"][::-1])
-    result["runs"] = runs.assign(low=low, high=high).to_dict("records")
-    others = (
-        [c for c in (0, 2) if c != corrections]
-        if beside and file is None and folds == "source"
-        else []
-    )
-    kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
-    result["other_corrections"] = {
-        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept}
-        for c in others
-    }
-    return dict(_plain(result))
-
-
 def _show(value: float | None, width: int, digits: int = 1, times: float = 100) -> str:
     return f"{'-':>{width}}" if value is None else f"{times * value:{width}.{digits}f}"
+
+
+def _ends(pair: Sequence[float | None], digits: int, times: float = 1) -> str:
+    """A range in brackets of a fixed width."""
+    low, high = (_show(x, 0, digits, times) for x in pair)
+    return f"{f'({low}-{high})':>13}"
 
 
 def _plain(value: Any) -> Any:
@@ -262,47 +351,62 @@ def text(result: dict[str, Any]) -> str:
     str
         Lines [-].
     """
-    head = f"{result['kind']}: {result['scored']} of {result['rows']} rows scored, left out by {result['folds']}, "
-    out = [head + f"corrections up to class {result['corrections']}", ""]
+    scored = f"{result['scored']} of {result['rows']} rows scored"
+    how = f"{_HOW.get(result['folds'], 'left out by ' + result['folds'])}"
+    out = [f"{result['kind']}: {scored}, {how}, corrections up to class {result['corrections']}"]
     out += [
-        "%: median over groups of median absolute error; 90th percentile of groups; bias; 80 % band holds; score"
+        "",
+        "factor: median over groups of exp|ln(predicted/measured)|; in brackets where 80 % of",
     ]
-    names, beaten = list(result["baselines"]), []
-    rows = {"everything": result} | {
-        n: t for n, t in result["tables"].items() if "band_coverage" in t
-    }
-    width = max(map(len, rows)) + 2
-    head = f"{'':{width}}{'groups':>6}{'model':>7}{'p90':>6}{'bias':>7}{'band':>6}{'score':>7}"
+    out += [
+        "bootstrap samples of groups lie; holds: % of rows inside their 80 % range; score: interval"
+    ]
+    out += ["score of that range; error: median over groups of |predicted/measured - 1|, %", ""]
+    parts = {"everything": result}
+    parts |= {n: t for n, t in result["tables"].items() if "band_coverage" in t}
+    names, width = list(result["baselines"]), max(map(len, parts)) + 2
+    head = f"{'':{width}}{'groups':>6}{'publ.':>6}{'models':>7}{'factor':>8}{'':13}{'error':>6}"
+    head += f"{'bias':>7}{'holds':>6}{'':13}{'score':>6}"
     out += [head + "".join(f"{n:>{len(n) + 2}}{'score':>7}" for n in names)]
-    for name, row in rows.items():
+    beaten = []
+    for name, row in parts.items():
         base = {n: result["baselines"][n]["by"].get(name, result["baselines"][n]) for n in names}
-        cells = "".join(
-            f"{_show(b['group_median_abs_error'], len(n) + 2)}{_show(b['interval_score'], 7, 2, 1)}"
-            for n, b in base.items()
-        )
-        beaten += [
-            f"{n} ({name})"
-            for n, b in base.items()
-            if (theirs := b["group_median_abs_error"]) is not None
-            and theirs < row["group_median_abs_error"]
-        ]
-        own = (
-            (row["group_median_abs_error"], 7),
-            (row["group_p90_abs_error"], 6),
-            (row["bias"], 7),
-        )
-        own_text = "".join(_show(x, w) for x, w in own) + _show(row["band_coverage"], 6, 0)
-        out.append(
-            f"{name:{width}}{row['n_groups']:6d}{own_text}{_show(row['interval_score'], 7, 2, 1)}{cells}"
-        )
+        out.append(f"{name:{width}}{_cells(row)}{_base_cells(base)}")
+        mine = row["group_median_factor"]
+        beaten += [f"{n} ({name})" for n, b in base.items() if b["group_median_factor"] < mine]
     out += [f"closer than the model: {', '.join(beaten)}"] if beaten else []
     for name, row in result["tables"].items():
         if "band_coverage" not in row:
-            out.append(
-                f"{name}: {row['n']} rows, MAPE {100 * row['mape']:.1f} %, worst {100 * row['worst']:.1f} %"
-            )
+            ends = f"MAPE {100 * row['mape']:.1f} %, worst {100 * row['worst']:.1f} %"
+            out.append(f"{name}: {row['n']} rows, {ends}")
     for c, row in result["other_corrections"].items():
-        score = f"{100 * row['group_median_abs_error']:.1f} %, bias {100 * row['bias']:+.1f} %, {row['scored']} rows"
-        out.append(f"with corrections up to class {c}: {score}")
-    out += ["", *(f"skipped {n:4d}: {why}" for why, n in result["skipped"].items())]
+        error = f"{100 * row['group_median_abs_error']:.1f} %, bias {100 * row['bias']:+.1f} %"
+        out.append(f"with corrections up to class {c}: {error}, {row['scored']} rows")
+    out += ["", *(f"not scored {n:4d}: {why}" for why, n in result["skipped"].items())]
     return "\n".join(out)
+
+
+_HOW = {
+    "none": "committed constants",
+    "prospective": "predicted before any refit",
+    "pool": "committed constants, rows that they were not fitted to",
+}
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    """The model's columns of one line."""
+    interval = row["interval"]
+    cells = f"{row['n_groups']:6d}{row['n_publishers']:6d}{row['n_models']:7d}"
+    cells += _show(row["group_median_factor"], 8, 3, 1)
+    cells += _ends(interval["group_median_factor"], 2)
+    cells += _show(row["group_median_abs_error"], 6) + _show(row["bias"], 7)
+    cells += _show(row["band_coverage"], 6, 0) + _ends(interval["band_coverage"], 0, 100)
+    return cells + _show(row["interval_score"], 6, 2, 1)
+
+
+def _base_cells(base: Mapping[str, Mapping[str, Any]]) -> str:
+    """Factor and interval score of every baseline."""
+    return "".join(
+        _show(b["group_median_factor"], len(n) + 2, 2, 1) + _show(b["interval_score"], 7, 2, 1)
+        for n, b in base.items()
+    )

@@ -128,8 +128,8 @@ def parser() -> argparse.ArgumentParser:
         check=flag,
     )
     folds = {
-        "choices": ["none", "source", "publisher", "generation", "model"],
-        "help": "what is left out in turn",
+        "choices": ["none", "source", "publisher", "generation", "model", "prospective", "pool"],
+        "help": "what is left out in turn, or rows that no fit has seen",
     }
     kind, csv = (
         ("kind", {"choices": kinds}),
