@@ -7,7 +7,6 @@ import json
 import re
 from pathlib import Path
 
-from trn3 import data
 from trn3.fit import trust
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,20 +48,6 @@ def findings() -> str:
     return "\n".join(lines)
 
 
-def prospective() -> str:
-    """Median error and coverage of the range on runs that were added after the fit."""
-    rows = data.table("validation_summary")
-    rows = rows[(rows["fold"] == "prospective") & (rows["part"] == "everything")]
-    if rows.empty:
-        return KEPT_BACK
-    each = [
-        f"{name} {100 * row.group_median_abs_error:.1f}%, range held {100 * row.band_coverage:.0f}%"
-        for name, kind in (("training", "training"), ("serving", "inference"))
-        for row in rows[rows["kind"] == kind].itertuples()
-    ]
-    return f"Runs added after the constants were fixed: {'; '.join(each)}."
-
-
 NEWER = {
     "training": ("everything", "H100", "Blackwell", "A100", "MoE"),
     "inference": (
@@ -85,20 +70,16 @@ def newer() -> str:
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for kind, parts in NEWER.items():
-        result = validation.validate(kind, folds="prospective")
-        constant = list(result["baselines"].values())[-1]
-        for part in parts:
-            row = result if part == "everything" else result["tables"][part]
-            other = constant if part == "everything" else constant["by"][part]
-            low, high = row["interval"]["group_median_factor"]
-            held = [100 * x for x in (row["band_coverage"], *row["interval"]["band_coverage"])]
-            label = f"{kind.capitalize()}, {part.strip()}"
+        found = trust.newer(kind).set_index("part")
+        for part, row in found.loc[list(parts)].iterrows():
+            label = f"{kind.capitalize()}, {part}"
             cells = [
                 f"**{label}**" if part == "everything" else label,
-                *(str(row[f"n_{n}"]) for n in ("groups", "publishers", "models")),
-                f"{row['group_median_factor']:.2f} ({low:.2f}–{high:.2f})",
-                f"{held[0]:.0f}% ({held[1]:.0f}–{held[2]:.0f})",
-                f"{other['group_median_factor']:.2f}",
+                *(f"{row[f'n_{n}']:.0f}" for n in ("groups", "publishers", "models")),
+                f"{row['factor']:.2f} ({row['factor_low']:.2f}–{row['factor_high']:.2f})",
+                f"{100 * row['held']:.0f}% "
+                f"({100 * row['held_low']:.0f}–{100 * row['held_high']:.0f})",
+                f"{row['constant']:.2f}",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -151,7 +132,7 @@ def render(text: str) -> str:
     )
     return re.sub(
         r"(<!-- trust:.*?-->\n).*?(\n?<!-- end trust -->)",
-        lambda m: f"{m[1]}{prospective()}\n\n{scores()}\n<!-- end trust -->",
+        lambda m: f"{m[1]}{scores()}\n\n{KEPT_BACK}\n<!-- end trust -->",
         text,
         flags=re.S,
     )

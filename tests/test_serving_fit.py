@@ -74,7 +74,7 @@ def test_units_of_a_known_row(problem):
 
 def test_roofline_is_never_slower_than_the_model_that_adds_costs(problem):
     reference = serving_fit.reference(problem)
-    fitted = np.exp(validation._committed(problem)) * problem.rows["measured"]
+    fitted = np.exp(calibration.committed_errors(problem)) * problem.rows["measured"]
     times = problem.rows["quantity"].isin(["tpot_static", "tpot_loop", "ttft"]).to_numpy()
     assert np.mean(reference[times] < fitted[times]) > 0.99
     assert np.isfinite(reference).all() and (reference > 0).all()

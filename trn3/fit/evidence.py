@@ -5,6 +5,7 @@ A run table in ``data/`` grows. Its column ``added`` is the day on which a row c
 rows of the committed constants is *newer*: `trn3.fit.prospective` scores it before any refit.
 """
 
+import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -79,17 +80,65 @@ def runs(kind: str, part: str = "fitted") -> pd.DataFrame:
     table = text_table(TABLES[kind])
     if part != "all":
         table = table[part_of(table) == part].reset_index(drop=True)
-    table = table.drop(columns=BOOKKEEPING)
-    return _with_texts(table) if "printed_in" in table else table
+    return as_printed(table)
 
 
-def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
-    """Put back what many rows share: document, address, whether it was verified, and the note."""
+def as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a run table, or of a copy of it, as their sources print them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Text columns [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without bookkeeping, and with what many rows share put back: document, address, whether it
+        was verified, and the note [-].
+    """
+    table = table.drop(columns=BOOKKEEPING, errors="ignore")
+    if "printed_in" not in table:
+        return table
     documents = text_table("run_documents").set_index("id")
     notes = text_table("run_notes").set_index("id")["note"]
     order = [c for c in table for c in (_TEXTS if c == "printed_in" else [c])]
     texts = {c: table["printed_in"].map(documents[c]) for c in _TEXTS}
     return table.assign(**texts, note=table["note"].map(notes).fillna(""))[order]
+
+
+def read_file(file: str | Path) -> pd.DataFrame:
+    """Rows of a CSV file as text, each with as many fields as the header.
+
+    Parameters
+    ----------
+    file : str or Path
+        The file [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text columns, as `as_printed` [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        A file that cannot be read, or the row with more or fewer fields than the header.
+    """
+    path = Path(file)
+    try:
+        with path.open(encoding="utf-8", newline="") as text:
+            sizes = [len(line) for line in csv.reader(text)]
+        odd = next((i for i, n in enumerate(sizes) if n not in (0, sizes[0])), 0)
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=0 if odd else None)
+    except (OSError, ValueError, csv.Error) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or error
+        raise data.DataError(f"{path}: cannot be read ({why})") from None
+    if odd:
+        raise data.DataError(
+            f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}"
+        )
+    return as_printed(rows)
 
 
 def columns(kind: str) -> list[str]:

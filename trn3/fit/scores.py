@@ -5,15 +5,12 @@ Errors are logarithms of predicted over measured. Every score weights (source, m
 equally.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from trn3 import data
 from trn3.fit import calibration
 
 LEVEL = 0.8
@@ -23,40 +20,6 @@ UNSEEN = 4.0
 """Folds for which errors on generations never fitted count in a band; docs/methodology.md
 compares others.
 """
-
-
-def read_rows(file: str | Path) -> pd.DataFrame:
-    """Rows of a CSV file as text, each with as many fields as the header.
-
-    Parameters
-    ----------
-    file : str or Path
-        The file [-].
-
-    Returns
-    -------
-    pandas.DataFrame
-        Text columns [-].
-
-    Raises
-    ------
-    trn3.data.DataError
-        A file that cannot be read, or the row with more or fewer fields than the header.
-    """
-    path = Path(file)
-    try:
-        with path.open(encoding="utf-8", newline="") as text:
-            sizes = [len(line) for line in csv.reader(text)]
-        odd = next((i for i, n in enumerate(sizes) if n not in (0, sizes[0])), 0)
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=0 if odd else None)
-    except (OSError, ValueError, csv.Error) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or error
-        raise data.DataError(f"{path}: cannot be read ({why})") from None
-    if odd:
-        raise data.DataError(
-            f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}"
-        )
-    return rows
 
 
 def weighted_quantile(x: np.ndarray, q: float, weights: np.ndarray) -> float:

@@ -89,7 +89,7 @@ def read(
     pandas.DataFrame
         Text columns [-].
     """
-    rows = scores.read_rows(file) if file is not None else evidence.runs("serving", part)
+    rows = evidence.runs("serving", part) if file is None else evidence.read_file(file)
     own = evidence.columns("serving")
     missing = [
         c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows

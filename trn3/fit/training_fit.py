@@ -116,7 +116,7 @@ def read(
     """
     own, name = "training_runs.csv", evidence.name(file, "training")
     columns = evidence.columns("training")
-    rows = scores.read_rows(file) if file is not None else evidence.runs("training", part)
+    rows = evidence.runs("training", part) if file is None else evidence.read_file(file)
     asked = _ASKED if file is not None and not {*_NEEDED[:7]} & {*rows} else [*_ASKED, *_NEEDED[:7]]
     if odd := [
         f"column {c!r} is unknown; the columns are those of data/{own}"

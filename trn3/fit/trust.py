@@ -169,6 +169,36 @@ def runs(kind: str, fold: str = "source") -> pd.DataFrame:
     return rows.assign(ratio=rows["predicted"] / rows["measured"]).reset_index(drop=True)
 
 
+def newer(kind: str) -> pd.DataFrame:
+    """How far predictions missed on runs that came in after the constants were fixed, by family.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        part, n, n_groups, n_publishers, n_models, the median factor, the share of runs inside their
+        80 % range, each with the ends of its bootstrap interval, and the factor of one constant per
+        chip [-].
+    """
+    found = validation.validate(kind, folds="prospective")
+    constant = list(found["baselines"].values())[-1]
+    lines = []
+    for part, row in {"everything": found, **found["tables"]}.items():
+        factor, held = (row["interval"][k] for k in ("group_median_factor", "band_coverage"))
+        other = constant if part == "everything" else constant["by"][part]
+        line = {"part": part.strip()}
+        line |= {k: row[k] for k in ("n", "n_groups", "n_publishers", "n_models")}
+        line |= {"factor": row["group_median_factor"], "factor_low": factor[0]}
+        line |= {"factor_high": factor[1], "held": row["band_coverage"]}
+        line |= {"held_low": held[0], "held_high": held[1]}
+        lines.append(line | {"constant": other["group_median_factor"]})
+    return pd.DataFrame(lines)
+
+
 def sentence(kind: str, chip: hardware.Chip) -> str:
     """Why a chip's predictions deserve trust, in one sentence with the figures.
 
