@@ -22,7 +22,7 @@ KEPT_BACK = (
     "Runs kept from every fit (maintainers' check, November 2026): "
     "training 13.0%, range held 71%; serving 23.5%, 68%."
 )
-"""Stands in the trust table until the committed scores have a prospective fold."""
+"""What maintainers measured on runs that are in no table here."""
 
 SCORES = [
     ("Training step time", "training", "everything"),

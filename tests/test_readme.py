@@ -4,7 +4,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,15 +32,14 @@ def test_a_changed_figure_is_noticed(writer):
     assert changed != README and writer.render(changed) == README
 
 
-def test_the_kept_back_runs_give_way_to_a_committed_prospective_score(writer, monkeypatch):
-    assert f"{writer.KEPT_BACK}\n" in README
-    scores = writer.data.table("validation_summary")
-    later = scores.query("fold == 'source' and part == 'everything' and corrections == 1")
-    later = later.assign(fold="prospective", group_median_abs_error=0.111, band_coverage=0.79)
-    monkeypatch.setattr(writer.data, "table", lambda name: pd.concat([scores, later]))
-    text = writer.render(README)
-    assert writer.KEPT_BACK not in text
-    assert "training 11.1%, range held 79%; serving 11.1%, range held 79%" in text
+def test_the_trust_table_leads_with_runs_that_came_in_later(writer, monkeypatch):
+    table = README[README.index("<!-- trust") :]
+    assert table.index("before any refit") < table.index("left out") < table.index(writer.KEPT_BACK)
+    found = writer.trust.newer("training").set_index("part").loc["everything"]
+    assert f"| {found['factor']:.2f} ({found['factor_low']:.2f}–" in table
+    far = writer.trust.newer
+    monkeypatch.setattr(writer.trust, "newer", lambda kind: far(kind).assign(factor=7.77))
+    assert "| 7.77 (" in writer.render(README)
 
 
 def test_the_picture_is_the_stored_headline_of_the_start_page(writer):
