@@ -2,6 +2,9 @@
 goes.
 """
 
+import csv
+import html
+import io
 import json
 import os
 import re
@@ -12,7 +15,7 @@ import pytest
 import small
 
 from trn3 import data
-from trn3.reporting import batch, parameters
+from trn3.reporting import batch, files, parameters
 
 CHROMIUM = next(
     (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
@@ -33,7 +36,11 @@ PAYLOADS = [
     "<iframe src=https://evil.example></iframe><meta http-equiv=refresh content='0;url=https://evil.example'>",
     f"<a href=javascript:{RUN.replace(' ', '')} autofocus onfocus='{RUN}'>x</a><base href=https://evil.example>",
     "${constructor.constructor('window.__xss=1')()} {{7*7}} %(x)s {x}",
+    '=HYPERLINK("https://evil.example","open me")',
+    "-2+3+cmd|'/C calc'!A0",
+    "@SUM(1+1)*cmd|'/C calc'!A0",
 ]
+FORMULA, NUMBER = re.compile(r"[=+\-@\t\r]"), re.compile(r"-|[+-]?[\d.,]+(e[+-]?\d+)?\s?%?")
 # The text of a parameter in every place of a page where a notebook can put it, well or carelessly.
 TEXTS = """
 import pandas as pd
@@ -129,6 +136,53 @@ class TestPages:
         )
         page.wait_for_timeout(200)
         assert page.evaluate("window.__xss") is None
+
+    def test_a_chart_saved_as_csv_holds_no_formula(self, pages, chromium):
+        made = {file: text(file) for file in (pages / "out").glob("02_text-*.html")}
+        for payload in PAYLOADS[-3:]:
+            drawn = [f for f, t in made.items() if html.escape(payload) in t and "<figure" in t]
+            name = drawn[0]
+            page = chromium.new_page(accept_downloads=True)
+            page.goto(name.as_uri())
+            page.wait_for_function("document.documentElement.dataset.drawn")
+            with page.expect_download() as got:
+                page.locator("figure .take button", has_text="CSV").click()
+            content = Path(got.value.path()).read_text(encoding="utf-8-sig")
+            cells = [cell for row in csv.reader(io.StringIO(content)) for cell in row]
+            assert f"'{payload}" in cells and not formulas(cells)
+            page.close()
+
+
+def text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def formulas(cells: list[str]) -> list[str]:
+    """Cells that a spreadsheet would run."""
+    return [c for c in cells if FORMULA.match(c) and not NUMBER.fullmatch(c)]
+
+
+def test_tables_hold_no_formula(pages):
+    found = [*(pages / "out").glob("*.csv"), *(pages / "one").glob("*.csv")]
+    assert len(found) > 10
+    for file in found:
+        with file.open(encoding="utf-8", newline="") as lines:
+            cells = [cell for row in csv.reader(lines) for cell in row]
+        assert cells and not formulas(cells), file.name
+    kept = {payload for payload in PAYLOADS for f in found if f"'{payload[:12]}" in text(f)}
+    assert kept == set(PAYLOADS[-3:])
+
+
+@pytest.mark.parametrize("cell", ["=1", "+1+1", "-1+1", "@x", "\tx", "\rx", "=", "+", "-x", "--1"])
+def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(cell):
+    assert files.inert(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "-", "-1", "+1.5", "-1,000", "-3e-05", "+12 %", "a=b", "H100"]
+)
+def test_numbers_and_other_text_stay(cell):
+    assert files.inert(cell) == cell
 
 
 def test_a_customer_name_is_text(tmp_path):

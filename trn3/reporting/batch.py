@@ -32,6 +32,7 @@ import pydantic
 
 from trn3 import data
 from trn3.reporting import engine, html, parameters, site, warm
+from trn3.reporting.files import csv
 
 RESULTS = "application/vnd.trn3.results+json"
 MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
@@ -256,9 +257,7 @@ def results(notebook: Any, one: Case) -> Made:
     files, tables, headline = {}, {}, handed.get("headline", [])
     for name, table in (handed.get("tables", {}) | html.long_tables(outputs)).items():
         tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
-        files[tables[name]] = (
-            pd.DataFrame(**table, dtype=object).to_csv(index=False, lineterminator="\n").encode()
-        )
+        files[tables[name]] = csv(pd.DataFrame(**table, dtype=object))
     text = json.dumps(
         one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False
     )
@@ -523,6 +522,6 @@ def index(rows: list[Row]) -> dict[str, bytes]:
     for row in rows:
         about = {"report": row["report"], "state": row["status"]} | row["parameters"]
         lines += [about | number for number in row["headline"] or [{}]]
-    table = pd.DataFrame(lines).to_csv(index=False, lineterminator="\n").encode()
+    table = csv(pd.DataFrame(lines, dtype=object))
     files = page("index", functools.partial(site.index, rows), data_date=str(data.data_date()))
     return files | {"index.csv": table, "vega.js": html.shared().encode()}

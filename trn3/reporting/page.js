@@ -79,7 +79,8 @@
     if (rows.length && [...rows[0].cells].slice(1).filter(text).length > 1) table.classList.add("stack");
     rows.forEach((row) => [...row.cells].slice(1).forEach((e, i) => { e.dataset.h = heads[i + 1]; }));
   });
-  const cell = (c) => `"${c.textContent.trim().replace(/^—$/, "").replace(/−/g, "-").replace(/^-?\d[\d,.]*$/, (n) => n.replace(/,/g, ""))
+  const inert = (text) => (/^[=+\-@\t\r]/.test(text) && !/^(-|[+-]?\d[\d.,]*([eE][+-]?\d+)?\s?%?)$/.test(text) ? `'${text}` : text);  // no formula for a spreadsheet
+  const cell = (c) => `"${inert(c.textContent.trim().replace(/^—$/, "").replace(/−/g, "-").replace(/^-?\d[\d,.]*$/, (n) => n.replace(/,/g, "")))
     .replace(/"/g, '""')}"`;
   const plain = (v) => JSON.parse(JSON.stringify(v).replace(/var\(--(\w+)\)/g, (_, n) => getComputedStyle(root).getPropertyValue("--" + n)));
   const png = async (f) => {  // with title, key and source, in the colours of the theme
