@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -274,13 +273,10 @@ def test_a_dask_cluster_makes_all_reports_though_a_worker_is_killed(
             "--scheduler",
             cluster.scheduler_address,
         )
-        with process, distributed.Client(cluster) as client:
-            busy, deadline = [], time.monotonic() + 60
-            while not busy and time.monotonic() < deadline and process.poll() is None:
-                time.sleep(0.05)
-                busy = [worker for worker, tasks in client.processing().items() if tasks]
+        with distributed.Client(cluster) as client:
+            busy = small.until(lambda: [w for w, tasks in client.processing().items() if tasks])
             os.kill(client.run(os.getpid, workers=busy[:1])[busy[0]], signal.SIGKILL)
-            out, err = process.communicate(timeout=90)
+            out, err = process.communicate()
     assert process.returncode == 0, err
     assert "8 of 8 reports made" in out
     assert sorted(pd.read_csv(tmp_path / "out" / "index.csv")["value"]) == [1, 2, 3, 4, 5, 6, 7, 8]

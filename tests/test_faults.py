@@ -4,9 +4,8 @@ half-written, no orphan.
 
 import os
 import signal
-import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,13 @@ from trn3.reporting import batch
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the forked engine is for Linux"
 )
-REASONS = {
+FAILS = {
     "raise": "ValueError: no luck",
-    "loop": "took longer than 4 s",
     "memory": "MemoryError",
     "kill": "ended with signal 9",
     "exit": "ended with exit status 3",
-    "stop": "took longer than 4 s",
 }
+HANGS = ["loop", "stop"]
 
 
 @pytest.fixture(scope="module")
@@ -42,35 +40,50 @@ def pages(out: Path) -> dict[str, str]:
 
 
 def running(home: Path) -> list[str]:
-    """Processes that belong to this test's folder."""
-    lines = subprocess.run(
-        ["ps", "-eo", "pid,stat,args"], capture_output=True, text=True
-    ).stdout.splitlines()
-    return [line for line in lines if str(home) in line and " Z" not in line]
+    """Processes that work in this test's folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # one that has ended meanwhile, or is not ours
+            if os.readlink(process / "cwd").startswith(str(home)):
+                found.append((process / "cmdline").read_text())
+    return found
 
 
-def wait_for(what, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def failures(home: Path, modes: list[str], *limits: object) -> dict[str, dict]:
+    """A batch of one good report and several that fail, each of which leaves its page: the lines
+    of those that failed.
+    """
+    name, out = modes[0], home / modes[0]
+    (home / f"{name}.toml").write_text(
+        f'report = "02"\n[grid]\nmode = {["fine", *modes]}\nn = [4]\n'
+    )
+    arguments = ("batch", home / f"{name}.toml", "--out", out, "--resume", *limits)
+    done = small.trn3(home / "notebooks", *arguments, cwd=home)
+    rows = {row["parameters"]["mode"]: row for row in batch.remembered(out).values()}
+    assert done.returncode == 1 and f"1 of {1 + len(modes)} reports made" in done.stdout
+    assert rows.pop("fine")["status"] == "done"
+    for mode, row in rows.items():
+        page = pages(out)[row["report"]]
+        assert "</html>" in page and f"mode={mode}" in page and "./run report 02_small" in page
+    assert not running(home) and not list(out.glob("*.part"))
+    return rows
 
 
 def test_every_way_to_fail_leaves_a_page_and_the_others_whole(home):
-    modes = ["fine", *REASONS]
-    (home / "all.toml").write_text(f'report = "02"\n[grid]\nmode = {modes}\nn = [4]\n')
-    limits = ("--timeout", 4, "--memory", 1.5, "--jobs", 7)
-    done = small.trn3(
-        home / "notebooks", "batch", home / "all.toml", "--out", home / "all", *limits
-    )
-    rows = {row["parameters"]["mode"]: row for row in batch.remembered(home / "all").values()}
-    assert done.returncode == 1 and "1 of 7 reports made" in done.stdout
-    assert rows.pop("fine")["status"] == "done"
+    rows = failures(home, list(FAILS), "--memory", 1.5, "--jobs", 3)
+    assert set(rows) == set(FAILS)
     for mode, row in rows.items():
-        assert REASONS[mode] in row["reason"], row
-        page = pages(home / "all")[row["report"]]
-        assert "</html>" in page and f"mode={mode}" in page and "./run report 02_small" in page
-    assert not running(home) and not list((home / "all").glob("*.part"))
+        assert FAILS[mode] in row["reason"], row
+
+
+def test_a_report_that_never_ends_is_ended_and_the_others_are_whole(home):
+    (home / "fine.toml").write_text('report = "02"\n[grid]\nmode = ["fine"]\nn = [4]\n')
+    first = ("batch", home / "fine.toml", "--out", home / HANGS[0])
+    assert small.trn3(home / "notebooks", *first, cwd=home).returncode == 0
+    rows = failures(home, HANGS, "--timeout", 1)  # neither would ever have ended
+    assert {mode: row["reason"] for mode, row in rows.items()} == dict.fromkeys(
+        HANGS, "took longer than 1 s"
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,37 +91,32 @@ def test_every_way_to_fail_leaves_a_page_and_the_others_whole(home):
 )
 def test_a_batch_that_is_killed_can_be_resumed(home, tmp_path, number):
     out = tmp_path / "out"
-    process = small.start(
-        home / "notebooks", "batch", home / "hang.toml", "--out", out, "--jobs", 3
-    )
-    wait_for(lambda: len(batch.remembered(out)) == 4)  # four are made, two loop
+    arguments = ("batch", home / "hang.toml", "--out", out)
+    process = small.start(home / "notebooks", *arguments, "--jobs", 3, cwd=home)
+    small.until(lambda: len(batch.remembered(out)) == 4)  # four are made, two loop
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate()
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert number != signal.SIGINT or (err.endswith("--resume\n") and "Traceback" not in err)
-    wait_for(lambda: not running(home))
+    small.until(lambda: not running(home))
     made = pages(out)
     assert len(made) == 4 and all(text.endswith("</html>\n") for text in made.values())
     times = {p: p.stat().st_mtime_ns for p in out.glob("02_small*.html")}
-    again = small.trn3(
-        home / "notebooks", "batch", home / "hang.toml", "--out", out, "--resume", "--timeout", 0.5
-    )
+    again = small.trn3(home / "notebooks", *arguments, "--resume", "--timeout", 0.1, cwd=home)
     assert again.returncode == 1 and "4 of 6 reports made" in again.stdout
     assert all(p.stat().st_mtime_ns == t for p, t in times.items())
 
 
 def test_a_second_batch_into_the_folder_is_refused_while_the_first_goes_on(home, tmp_path):
     out = tmp_path / "out"
-    first = small.start(
-        home / "notebooks", "batch", home / "hang.toml", "--out", out, "--timeout", 5
-    )
-    wait_for(lambda: (out / ".lock").exists() and batch.remembered(out))
-    second = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out)
+    first = small.start(home / "notebooks", "batch", home / "hang.toml", "--out", out, cwd=home)
+    small.until(lambda: (out / ".lock").exists() and batch.remembered(out))
+    second = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out, cwd=home)
     assert second.returncode == 2 and second.stderr.startswith(
         "trn3: another batch is writing into "
     )
-    first.communicate(timeout=40)
-    assert first.returncode == 1 and len(pages(out)) == 6
+    small.until(lambda: len(pages(out)) == 4)
+    assert first.poll() is None, "it goes on with the two that loop"
 
 
 def test_a_full_disk_stops_the_batch_in_one_line_and_leaves_whole_files(home, tmp_path):
@@ -118,7 +126,7 @@ def test_a_full_disk_stops_the_batch_in_one_line_and_leaves_whole_files(home, tm
     os.symlink(
         "/dev/full", out / f".{victim}.html.part"
     )  # the kernel answers ENOSPC to whoever writes there
-    done = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out)
+    done = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out, cwd=home)
     assert done.returncode == 2 and done.stderr.endswith("No space left on device\n")
     assert "Traceback" not in done.stderr and victim not in pages(out) and not running(home)
     assert all(text.endswith("</html>\n") for text in pages(out).values())
