@@ -1,6 +1,10 @@
-"""What all tests share: no thread of a matrix library, and no process that outlives its test."""
+"""What all tests share: no thread of a matrix library, no process that outlives its test, and a
+browser without a network.
+"""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +14,77 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import small
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+
 
 @pytest.fixture(autouse=True)
 def ended():
     """A test that fails leaves nothing running."""
     yield
     small.end_all()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser that finds no host but this machine; in CI a missing one is a failure."""
+    if not CHROMIUM and not os.environ.get("CI"):
+        pytest.skip("no Chromium: pages were not opened")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, timeout=small.LIMIT_MS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened(chromium):
+    """Open a page that keeps what it asked for and what it complained about."""
+
+    def make(**options):
+        context = chromium.new_context(**options)
+        context.set_default_timeout(small.LIMIT_MS)
+        page = context.new_page()
+        page.asked, page.said = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        return page
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def tab(opened):
+    """The page in which `visit` opens one after the other: a new one takes the longer the start."""
+    return opened(offline=True)
+
+
+@pytest.fixture
+def visit(tab):
+    """Open a page with the network off, as wide and as dark as asked for, with all charts drawn."""
+
+    def go(path: Path, width: int = 1280, scheme: str = "light"):
+        tab.goto("about:blank")
+        tab.mouse.move(0, 0)
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.emulate_media(color_scheme=scheme)
+        tab.asked, tab.said = [], []
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("html[data-drawn]")
+        return tab
+
+    return go

@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 import pytest
+import small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_charts import FORMS
@@ -28,10 +29,6 @@ from trn3.show.charts import Axis, Slider, finish
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-ARGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1"><a href="javascript:window.hit=1">x</a>'
 ABOUT = {
     "report": "08_sample",
@@ -146,18 +143,24 @@ def export(folder: Path, notebook=None, name: str = "08_sample", **more) -> Path
     return path
 
 
-def stored(path: Path, folder: Path) -> Path:
-    """The page of a stored notebook, without running it."""
-    defaults = parameters.validate(path, {})
-    about = {
-        "report": path.stem,
-        "parameters": defaults,
-        "defaults": defaults,
-        "command": f"trn3 report {path.stem}",
-    }
-    return export(
-        folder, nbformat.read(path, 4), path.stem, **about, data_date=str(data.data_date())
-    )
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """The page of a stored notebook, without running it; made once for all that look at it."""
+    folder = tmp_path_factory.mktemp("stored")
+
+    @functools.cache
+    def page(path: Path) -> Path:
+        defaults = parameters.validate(path, {})
+        about = {
+            "report": path.stem,
+            "parameters": defaults,
+            "defaults": defaults,
+            "command": f"trn3 report {path.stem}",
+            "data_date": str(data.data_date()),
+        }
+        return export(folder, nbformat.read(path, 4), path.stem, **about)
+
+    return page
 
 
 def unpacked(parts: list) -> Any:
@@ -517,8 +520,8 @@ class TestIndexAndError:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 class TestStored:
-    def test_size(self, path, tmp_path):
-        page = stored(path, tmp_path)
+    def test_size(self, path, stored):
+        page = stored(path)
         limit = (
             100_000 if path.stem == "10_validation" else 80_000
         )  # validation names some 250 groups of runs
@@ -528,10 +531,8 @@ class TestStored:
             <= 1_000_000
         ), "alone"
 
-    def test_every_figure_is_complete(self, path, tmp_path):
-        for markup in re.findall(
-            r"<figure>(.*?)</figure>", stored(path, tmp_path).read_text(), re.S
-        ):
+    def test_every_figure_is_complete(self, path, stored):
+        for markup in re.findall(r"<figure>(.*?)</figure>", stored(path).read_text(), re.S):
             title, sub = (
                 escapes.unescape(re.search(p, markup)[1])
                 for p in (r"<h3>(.*?)</h3>", r'<p class="sub">(.*?)</p>')
@@ -541,8 +542,8 @@ class TestStored:
             assert "numbers" in markup or "nothing" in markup, title
             assert all(s.get("description") for s in specs(markup))
 
-    def test_words(self, path, tmp_path):
-        text = words(stored(path, tmp_path).read_text())
+    def test_words(self, path, stored):
+        text = words(stored(path).read_text())
         assert not re.search(r"\b(nan|NaN|None(?! of)|inf|undefined|object at)\b", text)
         assert not re.search(r"(?<![\d-])\d+(\.\d+)? ?- ?\d+(\.\d+)? (USD|W|J|ms|days|%)", text), (
             "an en dash in ranges"
@@ -554,8 +555,8 @@ class TestStored:
         )
         assert "left chart" not in text and "right chart" not in text
 
-    def test_badges(self, path, tmp_path):
-        text = stored(path, tmp_path).read_text()
+    def test_badges(self, path, stored):
+        text = stored(path).read_text()
         for state, glyph, word in re.findall(
             r'<span class="badge (\w+) (\w+)">([^<]*)</span>', text
         ):
@@ -567,20 +568,6 @@ class TestStored:
 
 # ------------------------------------------------------------------------------- in a real browser
 @pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM and not os.environ.get("CI"):  # in CI a missing browser is a failure
-        pytest.skip("no Chromium: pages were not opened")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as engine:
-        driver = engine.chromium.launch(
-            executable_path=CHROMIUM, args=[*ARGS.split(), "--disable-sync"]
-        )
-        yield driver
-        driver.close()
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     export(folder)
@@ -589,37 +576,8 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def visit(browser):
-    """Open a page with the network off; collects what it asked for and what it complained about."""
-    contexts = []
-
-    def go(path: Path, width: int = 1280, scheme: str = "light", css: str = ""):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            offline=True,
-            bypass_csp=bool(css),
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.said = [], []
-        page.on("request", lambda r: page.asked.append(r.url))
-        page.on("console", lambda m: page.said.append(m.text))
-        page.on("pageerror", lambda e: page.said.append(str(e)))
-        if css:
-            page.add_init_script(
-                f"addEventListener('DOMContentLoaded',()=>{{const s=document.createElement('style');s.textContent={css!r};document.head.append(s)}})"
-            )
-        page.goto(path.as_uri())
-        page.wait_for_selector("html[data-drawn]", timeout=20_000)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-
-
+# By then a chart that were to follow an event would have.
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 OUTSIDE = """[...document.querySelectorAll('.vl svg text')].filter(t => { const r = t.getBoundingClientRect();
   return r.width && (r.right > innerWidth + .5 || r.left < -.5) }).map(t => t.textContent)"""
 WIDTHS = "[...document.querySelectorAll('.vl')].every(v => Math.abs(v.clientWidth - v.querySelector('svg').getBoundingClientRect().width) < 1)"
@@ -647,8 +605,17 @@ class TestBrowser:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(OUTSIDE) == [] and page.evaluate(WIDTHS)
 
-    def test_fits_with_a_wide_font(self, visit, site):
-        page = visit(site / "08_sample.html", 400, css='*{font-family:"DejaVu Sans"!important}')
+    def test_fits_with_a_wide_font(self, opened, site):
+        page = opened(viewport={"width": 400, "height": 900}, color_scheme="light", bypass_csp=True)
+        page.add_init_script(
+            """addEventListener("DOMContentLoaded", () => {
+                const style = document.createElement("style");
+                style.textContent = '*{font-family:"DejaVu Sans"!important}';
+                document.head.append(style);
+            })"""
+        )
+        page.goto((site / "08_sample.html").as_uri())
+        page.wait_for_selector("html[data-drawn]")
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
     def test_nothing_is_smaller_than_twelve_pixels(self, visit, site):
@@ -689,7 +656,7 @@ class TestBrowser:
         page.focus(".sliders input")
         for _ in range(5):
             page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(100)
+        page.wait_for_function(f"{texts}[0].includes('Break-even: month 15.0')")
         moved = page.evaluate(texts)
         assert (
             "Break-even: month 10.0" in first[0] and "Break-even: month 15.0" in moved[0]
@@ -697,8 +664,8 @@ class TestBrowser:
         assert moved[1] != first[1] and page.text_content(".sliders output") == "4.8"
         assert page.text_content(".sliders p").startswith("You changed: Trainium3 price")
         page.click(".reset")
-        page.wait_for_timeout(100)
-        assert page.evaluate(texts) == first and page.text_content(".sliders p") == ""
+        page.wait_for_function(f"first => {texts}.join() === first.join()", arg=first)
+        assert page.text_content(".sliders p") == ""
 
     def test_tab_reaches_every_control_in_order(self, visit, site):
         page = visit(site / "08_sample.html")
@@ -734,29 +701,27 @@ class TestBrowser:
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 120)
         before, top = figure.evaluate(text), page.evaluate("scrollY")
         page.mouse.wheel(0, 60)
-        page.wait_for_timeout(150)
-        assert figure.evaluate(text) == before and page.evaluate("scrollY") != top
+        page.wait_for_function("top => scrollY !== top", arg=top)
+        page.evaluate(TWO_FRAMES)
+        assert figure.evaluate(text) == before
         box = figure.locator(".vl").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 120)
         page.keyboard.down("Shift")
         page.mouse.wheel(0, -400)
         page.keyboard.up("Shift")
-        page.wait_for_timeout(300)
-        assert figure.evaluate(text) != before
+        small.until(lambda: figure.evaluate(text) != before)
         figure.locator(".whole").click()
-        page.wait_for_timeout(300)
-        assert figure.evaluate(text) == before
+        small.until(lambda: figure.evaluate(text) == before)
 
     def test_tooltip_stays_on_the_screen(self, visit, site):
         page = visit(site / "08_sample.html")
         mark = page.locator("figure:has-text('4.36×') .mark-symbol path").first
         mark.scroll_into_view_if_needed()
         mark.hover(force=True)
-        page.wait_for_timeout(200)
-        box = page.evaluate(
-            "(e => e && e.classList.contains('visible') ? e.getBoundingClientRect().toJSON() : null)(document.getElementById('vg-tooltip-element'))"
+        box = page.locator("#vg-tooltip-element.visible").evaluate(
+            "e => e.getBoundingClientRect().toJSON()"
         )
-        assert box and box["top"] >= 0 and box["bottom"] <= 900 and box["right"] <= 1280
+        assert box["top"] >= 0 and box["bottom"] <= 900 and box["right"] <= 1280
 
     def test_paper_is_light_and_whole(self, visit, site, tmp_path):
         page = visit(site / "08_sample.html", scheme="dark")
@@ -781,12 +746,8 @@ class TestBrowser:
             pixels = raw[-int.from_bytes(len(raw[15:]).to_bytes(8, "big"), "big") :]
             assert pixels[:300].count(255) > 200, "white paper"
 
-    def test_index_sorts_by_headline(self, browser, site):
-        context = browser.new_context(offline=True)
-        page = context.new_page()
-        said = []
-        page.on("console", lambda m: said.append(m.text))
-        page.goto((site / "index.html").as_uri())
+    def test_index_sorts_by_headline(self, visit, site):
+        page = visit(site / "index.html")
         order = (
             "[...document.querySelectorAll('table.sort tbody tr')].map(r => r.cells[0].textContent)"
         )
@@ -797,17 +758,16 @@ class TestBrowser:
             page.evaluate("document.querySelector('[aria-sort]').getAttribute('aria-sort')")
             == "ascending"
         )
-        assert said == []
-        context.close()
+        assert page.said == []
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_stored_reports_look_right_everywhere(visit, path, tmp_path):
+def test_stored_reports_look_right_everywhere(visit, path, stored):
     """Offline and silent at three widths, nothing outside the screen, the answer on the first
     one.
     """
-    page_path = stored(path, tmp_path)
+    page_path = stored(path)
     for width, scheme in ((1280, "light"), (400, "dark"), (320, "light")):
         page = visit(page_path, width, scheme)
         assert page.said == [] and len(page.asked) <= 2

@@ -312,37 +312,9 @@ def test_a_known_shape_survives_the_columns_of_a_run():
 
 
 # ---------------------------------------------------------------------------------- in the browser
-CHROMIUM = next(
-    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
-)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-browser = pytest.mark.skipif(not os.environ.get("CI") and not CHROMIUM, reason="needs Chromium")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield one
-        one.close()
-
-
-@browser
 @pytest.mark.browser
-def test_every_chart_of_a_page_is_saved_as_png_and_csv(chromium, pages):
-    page = chromium.new_page(accept_downloads=True)
-    page.goto(next(pages.glob("04_serving-*.html")).as_uri())
-    page.wait_for_function("document.documentElement.dataset.drawn")
+def test_every_chart_of_a_page_is_saved_as_png_and_csv(visit, pages):
+    page = visit(next(pages.glob("04_serving-*.html")))
     buttons = page.locator("figure .take button")
     assert buttons.count() == 2 * page.locator("figure .vl").count() > 0
     for i in range(buttons.count()):
@@ -364,19 +336,22 @@ def test_every_chart_of_a_page_is_saved_as_png_and_csv(chromium, pages):
             assert any(
                 pd.api.types.is_numeric_dtype(table[c]) for c in table
             )  # no thousands commas
-    page.close()
 
 
-@browser
+@pytest.fixture(scope="module")
+def later(opened):
+    """A page whose clock can be set."""
+    return opened()
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(("days", "warned"), [(0, False), (180, False), (181, True), (900, True)])
 @pytest.mark.parametrize("name", ["index", "03_training_time-*", "sources"])
-def test_a_page_that_is_opened_late_says_how_old_its_data_are(chromium, pages, name, days, warned):
-    page = chromium.new_page()
+def test_a_page_that_is_opened_late_says_how_old_its_data_are(later, pages, name, days, warned):
+    page = later
     day = datetime.datetime.combine(data.data_date(), datetime.time(12), datetime.UTC)
-    page.clock.install(time=day + datetime.timedelta(days=days))
+    page.clock.set_fixed_time(day + datetime.timedelta(days=days))
     page.goto(next(pages.glob(f"{name}.html")).as_uri())
     note = page.locator(".aged")
     assert note.count() == warned
     assert not warned or f"of {data.data_date()}, {days} days old" in note.inner_text()
-    page.close()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_html import EVIL, browser, visit  # noqa: F401 - fixtures
+from test_html import EVIL
 
 from trn3 import data
 from trn3.reporting import batch, html, parameters, site
@@ -542,7 +542,7 @@ def test_markup_of_a_table_is_shown_as_text(folder):
 @pytest.mark.browser
 class TestBrowser:
     @pytest.mark.parametrize("name", NAMES)
-    def test_opens_offline_in_silence_and_fits(self, visit, folder, name):  # noqa: F811
+    def test_opens_offline_in_silence_and_fits(self, visit, folder, name):
         page = visit(folder / f"{name}.html")
         for width, scheme in ((1280, "light"), (900, "light"), (620, "dark"), (320, "dark")):
             page.set_viewport_size({"width": width, "height": 900})
@@ -560,12 +560,12 @@ class TestBrowser:
             page.evaluate("getComputedStyle(document.querySelector('.bar a')).display") == "flex"
         ), "styled"
 
-    def test_cards_of_a_row_line_up(self, visit, collection):  # noqa: F811
+    def test_cards_of_a_row_line_up(self, visit, collection):
         page = visit(collection / "index.html")
         tops = "[...document.querySelectorAll('.card strong')].map(e => Math.round(e.getBoundingClientRect().top))"
         assert len(set(page.evaluate(tops))) == 4, "twelve cards in four rows"
 
-    def test_search_by_keyboard(self, visit, folder):  # noqa: F811
+    def test_search_by_keyboard(self, visit, folder):
         page, count = (
             visit(folder / "search.html"),
             "document.querySelectorAll('#found tbody tr').length",
@@ -588,7 +588,7 @@ class TestBrowser:
         page.keyboard.press("Enter")
         page.wait_for_url("**/chips/trainium3.html")
 
-    def test_search_finds_by_meaning_and_says_when_there_is_nothing(self, visit, folder):  # noqa: F811
+    def test_search_finds_by_meaning_and_says_when_there_is_nothing(self, visit, folder):
         page = visit(folder / "search.html")
         page.fill("#find", "b200 hbm_bytes_per_s")
         assert "HBM bandwidth, peak" in page.inner_text("#found")
