@@ -169,6 +169,101 @@ def test_no_file_ends_in_a_traceback(tmp_path, text):
         customers.load(written(tmp_path, text))
 
 
+SHAPE = """
+[models.mine]
+n_layers = 32
+d_model = 4096
+n_heads = 32
+n_kv_heads = 8
+head_dim = 128
+d_ff = 14336
+vocab = 128256
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            'name = "Your company"',
+            r'name = "Your\ncompany"',
+            "name = 'Your\\\\ncompany': must be one line",
+        ),
+        ('name = "Your company"', r'name = "\u001b[31mred"', "name = .*: must be one line"),
+        ('name = "Your company"', r'name = "a\u202eb"', "name = .*: must be one line"),
+        ('name = "Your company"', f'name = "{"x" * 300}"', "name = .*: must be one line"),
+        ('label = "H100 on demand"', r'label = "a\tb"', r"baselines\[1\].label = .*: must be one"),
+        ('why = "your own logs"', r'why = "a\r\nb"', "why = .*: must be one line"),
+        ("tpot_s = 0.05 ", "tpot_s = inf ", "tpot_s = inf: .*finite"),
+        ("tpot_s = 0.05 ", "tpot_s = nan ", "tpot_s = nan: .*finite"),
+        ("tpot_s = 0.05 ", "tpot_s = 1e300 ", "tpot_s = 1e\\+300: .*1000000"),
+        ("tpot_s = 0.05 ", 'tpot_s = "0.05" ', "tpot_s = '0.05'"),
+        ("tpot_s = 0.05 ", "tpot_s = true ", "tpot_s = True"),
+        ("{ mid = 6000, low", "{ mid = nan, low", "usd_per_engineer_week.mid = nan"),
+        ("high = 9000", "high = inf", "usd_per_engineer_week.high = inf"),
+        (
+            "high = 9000",
+            "high = 1e300",
+            "usd_per_engineer_week: 4000 to 1e\\+300 USD/week: allowed",
+        ),
+        ("{ mid = 6000, low", '{ mid = "6000", low', "usd_per_engineer_week.mid = '6000'"),
+        ("horizon_months = 36", "horizon_months = 36.5", "horizon_months = 36.5"),
+        ("horizon_months = 36", "horizon_months = true", "horizon_months = True"),
+        ('key = "list"', 'key = "block"', "baselines: key = 'block' stands more than once"),
+    ],
+)
+def test_text_is_one_line_and_numbers_are_finite(tmp_path, old, new, says):
+    with pytest.raises(customers.CustomerError, match=says) as caught:
+        customers.load(changed(tmp_path, "template", (old, new)))
+    assert all(line.isprintable() for line in caught.value.lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("n_layers = 32", "n_layers = 1e300", "n_layers = 1e.300: must be a whole number from 1"),
+        ("n_layers = 32", 'n_layers = "32"', "n_layers = '32': must be a whole number"),
+        ("n_layers = 32", "n_layers = [32]", r"n_layers = \[32\]: must be a whole number"),
+        ("n_layers = 32", "n_layers = inf", "n_layers = inf: must be a whole number"),
+        ("n_layers = 32", "n_layers = 1979-05-27", "n_layers = .*: must be a whole number"),
+        ("n_layers = 32", "layers = 32", "unknown key; did you mean n_layers?"),
+        ("n_layers = 32", "", r"models.mine.n_layers: is missing \(transformer layers"),
+        (
+            "n_layers = 32",
+            r'n_layers = 32\nname = "a\nb"'.replace(r"32\n", "32\n"),
+            "name: must be",
+        ),
+        ("[models.mine]", "[models]\nmine = 3\n[models.other]", "models.mine: must be a table"),
+        ("[models.mine]", r'[models."a\nb"]', "models"),
+    ],
+)
+def test_a_shape_of_the_file_is_typed(tmp_path, old, new, says):
+    good = (FOLDER / "template.toml").read_text() + SHAPE
+    assert customers.load(written(tmp_path, good.replace('"llama3_3_70b"', '"mine"')))
+    assert old in good
+    with pytest.raises(customers.CustomerError, match=says) as caught:
+        customers.load(written(tmp_path, good.replace(old, new)))
+    assert all(line.isprintable() for line in caught.value.lines)
+
+
+def test_a_customer_file_may_start_with_a_byte_order_mark_and_must_not_be_endless(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text((FOLDER / "template.toml").read_text(), encoding="utf-8-sig")
+    assert customers.load(str(path)).name == "Your company"
+    path.write_text("a = " + "[" * 10**5)
+    with pytest.raises(customers.CustomerError, match=r"nested too deeply|as TOML"):
+        customers.load(str(path))
+    path.write_text("#" * (5 * 2**20))
+    with pytest.raises(customers.CustomerError, match="larger than 4 MiB"):
+        customers.load(str(path))
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(customers.CustomerError, match="not UTF-8"):
+        customers.load(str(path))
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(customers.CustomerError, match="not a file"):
+        customers.load(str(tmp_path / "folder.toml"))
+
+
 KEYS = ["kind", "now", "new", "model", "term", "region", "date", "now_price", "family", "mid"]
 LEAVES = st.none() | st.integers() | st.text(max_size=5)
 JUNK = st.recursive(

@@ -20,6 +20,8 @@ SHOWN, HUGE = 60, 10**18
 """Longest text of a value in a message [characters]; whole numbers above are not written out."""
 LONGEST = 200
 """Longest text of a cell or a field [characters]."""
+LARGEST_BYTES = 4 * 2**20
+"""Size of the largest file that is read, unless another is given [byte]."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FLAGS = {"true": 1, "yes": 1, "y": 1, "1": 1, "false": 0, "no": 0, "n": 0, "0": 0}
 
@@ -177,6 +179,45 @@ _TYPED: dict[str, Any] = {
     "flag": _flag,
     "choice": lambda value: value.lower() if isinstance(value, str) else None,
 }
+
+
+def text_of(path: str | Path, largest_bytes: int = LARGEST_BYTES) -> str:
+    """The text of a file that a reader names, with or without a byte order mark.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    largest_bytes : int
+        Size above which it is not read [byte].
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Raises
+    ------
+    trn3.data.TrnError
+        Why it cannot be read, in brackets.
+    """
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise data.TrnError("cannot be read (not a file)")
+        with open(path, "rb") as file:
+            content = file.read(largest_bytes + 1)
+    except OSError as error:
+        raise data.TrnError(f"cannot be read ({error.strerror})") from None
+    except data.TrnError:
+        raise
+    except ValueError:  # a path with a null character
+        raise data.TrnError("cannot be read (no such path)") from None
+    if len(content) > largest_bytes:
+        raise data.TrnError(f"cannot be read (larger than {largest_bytes >> 20} MiB)")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise data.TrnError("cannot be read (not UTF-8 text)") from None
 
 
 def bounds(record: str) -> dict[str, Bound]:

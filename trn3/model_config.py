@@ -7,15 +7,11 @@ The fields and what they mean are the table ``data/config_fields.csv``, what eac
 import dataclasses
 import functools
 import json
-import pathlib
 import re
 from typing import Any
 
 from trn3 import data
-from trn3.bounds import Bound, bounds, shown
-
-LARGEST_BYTES = 4 * 2**20
-"""Size of the largest file that is read; published ones have some kilobytes [byte]."""
+from trn3.bounds import Bound, bounds, shown, text_of
 
 
 def read(path: str) -> dict[str, Any]:
@@ -36,30 +32,17 @@ def read(path: str) -> dict[str, Any]:
     TrnError
         Names the file, where it cannot be read or holds no JSON object.
     """
-    place = f"model config {path}: cannot be read"
+    place = f"model config {path}"
     try:
-        if pathlib.Path(path).exists() and not pathlib.Path(path).is_file():
-            raise data.TrnError(f"{place} (not a file)")
-        with open(path, "rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise data.TrnError(f"{place} ({error.strerror})") from None
-    except ValueError:  # a path with a null character
-        raise data.TrnError(f"{place} (no such path)") from None
-    if len(content) > LARGEST_BYTES:
-        raise data.TrnError(f"{place} (larger than {LARGEST_BYTES >> 20} MiB)")
-    try:
-        config = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
+        config = json.loads(text_of(path), object_pairs_hook=_once)
     except data.TrnError as error:
-        raise data.TrnError(f"{place} ({error})") from None
-    except UnicodeDecodeError:
-        raise data.TrnError(f"{place} (not UTF-8 text)") from None
+        raise data.TrnError(f"{place}: {error}") from None
     except RecursionError:
-        raise data.TrnError(f"{place} as a JSON object (nested too deeply)") from None
+        raise data.TrnError(f"{place}: cannot be read (nested too deeply)") from None
     except ValueError as error:
-        raise data.TrnError(f"{place} as a JSON object ({error})") from None
+        raise data.TrnError(f"{place}: cannot be read as JSON ({error})") from None
     if not isinstance(config, dict):
-        raise data.TrnError(f"{place} as a JSON object (it is a {type(config).__name__})")
+        raise data.TrnError(f"{place}: must be a JSON object, not a {type(config).__name__}")
     return config
 
 
@@ -197,7 +180,9 @@ def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[
     """What a config leaves to the model's class, by the class's defaults."""
     n, h, a = got["n_layers"], got["d_model"], got["n_heads"]
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
-    d_ff = got["d_ff"] or (config.get("expansion_ratio") or 4) * h
+    d_ff = got["d_ff"]
+    if d_ff is None:
+        d_ff = config.get("expansion_ratio", 4) * h
     out = {
         "n_kv_heads": kv,
         "head_dim": got["head_dim"] or h // a,

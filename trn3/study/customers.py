@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from trn3 import data, hardware, workload
-from trn3.bounds import shown
+from trn3.bounds import LONGEST, bounds, nearest, shown, text_of
 from trn3.uncertainty import Input
 from trn3.units import MEGA, TERA
 
@@ -43,8 +43,24 @@ class CustomerError(data.TrnError):
         return str(self).split("\n")
 
 
+_NEEDED = ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "vocab")
+"""Dimensions that a shape under ``[models]`` must give."""
+MOST_PARTS = 50
+"""Most workloads, and most baselines, of a customer file."""
+
+
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or len(text) > LONGEST:
+        raise ValueError(f"must be one line of printable text of at most {LONGEST} characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+Number = Annotated[float, Field(strict=True)]
 
 
 class Quantity(_Record):
@@ -64,13 +80,13 @@ class Quantity(_Record):
         The reason of an assumption, the address of a fact
     """
 
-    mid: float
-    unit: str
-    low: float | None = None
-    high: float | None = None
+    mid: Number
+    unit: Text
+    low: Number | None = None
+    high: Number | None = None
     status: Literal["published", "measured", "derived", "reported", "assumed"] = "assumed"
-    why: str = ""
-    source: str = ""
+    why: Text = ""
+    source: Text = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -106,12 +122,12 @@ def _field(row: dict[str, str]) -> tuple[Any, Any]:
     kind, allowed = row["kind"], row["allowed"]
     floor, cap = float(row["floor"] or "-inf"), float(row["cap"] or "inf")
     types: dict[str, Any] = {
-        "text": str,
+        "text": Text,
         "day": date,
-        "whole": Annotated[int, Field(ge=max(floor, 1), le=min(cap, 10**9))],
-        "number": Annotated[float, Field(gt=floor)],
+        "whole": Annotated[int, Field(strict=True, ge=max(floor, 1), le=min(cap, 10**9))],
+        "number": Annotated[float, Field(strict=True, gt=floor, le=cap)],
         "choice": Literal[tuple(allowed.split())],
-        "id": Annotated[str, AfterValidator(partial(data.resolve, allowed))],
+        "id": Annotated[Text, AfterValidator(partial(data.resolve, allowed))],
         "quantity": Annotated[Quantity, AfterValidator(partial(_bounded, allowed, floor, cap))],
     }
     return (types[kind], ...) if row["required"] == "yes" else (types[kind] | None, None)
@@ -132,10 +148,10 @@ def _customer_type() -> Any:
     work = Annotated[any_kind, Field(discriminator="kind")]  # type: ignore[valid-type]
     nested: dict[str, Any] = {
         "claim": (parts["claim"] | None, None),
-        "models": (dict[str, dict[str, int | str]], {}),
+        "models": (dict[Text, dict[str, Any]], {}),
     }
     for name, kind in (("baselines", parts["baseline"]), ("workloads", work)):
-        nested[name] = (tuple[kind, ...], Field(min_length=1))  # type: ignore[valid-type]
+        nested[name] = (tuple[kind, ...], Field(min_length=1, max_length=MOST_PARTS))  # type: ignore[valid-type]
     return make("customer", **keys["customer"], **nested)
 
 
@@ -188,10 +204,13 @@ def load(name: str) -> Any:
             f"customer = {name!r}: allowed: {', '.join(known)}, or the path of a .toml file"
         )
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = f"({error.strerror})" if isinstance(error, OSError) else f"as TOML: {error}"
-        raise CustomerError(f"{path}: cannot be read {why}") from None
+        raw = tomllib.loads(text_of(path))
+    except data.TrnError as error:
+        raise CustomerError(f"{path}: {error}") from None
+    except RecursionError:
+        raise CustomerError(f"{path}: cannot be read (nested too deeply)") from None
+    except ValueError as error:
+        raise CustomerError(f"{path}: cannot be read as TOML: {error}") from None
     problems, customer = [], None
     try:
         customer = _customer_type().model_validate(raw)
@@ -248,26 +267,54 @@ def _explain(error: dict[str, Any]) -> str:
 
 
 def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
-    """Problems that need several keys: models, software families, and the listed prices of every
-    baseline.
+    """Problems that need several keys: shapes and models, names that stand twice, software
+    families, and the listed prices of every baseline.
     """
+    models = raw["models"] if isinstance(raw.get("models"), dict) else {}
+    wrong = {name: list(_shape_problems(name, fields)) for name, fields in models.items()}
+    for problems in wrong.values():
+        yield from problems
     lists = (raw[k] if isinstance(raw.get(k), list) else [] for k in ("workloads", "baselines"))
     works, bases = ([block for block in found if isinstance(block, dict)] for found in lists)
+    for part, key, blocks in (("workloads", "name", works), ("baselines", "key", bases)):
+        names = [str(block.get(key)) for block in blocks]
+        for name in sorted({n for n in names if names.count(n) > 1} - {"None"}):
+            yield f"{part}: {key} = {shown(name)} stands more than once"
     families = sorted(set(data.table("support")["family"]))
     for i, work in enumerate(works):
         if work.get("family") not in families:
-            yield f"workloads[{i}].family = {work.get('family')!r}: allowed: {', '.join(families)}"
-        if work.get("kind") != "stream":
-            yield from _tried(
-                f"workloads[{i}].model",
-                partial(shape, raw.get("models") or {}, str(work.get("model"))),
-            )
+            given = shown(work.get("family"))
+            yield f"workloads[{i}].family = {given}: allowed: {', '.join(families)}"
+        name = str(work.get("model"))
+        if work.get("kind") != "stream" and not wrong.get(name):
+            yield from _tried(f"workloads[{i}].model", partial(shape, models, name))
         for (j, base), side in product(enumerate(bases), ("now", "new")):
             system = str(base.get(side) or work.get(side))
             if f"{side}_price" not in base and _is_system(
                 system
             ):  # what is wrong with these was said above
                 yield from _tried(f"baselines[{j}].{side}", partial(price, base, side, system))
+
+
+def _shape_problems(name: str, fields: Any) -> Iterator[str]:
+    """What is wrong with a shape under ``[models]``, field by field."""
+    place = f"models.{name if name.isprintable() else shown(name)}"
+    if not isinstance(fields, dict):
+        yield f"{place}: must be a table of the dimensions of a model"
+        return
+    limits = {name: bounds("config")[name] for name in workload.NUMBERS}
+    for key, value in fields.items():
+        try:
+            if key in limits:
+                limits[key].read(value)
+            elif key in ("name", "attention", "source"):
+                _printable(value if isinstance(value, str) else "\n")
+            else:
+                yield f"{place}.{shown(key)}: unknown key{nearest(key, limits)}"
+        except ValueError as error:
+            yield f"{place}.{key}: {error}".replace(f"{key}: {key} ", f"{key} ")
+    for key in sorted({*_NEEDED} - {*fields}):
+        yield f"{place}.{key}: is missing ({limits[key].meaning})"
 
 
 def _is_system(name: str) -> bool:
@@ -281,7 +328,7 @@ def _tried(key: str, call: Any) -> Iterator[str]:
     try:
         call()
     except (TypeError, AttributeError, KeyError, ValueError) as error:
-        yield f"{key}: {str(error).splitlines()[0].replace('ModelShape.__init__()', 'its table in [models] is')}"
+        yield f"{key}: {str(error).partition(chr(10))[0]}"
 
 
 def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
