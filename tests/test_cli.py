@@ -1,9 +1,12 @@
 """The command: help at once, one line for every mistake, and each command does what it says."""
 
+import csv
 import datetime
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 import small
 
 from trn3 import data
-from trn3.reporting import cli
+from trn3.reporting import cli, here
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -338,15 +341,29 @@ def test_doctor_says_what_there_is(notebooks, capsys):
     assert code == 0 and "1 in" in out and "surveyed" in out and "browser" in out
 
 
-def test_doctor_reckons_the_age_of_the_data_from_today(notebooks, capsys, monkeypatch):
-    class Later(data.date):
-        @classmethod
-        def today(cls):
-            return data.data_date() + datetime.timedelta(days=400)
+def test_doctor_reckons_the_age_of_the_data_from_today():
+    late = here.age(data.data_date() + datetime.timedelta(days=400))
+    assert not late.good and late.text.endswith("400 days ago")
+    assert here.age(data.data_date() + datetime.timedelta(days=10)).good
 
-    monkeypatch.setattr(data, "date", Later)
-    _, out, _ = run(capsys, "doctor")
-    assert re.search(r"note +data +surveyed .*, 400 days ago", out)
+
+def test_a_clock_before_the_survey_is_told():
+    early = here.age(data.data_date() - datetime.timedelta(days=3))
+    assert not early.good and early.what == "clock" and "3 days before" in early.text
+
+
+def test_doctor_names_the_cell_of_a_broken_table(notebooks, capsys, tmp_path, monkeypatch):
+    shutil.copytree(data.DATA, tmp_path / "data")
+    path = tmp_path / "data" / "specs.csv"
+    header, first, *rest = path.read_text().splitlines()
+    cells = next(csv.reader([first]))
+    cells[header.split(",").index("value")] = "much"
+    row = io.StringIO()
+    csv.writer(row).writerow(cells)
+    path.write_text("\n".join([header, row.getvalue().strip(), *rest]) + "\n")
+    monkeypatch.setattr(data, "DATA", tmp_path / "data")
+    code, _, err = run(capsys, "doctor")
+    assert code == 2 and "specs.csv line 2, column value: 'much' is not a finite number" in err
 
 
 def test_lab_opens_the_first_notebook_without_news(notebooks, tmp_path):

@@ -44,9 +44,9 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import papermill.execute
-from trn3.reporting import engine
+from trn3.reporting import engine, here
 papermill.execute.raise_for_execution_errors = lambda nb, path: None  # the outputs of a failing cell are compared too
-assert engine.fork_is_safe()
+assert here.fork_is_safe()
 runs = [engine.run(Path(sys.argv[1]), {}, kind).cells for kind in ("fork", "fork", "kernel")]
 Path(sys.argv[2]).write_text(json.dumps(runs))
 """
@@ -133,7 +133,7 @@ def test_children_share_no_random_state():
     code = """
     import random
     import numpy as np
-    from trn3.reporting import engine
+    from trn3.reporting import engine, here
     random.seed(0); np.random.seed(0)
     draw = lambda: (random.random(), float(np.random.rand()))
     drawn = [engine.Child(draw, engine.TIMEOUT_S, 4 << 30).wait() for _ in range(3)]
@@ -187,8 +187,8 @@ def test_papermill_finds_the_engine_and_a_thread_sends_it_to_a_kernel(tmp_path):
     assert run() == f"4 {os.getpid()}\\n", run()  # a child of this process, not of a kernel manager
     stop = threading.Event()
     threading.Thread(target=stop.wait).start()
-    from trn3.reporting import engine
-    assert not engine.fork_is_safe()
+    from trn3.reporting import engine, here
+    assert not here.fork_is_safe()
     assert run().startswith("4 ")
     stop.set()
     """

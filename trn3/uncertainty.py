@@ -12,14 +12,18 @@ Two readings of a range, never mixed silently:
 Inputs are drawn independently of each other.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy import optimize, stats
 
 from trn3 import ties
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Draws = dict[str, np.ndarray]
 Evaluate = Callable[[Draws], np.ndarray]
@@ -91,6 +95,8 @@ class Input:
             if self.low > 0
             else (self.low, self.mid, self.high)
         )
+        from scipy import stats  # a third of a second that help and parameters need not wait for
+
         below = share < 0.5
         if self.kind == "band":
             away = np.abs(stats.norm.ppf(share) / stats.norm.ppf(LEVELS[-1] / 100.0))
@@ -123,6 +129,8 @@ def draws(inputs: Mapping[str, Input], n: int = 8192, seed: int = 3) -> Draws:
     >>> bool(x.min() > 2.6), bool(x.max() < 5.2), float(np.median(x).round(3))
     (True, True, 3.5)
     """
+    from scipy import stats
+
     points = stats.qmc.Sobol(len(inputs), seed=seed).random_base2(int(np.ceil(np.log2(n))))[:n]
     points = np.clip(points, 1e-12, 1.0 - 1e-12)
     return {name: each.quantile(points[:, i]) for i, (name, each) in enumerate(inputs.items())}
@@ -234,6 +242,9 @@ def tornado(
     0     a               1.0
     1     b              -0.1
     """
+    import pandas as pd
+    from scipy import stats
+
     k, ends = len(inputs), np.array([LEVELS[0], LEVELS[-1]]) / 100.0
     cases = {name: np.full(2 * k, each.mid) for name, each in inputs.items()}
     for i, (name, each) in enumerate(inputs.items()):
@@ -289,6 +300,8 @@ def threshold(
     >>> round(threshold(lambda v: v["a"] - v["b"], given, "a"), 6)
     1.5
     """
+    from scipy import optimize
+
     each, others = inputs[name], {n: i.mid for n, i in inputs.items()}
 
     def result(x: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ import pandas as pd
 import pydantic
 
 from trn3 import data
-from trn3.reporting import engine, html, parameters, site, warm
+from trn3.reporting import engine, here, html, parameters, site, warm
 from trn3.reporting.files import csv
 
 RESULTS = "application/vnd.trn3.results+json"
@@ -342,7 +342,7 @@ def serve() -> None:
     os.dup2(2, 1)
     engine.die_with(os.getppid())
     some, options = pickle.load(sys.stdin.buffer)
-    if options.kind == "fork" and engine.fork_is_safe():
+    if options.kind == "fork" and here.fork_is_safe():
         warm.parent(some)
         made = list(forked(some, replace(options, jobs=1)))
     else:
@@ -375,7 +375,7 @@ def made(todo: list[Case], options: Options) -> Iterator[Made]:
         with cluster(options.scheduler) as client:
             chunk = min(CHUNK, len(todo) // (2 * len(client.nthreads())) + 1)
             yield from elsewhere(todo, options, client.get_executor(retries=2), chunk)
-    elif options.kind == "fork" and engine.fork_is_safe():
+    elif options.kind == "fork" and here.fork_is_safe():
         warm.parent(todo)
         yield from forked(todo, options)
     else:

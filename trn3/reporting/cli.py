@@ -396,44 +396,10 @@ def compare(args: argparse.Namespace) -> int:
 # ------------------------------------------------------------------------------------------- house
 def doctor(args: argparse.Namespace) -> int:
     """`trn3 doctor`."""
-    import importlib.metadata as metadata
-    import platform
-    import shutil
+    from trn3.reporting import here
 
-    from trn3 import data
-    from trn3.reporting import engine, parameters
-
-    today = data.date.today()
-    browser = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-    )
-    day = str(data.data_date())
-    fork, books = engine.fork_is_safe(), parameters.notebooks()
-    versions = [
-        (True, name, metadata.version(name)) for name in ("numpy", "pandas", "altair", "papermill")
-    ]
-    lines = [
-        (True, "python", f"{platform.python_version()} on {platform.platform()}"),
-        *versions,
-        (
-            fork,
-            "fast engine",
-            "forked children" if fork else "no safe fork here: ordinary kernels are used",
-        ),
-        (bool(books), "notebooks", f"{len(books)} in {parameters.NOTEBOOKS}"),
-        (
-            not data.stale(day, today),
-            "data",
-            f"surveyed {day}, {data.age_days(day, today)} days ago",
-        ),
-        (
-            bool(browser),
-            "browser",
-            browser or "no Chromium: reports are made, browser tests are skipped",
-        ),
-    ]
-    for good, what, text in lines:
-        say(f"{'ok  ' if good else 'note'}  {what:12} {text}")
+    for finding in here.findings():
+        say(f"{'ok  ' if finding.good else 'note'}  {finding.what:12} {finding.text}")
     return 0
 
 

@@ -17,7 +17,6 @@ import random
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +25,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from trn3 import data
+from trn3.reporting import here
 
 TIMEOUT_S, MEMORY_BYTES = 600.0, 4 << 30
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -79,7 +79,7 @@ class ForkEngine:
         if forked:
             client.execute()
         elif (
-            fork_is_safe()
+            here.fork_is_safe()
             and nb_man.nb.metadata.get("kernelspec", {}).get("language", "python") == "python"
         ):
             nb_man.nb.update(
@@ -101,23 +101,6 @@ class LostError(RuntimeError):
     """A child that ended without an answer: killed, out of time, or ended by its own code. The
     text says which.
     """
-
-
-def fork_is_safe() -> bool:
-    """Whether this process may fork: Linux, one Python thread, and no native threads but those
-    of the BLAS.
-    """
-    if not sys.platform.startswith("linux") or threading.active_count() > 1:
-        return False
-    return (
-        len(
-            {
-                Path(f"/proc/self/task/{task}/comm").read_text()
-                for task in os.listdir("/proc/self/task")
-            }
-        )
-        == 1
-    )
 
 
 class Child:
