@@ -44,7 +44,7 @@ from trn3.show.drawing import (
 )
 from trn3.show.forms import area, cumulative, ratios, stacks, tornado
 from trn3.show.theme import BOOK, TOKENS, Axis, C, Spec, apart, clean, dashes, style
-from trn3.show.words import sig
+from trn3.show.words import rounded, sig
 
 __all__ = [
     "MIME",
@@ -478,7 +478,18 @@ def finish(
         "description": description or f"{title}. {subtitle}.",
         "usermeta": {"trn3": meta},
     }
-    return Chart(_for_notebook(spec, meta), meta)
+    return Chart(_rounded(_for_notebook(spec, meta)), meta)
+
+
+def _rounded(value: Any) -> Any:
+    """A spec in which no number hangs on the last bits of a float."""
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(v) for v in value]
+    return value
 
 
 def _once(layers: Sequence[Spec]) -> None:

@@ -25,7 +25,7 @@ from trn3.show.drawing import (
     _zoomed,
 )
 from trn3.show.theme import PARTS, Axis, C, Spec, clean, style
-from trn3.show.words import sig
+from trn3.show.words import rounded, sig
 
 SHARES, SCALE = Axis(domain=(0, 1), format=".0%"), Axis("Chips (log)", log=True, base=2)
 MEASURED, COST = Axis("Measured (log)", log=True), Axis("Cumulative cost, million USD")
@@ -293,7 +293,7 @@ def tornado(
         end: [f"datum.y=={i} ? {r[end]}" for i, r in enumerate(data)] for end in ("low", "high")
     }
     steps = [{"calculate": " : ".join([*texts, "0"]), "as": end} for end, texts in cases.items()]
-    steps.append({"calculate": str(base), "as": "base"})
+    steps.append({"calculate": base if isinstance(base, str) else str(rounded(base)), "as": "base"})
     tips = _tips(s="input", low="at the low end", high="at the high end")
     shown = [
         n

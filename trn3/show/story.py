@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data
-from trn3.show.words import big, day, neat, sig
+from trn3.show.words import big, day, neat, rounded, sig
 
 RESULTS = "application/vnd.trn3.results+json"
 _STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none;
@@ -329,7 +329,8 @@ def table(
     markup = _grid(
         [str(c) for c in frame.columns], list(zip(*columns, strict=True)), right, caption
     )
-    return _show(markup, frame.to_string(index=False))
+    plain = frame.map(lambda v: rounded(v) if isinstance(v, float) else v)
+    return _show(markup, plain.to_string(index=False))
 
 
 def _number(value: Any, digits: int) -> str:
@@ -337,7 +338,7 @@ def _number(value: Any, digits: int) -> str:
         return "—"
     if isinstance(value, str | bool) or not isinstance(value, int | float | np.number):
         return str(value)
-    number = float(value)
+    number = rounded(float(value))
     return big(number, digits) if number == round(number) else sig(number, digits)
 
 
@@ -428,7 +429,8 @@ def _exact(value: float, digits: int) -> str:
     """A number as it was given: whole ones in full, others to four digits, no exponent."""
     if not math.isfinite(value):
         return "—"
-    short = float(f"{value:.{digits if value == round(value) else min(digits, 4)}g}")
+    value = rounded(value)
+    short = rounded(value, digits if value == round(value) else min(digits, 4))
     return (
         f"{short:,.10f}".rstrip("0").rstrip(".") if abs(short) < 1e15 else sig(value, digits)
     ).replace("-", "−")
@@ -552,5 +554,5 @@ def _plain(value: Any) -> Any:
         return value
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
+        return rounded(value, 6) if math.isfinite(value) else None
     return value if isinstance(value, (bool, int)) else str(value)

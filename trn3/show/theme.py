@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data
+from trn3.show.words import rounded
 
 Spec = dict[str, Any]
 BOOK: Spec = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
@@ -171,10 +172,10 @@ def clean(value: Any) -> Any:
     if isinstance(value, (bool, np.bool_, str)):
         return value if isinstance(value, str) else bool(value)
     if isinstance(value, (int, float, np.number)):
-        number = float(value)
-        return (
-            int(number) if number == round(number) and abs(number) < 1e9 else float(f"{number:.4g}")
-        )
+        number = rounded(float(value))
+        if number == round(number) and abs(number) < 1e9:
+            return int(number)
+        return rounded(number, 4)
     return str(value)
 
 

@@ -16,6 +16,40 @@ from datetime import date
 from typing import Literal
 
 
+DIGITS = 12
+"""Significant digits that every shown number is rounded to first: processors differ in the last
+four of the sixteen that a float has, and what is rounded from there is the same on all [-].
+"""
+
+
+def rounded(value: float, digits: int = DIGITS) -> float:
+    """Round to significant digits, so that the last bits of a float decide nothing.
+
+    Every number that leaves for a chart, a table, a results file or a sentence goes through here.
+
+    Parameters
+    ----------
+    value : float
+        The number; what is not finite stays [any].
+    digits : int
+        Significant digits, rounded from `DIGITS` [-].
+
+    Returns
+    -------
+    float
+        The number [the same unit].
+
+    Examples
+    --------
+    >>> 0.1 + 0.2, rounded(0.1 + 0.2), rounded(26_350.0, 2)
+    (0.30000000000000004, 0.3, 26000.0)
+    >>> f"{0.575 * 100:.0f}", f"{rounded(0.575 * 100):.0f}"
+    ('57', '58')
+    """
+    whole = float(f"{value:.{DIGITS}g}") + 0.0  # which makes −0 a plain 0
+    return whole if digits >= DIGITS else float(f"{whole:.{digits}g}")
+
+
 def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
     """Format a number to significant digits.
 
@@ -42,8 +76,8 @@ def sig(value: float | None, digits: int = 2, unit: str = "") -> str:
         return "not published"
     if value == 0:
         return ("0 " + unit).strip()
-    rounded = float(f"{value:.{digits - 1}e}")
-    return fixed(rounded, digits - 1 - math.floor(math.log10(abs(rounded)))) + (
+    value = rounded(value, digits)
+    return fixed(value, digits - 1 - math.floor(math.log10(abs(value)))) + (
         f" {unit}" if unit else ""
     )
 
@@ -63,7 +97,9 @@ def fixed(value: float, decimals: int) -> str:
     str
         The number as text.
     """
-    return f"{value:,.{max(0, decimals)}f}".replace("-", "−")
+    decimals = max(0, decimals)
+    short = round(rounded(value), decimals) + 0.0  # no sign before a zero
+    return f"{short:,.{decimals}f}".replace("-", "−")
 
 
 def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) -> str:
@@ -90,6 +126,7 @@ def rng(low: float | None, high: float | None, unit: str = "", digits: int = 2) 
     """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "range unknown"
+    low, high = rounded(low), rounded(high)
     if low == high:
         return sig(low, digits, unit)
     decimals = digits - 1 - math.floor(math.log10(max(abs(low), abs(high))))
@@ -121,7 +158,7 @@ def ratio(value: float, of: str = "", digits: int = 3) -> str:
     """
     if not math.isfinite(value):
         return "not supported"
-    if value >= 0.995:
+    if rounded(value) >= 0.995:
         return sig(value, digits) + "×"
     return f"{sig(value)} of {of}" if of else f"{sig(value)}×"
 
@@ -146,6 +183,7 @@ def big(value: float, digits: int = 2) -> str:
     >>> big(131072), big(3.61e6), big(15.6e12, 3), big(-2.5e6)
     ('131,072', '3.6 million', '15.6 trillion', '−2.5 million')
     """
+    value = rounded(value)
     for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if abs(value) >= size:
             return f"{sig(value / size, digits)} {word}"
@@ -174,7 +212,7 @@ def money(value: float, per: str = "", currency: str = "USD") -> str:
     >>> money(12.357, "chip-hour"), money(3.6e6), money(1540)
     ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD')
     """
-    text = fixed(value, 2) if abs(value) < 100 else big(value)
+    text = fixed(value, 2) if abs(rounded(value)) < 100 else big(value)
     return f"{text} {currency}" + (f" per {per}" if per else "")
 
 
@@ -198,7 +236,7 @@ def pct(value: float, digits: int = 2) -> str:
     >>> pct(0.4), pct(0.0683), pct(1)
     ('40%', '6.8%', '100%')
     """
-    return sig(100 * value, max(digits, 3 if abs(value) >= 0.995 else digits)) + "%"
+    return sig(100 * value, max(digits, 3 if abs(rounded(value)) >= 0.995 else digits)) + "%"
 
 
 def si(value: float, unit: str, digits: int = 3) -> str:
@@ -225,7 +263,7 @@ def si(value: float, unit: str, digits: int = 3) -> str:
     """
     if not math.isfinite(value) or value == 0:
         return sig(value, digits, unit)
-    power = min(6, max(-3, math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))) / 3)))
+    power = min(6, max(-3, math.floor(math.log10(abs(rounded(value, digits))) / 3)))
     prefix = ("n", "µ", "m", "", "k", "M", "G", "T", "P", "E")[power + 3]
     return f"{sig(value / 1000.0**power, digits)} {prefix}{unit}"
 
@@ -256,10 +294,14 @@ def duration(seconds: float, digits: int = 2) -> str:
         (3600.0, 60.0, "minutes"),
         (172800.0, 3600.0, "hours"),
     ):
-        if seconds < limit:
+        if rounded(seconds) < limit:
             return f"{sig(seconds / size, digits)} {word}"
     days = seconds / 86400.0
-    return f"{sig(days, digits)} days" if days < 400 else f"{sig(days / 365.25, digits)} years"
+    return (
+        f"{sig(days, digits)} days"
+        if rounded(days) < 400
+        else f"{sig(days / 365.25, digits)} years"
+    )
 
 
 def day(text: str) -> str:
