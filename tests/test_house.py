@@ -117,6 +117,45 @@ def test_imports_form_no_circle():
         walk(module, ())
 
 
+SORTS = {"sort_values", "argsort", "sort_index"}
+PICKS = {"argmin", "argmax", "idxmin", "idxmax", "nsmallest", "nlargest", "nanargmin", "nanargmax"}
+FIRST_TRUE = {"ties", "cost"}
+"""Modules whose argmax finds the first true of booleans, which no rounding moves."""
+
+
+def unstable(text: str, where: str) -> list[str]:
+    """Calls that leave the order of equals, or of nearly equals, to the processor."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        called = node.func.attr
+        kinds = [k.value for k in node.keywords if k.arg == "kind"]
+        stable = [isinstance(k, ast.Constant) and k.value == "stable" for k in kinds] == [True]
+        picks = called in PICKS and not (called == "argmax" and where in FIRST_TRUE)
+        if picks or (called in SORTS and not stable):
+            found.append(f"{where}, line {node.lineno}: {called}")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_sorts_are_stable_and_ties_have_a_rule(path):
+    assert not unstable(path.read_text(), name(path)), 'kind="stable", or trn3.ties'
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_sorts_of_a_notebook_are_stable_and_ties_have_a_rule(path):
+    code = [source(c) for c in cells(path) if c["cell_type"] == "code"]
+    found = [call for i, text in enumerate(code) for call in unstable(text, f"code cell {i}")]
+    assert not found, 'kind="stable", or trn3.ties'
+
+
+def test_an_unstable_sort_would_be_seen():
+    assert unstable("f.sort_values('a')", "x") and unstable("np.argsort(v, kind='quicksort')", "x")
+    assert unstable("v.argmax()", "x") and unstable("f.nlargest(1, 'a')", "cost")
+    assert not unstable("f.sort_values('a', kind='stable'); np.argmax(v)", "ties")
+
+
 def test_only_charts_knows_altair():
     users = {
         name(p) for p in MODULES if re.search(r"^\s*(import|from) altair", p.read_text(), re.M)

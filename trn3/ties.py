@@ -6,6 +6,8 @@ candidates calls values equal that differ by less than a relative `TIE` and take
 the order in which they were given.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 TIE = 1e-9
@@ -118,3 +120,25 @@ def most(values: np.ndarray, axis: int = 0) -> np.ndarray:
     1
     """
     return least(-np.asarray(values, dtype=float), axis)
+
+
+def by_value(values: Mapping[str, float]) -> list[str]:
+    """Names in the order of their values, least first; equals stay as given.
+
+    Parameters
+    ----------
+    values : Mapping of str to float
+        What is compared, by name [any].
+
+    Returns
+    -------
+    list of str
+        The names.
+
+    Examples
+    --------
+    >>> by_value({"B200": 0.1 + 0.2, "H200": 0.3, "H100": 0.1})
+    ['H100', 'B200', 'H200']
+    """
+    names = list(values)
+    return [names[i] for i in order(np.array([values[name] for name in names], dtype=float))]

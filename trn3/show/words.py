@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-
 DIGITS = 12
 """Significant digits that every shown number is rounded to first: processors differ in the last
 four of the sixteen that a float has, and what is rounded from there is the same on all [-].
