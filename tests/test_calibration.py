@@ -122,7 +122,21 @@ def test_committed_constants_follow_from_the_committed_rows() -> None:
         "kind == 'training'"
     )
     stored = stored[stored["log_sd"] != ""].drop(columns="kind")
-    assert stored.to_csv(index=False) == mine.to_csv(index=False)
+    assert refit.difference(stored, mine) == ""
+
+
+def test_constants_are_compared_as_numbers_and_all_else_as_text() -> None:
+    row = {"owner": "h100", "name": "share", "value": "0.5000", "log_sd": "0.063", "n_groups": "8"}
+    one = pd.DataFrame([row])
+
+    def other(**changed: str) -> str:
+        return refit.difference(one, pd.DataFrame([row | changed]))
+
+    assert not other(value="0.5005") and not other(log_sd="0.064") and not other(value="5e-1")
+    assert "value 0.5000 is stored, 0.5006 comes out" in other(value="0.5006")
+    assert "log_sd" in other(log_sd="0.065") and "log_sd" in other(log_sd="")
+    assert "n_groups" in other(n_groups="8.0") and "name" in other(name="shares")
+    assert refit.difference(one, pd.concat([one, one])) == "1 rows are stored, 2 come out"
 
 
 def test_at_most_four_constants_differ_by_chip() -> None:

@@ -1,10 +1,54 @@
 """Refit of the committed constants from the committed rows."""
 
+import numpy as np
 import pandas as pd
 
 from trn3 import committed, data
 from trn3.fit import prospective, serving_fit, training_fit
 from trn3.fit.calibration import constants_frame, fit, group_weights
+
+CLOSE = {"value": (1e-3, 0.0), "log_sd": (0.0, 1e-3)}
+"""Columns of ``calibration.csv`` that are compared as numbers, with the relative and the absolute
+difference that the last stored digit allows; the others are compared as text [-].
+"""
+
+
+def difference(stored: pd.DataFrame, made: pd.DataFrame) -> str:
+    """First difference between the committed constants and a refit, if there is one.
+
+    Parameters
+    ----------
+    stored, made : pandas.DataFrame
+        Rows of ``calibration.csv`` of one kind, as texts [-].
+
+    Returns
+    -------
+    str
+        What differs; empty where numbers agree within `CLOSE` and all else to the letter.
+
+    Examples
+    --------
+    >>> row = {"owner": "h100", "name": "hbm_share", "value": "0.7228", "log_sd": ""}
+    >>> difference(pd.DataFrame([row]), pd.DataFrame([row | {"value": "0.7229"}]))
+    ''
+    >>> difference(pd.DataFrame([row]), pd.DataFrame([row | {"value": "0.7328"}]))
+    'h100 hbm_share: value 0.7228 is stored, 0.7328 comes out'
+    """
+    if len(stored) != len(made) or list(stored.columns) != list(made.columns):
+        return f"{len(stored)} rows are stored, {len(made)} come out"
+    for old, new in zip(stored.to_dict("records"), made.to_dict("records"), strict=True):
+        for column, text in new.items():
+            relative, absolute = CLOSE.get(column, (0.0, 0.0))
+            both = [old[column], text]
+            same = old[column] == text
+            if column in CLOSE and all(both):
+                # texts one digit apart differ by a little more or less than that digit
+                slack = 1 + 1e-6
+                same = np.isclose(*map(float, both), rtol=slack * relative, atol=slack * absolute)
+            if not same:
+                where = f"{new['owner']} {new['name']}"
+                return f"{where}: {column} {old[column]} is stored, {text} comes out"
+    return ""
 
 
 def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
@@ -18,7 +62,7 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     kind : str
         ``training`` or ``serving`` (also ``inference``) [-].
     check : bool
-        Compare with the committed table to the digit instead of writing it [-].
+        Compare with the committed table instead of writing it, see `difference` [-].
 
     Returns
     -------
@@ -42,9 +86,10 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     path = data.DATA / "calibration.csv"
     known = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else mine.iloc[:0]
     if check:
-        if known[known["kind"] == kind].to_csv(index=False) != mine.to_csv(index=False):
+        if found := difference(known[known["kind"] == kind], mine):
             raise data.DataError(
-                f"calibration.csv differs from a refit of the {kind} rows; run: trn3 calibrate {kind}"
+                f"calibration.csv differs from a refit of the {kind} rows: {found}; "
+                f"run: trn3 calibrate {kind}"
             )
         return mine
     merged = pd.concat([known[known["kind"] != kind], mine]).sort_values("kind", kind="stable")
