@@ -1,6 +1,5 @@
 """Refit of the committed constants from the committed rows."""
 
-import numpy as np
 import pandas as pd
 
 from trn3 import committed, data
@@ -38,17 +37,19 @@ def difference(stored: pd.DataFrame, made: pd.DataFrame) -> str:
         return f"{len(stored)} rows are stored, {len(made)} come out"
     for old, new in zip(stored.to_dict("records"), made.to_dict("records"), strict=True):
         for column, text in new.items():
-            relative, absolute = CLOSE.get(column, (0.0, 0.0))
-            both = [old[column], text]
-            same = old[column] == text
-            if column in CLOSE and all(both):
-                # texts one digit apart differ by a little more or less than that digit
-                slack = 1 + 1e-6
-                same = np.isclose(*map(float, both), rtol=slack * relative, atol=slack * absolute)
-            if not same:
+            if not _agree(column, old[column], text):
                 where = f"{new['owner']} {new['name']}"
                 return f"{where}: {column} {old[column]} is stored, {text} comes out"
     return ""
+
+
+def _agree(column: str, stored: str, made: str) -> bool:
+    if stored == made or column not in CLOSE or not (stored and made):
+        return stored == made
+    relative, absolute = CLOSE[column]
+    allowed = max(relative * abs(float(stored)), absolute)
+    slack = 1 + 1e-6  # texts that are one digit apart differ by a little more or less as floats
+    return abs(float(stored) - float(made)) <= slack * allowed
 
 
 def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
