@@ -78,7 +78,8 @@ def lines(kind: str, fitter: Any) -> pd.DataFrame:
     skipped = pd.DataFrame({"row_id": problem.skipped.keys(), "reason": problem.skipped.values()})
     whole = pd.concat([scored, skipped.assign(quantity=NOT_SCORED)])
     whole = whole.assign(**stamp, added=whole["row_id"].map(added))
-    return whole.sort_values(["row_id", "quantity"]).reindex(columns=COLUMNS).fillna("")
+    whole = whole.sort_values(["row_id", "quantity"], kind="stable")
+    return whole.reindex(columns=COLUMNS).fillna("")
 
 
 def append(kind: str, fitter: Any) -> int:
