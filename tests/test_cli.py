@@ -366,14 +366,14 @@ def test_doctor_names_the_cell_of_a_broken_table(notebooks, capsys, tmp_path, mo
     assert code == 2 and "specs.csv line 2, column value: 'much' is not a finite number" in err
 
 
-def test_lab_opens_the_first_notebook_without_news(notebooks, tmp_path):
+def test_lab_opens_the_first_notebook_without_news(notebooks):
     assert cli.parser().parse_known_args(["lab", "--no-browser", "--port", "8890"])[1] == [
         "--no-browser",
         "--port",
         "8890",
     ]
-    command = cli.lab_command(notebooks.parent, tmp_path, python="py", extra=["--no-browser"])
-    assert command[:3] == ["py", "-m", "jupyterlab"] and command[-1] == "--no-browser"
+    command = cli.lab_command(notebooks.parent, python="py", extra=["--no-browser"])
+    assert command[:4] == ["py", "-P", "-m", "jupyterlab"] and command[-1] == "--no-browser"
     assert "--LabApp.default_url=/lab/tree/notebooks/02_small.ipynb" in command
     assert (
         "--LabApp.news_url=None" in command

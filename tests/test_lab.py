@@ -2,6 +2,7 @@
 no request leaving.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
-LAB = ROOT / ".venv-lab" / "bin" / "python"
+HAS_LAB = importlib.util.find_spec("jupyterlab") is not None
 CHROMIUM = next(
     (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
 )
@@ -32,8 +33,8 @@ FLAGS = [
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        not os.environ.get("CI") and not (CHROMIUM and LAB.exists()),
-        reason="needs Chromium and .venv-lab (./run lab)",
+        not os.environ.get("CI") and not (CHROMIUM and HAS_LAB),
+        reason="needs Chromium and JupyterLab (./run lab)",
     ),
 ]
 
@@ -46,9 +47,7 @@ def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
     extra = ["--no-browser", "--LabApp.expose_app_in_browser=True"]
-    command = cli.lab_command(
-        home, tmp_path_factory.mktemp("settings"), python=str(LAB), extra=extra
-    )
+    command = cli.lab_command(home, extra=extra)
     env = os.environ | {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),

@@ -33,7 +33,30 @@ from trn3.units import DAY_S, TrnError
 if TYPE_CHECKING:
     import pandas as pd
 
-DATA = Path(os.environ.get("TRN3_DATA") or Path(__file__).resolve().parent.parent / "data")
+
+def home() -> Path:
+    """The folder that holds ``data/`` and ``notebooks/``.
+
+    Returns
+    -------
+    pathlib.Path
+        The checkout; of an installed wheel the folder ``share/trn3`` where it put them.
+    """
+    beside, mark = Path(__file__).resolve().parent.parent, "datapackage.json"
+    for place in (beside, beside / "share" / "trn3"):  # a checkout; `pip install --target`
+        if (place / "data" / mark).is_file():
+            return place
+    from importlib import metadata  # slow to load, and a checkout needs none of it
+
+    try:
+        shipped = metadata.files("trn3") or []
+    except metadata.PackageNotFoundError:  # only the folder of the package was copied
+        shipped = []
+    found = [Path(str(file.locate())).resolve() for file in shipped if file.name == mark]
+    return found[0].parent.parent if found else beside
+
+
+DATA = Path(os.environ.get("TRN3_DATA") or home() / "data")
 """The folder of the tables; the environment variable TRN3_DATA names another one."""
 
 Row = dict[str, Any]
@@ -123,12 +146,18 @@ class Fact:
         return np.array([self.low, self.value, self.high])
 
 
+def _unreadable(folder: Path, name: str, error: Exception) -> DataError:
+    if not folder.is_dir():
+        return DataError(f"no folder {folder}: TRN3_DATA must name the folder data/ of a checkout")
+    return DataError(f"data/{name}: {getattr(error, 'strerror', None) or error}")
+
+
 @lru_cache(maxsize=8)
 def _package(folder: Path) -> Row:
     try:
         return dict(json.loads((folder / "datapackage.json").read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise DataError(f"data/datapackage.json: {error}") from None
+        raise _unreadable(folder, "datapackage.json", error) from None
 
 
 def _need(good: bool, place: tuple[str, int, str], text: str) -> None:
@@ -166,7 +195,7 @@ def _rows(folder: Path, name: str) -> tuple[Row, ...]:
             header = next(reader, [])
             lines = [(reader.line_num, cells) for cells in reader]
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"data/{name}.csv: {getattr(error, 'strerror', None) or error}") from None
+        raise _unreadable(folder, f"{name}.csv", error) from None
     schema = {r["name"]: r["schema"] for r in _package(folder)["resources"]}.get(name, {})
     fields = schema.get("fields") or [{"name": c, "type": "string"} for c in header]
     odd = sorted({f["name"] for f in fields} ^ set(header))

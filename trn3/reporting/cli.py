@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 
 from trn3 import __version__
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples: ./run report 02 -p model=llama3_3_70b; ./run params 02; ./run batch grid.toml --resume"
 
 
@@ -403,43 +402,28 @@ def doctor(args: argparse.Namespace) -> int:
     return 0
 
 
-def lab_command(
-    home: Path, settings: Path, python: str = sys.executable, extra: Sequence[str] = ()
-) -> list[str]:
+def lab_command(home: Path, python: str = sys.executable, extra: Sequence[str] = ()) -> list[str]:
     """The command that opens JupyterLab on the first notebook, in reading order, with settings
     that ask nothing.
     """
-    silent = {
-        "@jupyterlab/apputils-extension:notification": {
-            "fetchNews": "false",
-            "checkForUpdates": False,
-        }
-    }
-    (settings / "overrides.json").write_text(json.dumps(silent), encoding="utf-8")
     first = min((path.name for path in (home / "notebooks").glob("*.ipynb")), default="")
-    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    quiet = [
+    options = [
+        f"--LabApp.app_settings_dir={Path(__file__).parent}",  # its overrides.json is read
+        f"--ServerApp.root_dir={home}",
+        f"--LabApp.default_url=/lab/tree/notebooks/{first}",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    start = [f"--ServerApp.root_dir={home}", f"--LabApp.default_url=/lab/tree/notebooks/{first}"]
-    return [
-        python,
-        "-m",
-        "jupyterlab",
-        f"--LabApp.app_settings_dir={settings}",
-        *start,
-        *quiet,
-        *root,
-        *extra,
-    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")
+    return [python, "-P", "-m", "jupyterlab", *options, *extra]
 
 
 def lab(args: argparse.Namespace) -> int:
-    """`trn3 lab`."""
+    """`trn3 lab`: this process becomes JupyterLab, so that a signal to it reaches the server."""
     import importlib.util
-    import subprocess
-    import tempfile
+
+    from trn3 import data
 
     if importlib.util.find_spec("jupyterlab") is None:
         print(
@@ -447,8 +431,7 @@ def lab(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    with tempfile.TemporaryDirectory() as settings:
-        return subprocess.call(lab_command(ROOT, Path(settings), extra=args.more))
+    os.execv(sys.executable, lab_command(data.home(), extra=args.more))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

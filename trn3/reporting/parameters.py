@@ -26,7 +26,7 @@ from trn3 import data, workload
 from trn3.bounds import nearest, shown
 from trn3.study import customers
 
-NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS", Path(__file__).parents[2] / "notebooks"))
+NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS") or data.home() / "notebooks")
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}
@@ -167,7 +167,7 @@ def find(name: str) -> Path:
             stem[:2].lstrip("0") or "0",
         ):
             return path
-    there = ", ".join(known) or "none"
+    there = ", ".join(known) or f"none in {NOTEBOOKS}; TRN3_NOTEBOOKS may name another folder"
     raise ParameterError(
         f"no report named {shown(name)}{nearest(name, known)} (there are: {there})"
     )

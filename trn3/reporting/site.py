@@ -25,7 +25,7 @@ from trn3.study import claims
 
 Row = Mapping[str, Any]
 HERE = Path(__file__).parent
-GLOSSARY = HERE.parents[1] / "docs" / "glossary.md"
+GLOSSARY = data.home() / "docs" / "glossary.md"
 PAGES = {k: k.capitalize() for k in ("search", "chips", "sources", "glossary")}
 KINDS = {
     "specs": "Spec",
