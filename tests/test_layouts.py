@@ -31,7 +31,8 @@ def flat(block):
 def size(block):
     """Layouts of a block, repeats left out."""
     shape = np.broadcast_shapes(*(np.shape(getattr(block, f)) for f in FIELDS))
-    return int(np.sum(layouts.fresh(block))) * math.prod(shape[1:-1])
+    fresh = layouts.fresh(block)
+    return int(np.sum(fresh)) * (math.prod(shape) // fresh.size)
 
 
 def splits(shape, seq_len, batch, n_chips, **options):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trn3 import memory
 from trn3.layouts import Layouts
 from trn3.units import GIB
-from trn3.workload import model
+from trn3.workload import TrainingJob, model
 
 # Korthikanti et al. 2022 (arXiv:2205.05198), table 3 and figure 1: model, pp, batch, microbatch,
 # interleave; GiB of parameters and optimizer, of activations without recompute, with sequence
@@ -154,3 +154,25 @@ def test_flash_attention_stores_no_scores():
     assert plain - flash == 5 * m.n_heads * 8192 * 8192 * m.n_layers
     selective = dataclasses.replace(lay, recompute=1)
     assert memory.training_bytes(m, 8192, 1, selective, unfused=1).activations == flash
+
+
+def test_groups_hold_as_much_as_their_ranks_can_share():
+    m = model("llama2_7b")
+    whole, groups, alone = (
+        memory.training_bytes(m, 2048, 64, Layouts(dp=64, zero=1, replicas=r)).optimizer
+        for r in (1, 8, 64)
+    )
+    assert (groups, alone) == (8 * whole, 64 * whole)
+    assert alone == 12 * m.n_params
+
+
+def test_adapters_spare_gradients_and_optimizer():
+    # Hu et al. 2021 (arXiv:2106.09685), section 4.2
+    full, lora = (
+        memory.job_bytes(
+            TrainingJob(model("llama2_70b"), 1e8, 4096, 8, finetune=way), Layouts(tp=8)
+        )
+        for way in ("full", "lora")
+    )
+    assert lora.weights == full.weights and lora.activations == full.activations
+    assert lora.optimizer < full.optimizer / 1000 and lora.gradients < full.gradients / 1000

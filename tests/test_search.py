@@ -17,7 +17,7 @@ SMALL = [
 ]
 
 
-def every_layout(name, system, n_chips, batch, seq_len):
+def every_layout(name, system, n_chips, batch, seq_len, hybrid=False):
     """All layouts of a space as flat arrays, with their time, memory and whether they can run:
     nothing shared.
     """
@@ -26,7 +26,7 @@ def every_layout(name, system, n_chips, batch, seq_len):
     keep = rows.n_chips == n_chips
     rows = Layouts(*(getattr(rows, f)[keep] for f in FIELDS[:6]))
     columns = []
-    for _, block in layouts.blocks(rows, shape):
+    for _, block in layouts.blocks(rows, shape, reach=machine.n_chips if hybrid else 1):
         *fields, fresh = np.broadcast_arrays(
             *(getattr(block, f) for f in FIELDS), layouts.fresh(block)
         )
@@ -46,10 +46,11 @@ def every_layout(name, system, n_chips, batch, seq_len):
     )
 
 
+@pytest.mark.parametrize("hybrid", [False, True])
 @pytest.mark.parametrize(("name", "system", "n_chips", "batch"), SMALL)
-def test_it_finds_what_trying_all_finds(name, system, n_chips, batch):
-    flat, times, held, fits = every_layout(name, system, n_chips, batch, 4096)
-    found = search.search(name, system, n_chips, batch, top=20)
+def test_it_finds_what_trying_all_finds(name, system, n_chips, batch, hybrid):
+    flat, times, held, fits = every_layout(name, system, n_chips, batch, 4096, hybrid)
+    found = search.search(name, system, n_chips, batch, top=20, hybrid=hybrid)
     assert (found.distinct, found.feasible) == (len(times), fits.sum())
     assert found.infeasible == (~fits).sum()
     assert found.enumerated >= found.distinct
@@ -117,6 +118,21 @@ def test_less_room_is_never_faster():
         search.search(*asked, usable_share=0.4).memory_bytes[0]
         <= 0.4 * hardware.chip("h100").hbm_bytes
     )
+
+
+def test_sharding_inside_a_node_is_one_choice_more():
+    asked = ("llama3_1_8b", "hgx_h100", 64, 128)
+    plain, hybrid = (search.search(*asked, hybrid=way) for way in (False, True))
+    assert plain.axes["replicas"] == [1] and max(hybrid.axes["replicas"]) == 64 / 8
+    assert hybrid.distinct > plain.distinct and hybrid.feasible > plain.feasible
+    assert hybrid.step_time_s[0] <= plain.step_time_s[0]
+
+
+def test_adapters_fit_where_all_weights_do_not():
+    asked = ("llama3_1_70b", "hgx_h100", 8, 8)
+    with pytest.raises(memory.DoesNotFit):
+        search.search(*asked)
+    assert search.search(*asked, finetune="lora").feasible > 0
 
 
 def test_overlap_never_costs():
@@ -210,7 +226,8 @@ def test_never_worse_on_trainium3_either(dp):
     machine = training_step.machine(hardware.Cluster(system, 96 * dp))
     found = search.search(shape, system, 96 * dp, 1536, seq_len=2048, top=1)
     for recompute in (0, 1, 2):
-        taken = Layouts(8, 12, dp, 1, 1, 1, 1, recompute, 0, 1, 1, 1, 1)
+        taken = Layouts(8, 12, dp, recompute=recompute, sequence_parallel=1)
+        taken = dataclasses.replace(taken, tp_overlap=1, dp_overlap=1, pp_overlap=1)
         assert (
             found.step_time_s[0]
             <= training_step.evaluate(

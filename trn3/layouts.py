@@ -41,8 +41,12 @@ class Layouts:
     recompute : int or ndarray
         0 none, 1 selective (attention scores), 2 full [-].
     zero : int or ndarray
-        Sharded over `dp` times `cp`: 0 nothing, 1 optimizer, 2 gradients too, 3 weights too (FSDP)
-        [-].
+        What ranks with the same weights share instead of each holding it: 0 nothing, 1 the
+        optimizer, 2 gradients too, 3 weights too (FSDP) [-].
+    replicas : int or ndarray
+        Copies of what is sharded: `dp` times `cp` ranks form that many groups of neighbours, each
+        of which shards it whole; 1 shards it over all, more is hybrid sharding (FSDP inside a node
+        and plain data parallel across) [-].
     sequence_parallel : int or ndarray
         1 where normalisation and dropout are split over `tp` too [-].
     tp_overlap, dp_overlap, pp_overlap : int or ndarray
@@ -58,6 +62,7 @@ class Layouts:
     interleave: Array = 1
     recompute: Array = NONE
     zero: Array = 0
+    replicas: Array = dataclasses.field(default=1, repr=False)
     sequence_parallel: Array = 0
     tp_overlap: Array = 0
     dp_overlap: Array = 0
@@ -67,6 +72,11 @@ class Layouts:
     def n_chips(self) -> Array:
         """Chips that the layout takes [-]."""
         return self.tp * self.pp * self.dp * self.cp
+
+    @property
+    def shards(self) -> Array:
+        """Ranks among which ZeRO spreads one copy of the states [-]."""
+        return self.dp * self.cp / self.replicas
 
     def rows(self) -> list[dict[str, int]]:
         """One dictionary of whole numbers per layout.
@@ -164,6 +174,7 @@ def check(
         ("ep", "n_experts", shape.n_experts or 1),
         ("ep", "dp x cp", layout.dp * layout.cp),
         ("dp", "global_batch", global_batch),
+        ("replicas", "dp x cp", layout.dp * layout.cp),
         ("micro_batch", "global_batch / dp", share),
         ("interleave", "layers of a stage", stage),
         ("pp", "microbatches, as interleave needs,", rounds),
@@ -279,31 +290,35 @@ AXES = (
     "tp_overlap",
     "pp_overlap",
     "zero",
+    "replicas",
     "dp_overlap",
 )
 """The choices that `blocks` adds to a split, in the order of their axes."""
 
 
-def kinds(rows: Layouts) -> np.ndarray:
-    """Which splits have the same choices but for their interleave.
+def kinds(rows: Layouts, reach: int = 1) -> np.ndarray:
+    """Which splits have the same choices but for the values of interleave and replicas.
 
-    4 (pp > 1) + 2 (tp > 1) + (dp cp > 1)
+    8 (hybrid > 1) + 4 (pp > 1) + 2 (tp > 1) + (dp cp > 1)
 
     Parameters
     ----------
     rows : Layouts
         Splits, as `splits` makes them [-].
+    reach : int
+        Chips that the fast links join, see `hybrid`; 1: no hybrid sharding [-].
 
     Returns
     -------
     ndarray
         A number for each [-].
     """
-    return (rows.pp > 1) * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
+    of_axes = (rows.pp > 1) * 4 + (rows.tp > 1) * 2 + (rows.dp * rows.cp > 1)
+    return (hybrid(rows, reach) > 1) * 8 + of_axes
 
 
-def choices(kind: int, switches: bool) -> list[Sequence[int]]:
-    """Values of each of `AXES` after the interleave for splits of a kind; a choice that changes
+def choices(kind: int, switches: bool) -> dict[str, Sequence[int]]:
+    """Values of each of `AXES` that depend on the kind of a split alone; a choice that changes
     nothing has one value.
 
     Parameters
@@ -315,22 +330,52 @@ def choices(kind: int, switches: bool) -> list[Sequence[int]]:
 
     Returns
     -------
-    list
-        sequence_parallel and tp_overlap need tp > 1, pp_overlap pp > 1, zero and dp_overlap
-        dp x cp > 1.
+    dict of str to sequence of int
+        By axis: sequence_parallel and tp_overlap need tp > 1, pp_overlap pp > 1, zero and
+        dp_overlap dp x cp > 1.
 
     Examples
     --------
     One stage and one replica: what is computed again, the tensor-parallel switches, no ZeRO.
 
-    >>> [list(values) for values in choices(2, switches=True)]
-    [[0, 1, 2], [0, 1], [0, 1], [0], [0], [0]]
+    >>> {axis: list(values) for axis, values in choices(2, switches=True).items() if len(values) > 1}
+    {'recompute': [0, 1, 2], 'sequence_parallel': [0, 1], 'tp_overlap': [0, 1]}
     """
-    stages, tensor, shared = kind >> 2, kind >> 1 & 1, kind & 1
-    tp_on, pp_on, dp_on = (
-        range(used * (not switches), used + 1) for used in (tensor, stages, shared)
-    )
-    return [range(3), range(1 + tensor), tp_on, pp_on, range(1 + 3 * shared), dp_on]
+    stages, tensor, shared = kind >> 2 & 1, kind >> 1 & 1, kind & 1
+    on = {
+        axis: range(used * (not switches), used + 1)
+        for axis, used in (("tp_overlap", tensor), ("pp_overlap", stages), ("dp_overlap", shared))
+    }
+    sharded = {"sequence_parallel": range(1 + tensor), "zero": range(1 + 3 * shared)}
+    return {"recompute": range(3)} | sharded | on
+
+
+def hybrid(rows: Layouts, reach: int) -> np.ndarray:
+    """Replicas of splits whose sharding groups stay inside the fast links.
+
+    Parameters
+    ----------
+    rows : Layouts
+        Splits, as `splits` makes them [-].
+    reach : int
+        Chips that the fast links join [-].
+
+    Returns
+    -------
+    ndarray
+        1 where the states would be sharded over all ranks anyway, over none, or over fewer than the
+        experts are spread over [-].
+
+    Examples
+    --------
+    On nodes of eight, tp = 2 leaves groups of four: 64 ranks make 16 of them.
+
+    >>> hybrid(Layouts(*np.array([[2, 8, 1], [1, 1, 1], [64, 64, 4], [1, 1, 1], [1, 1, 1]])), 8)
+    array([16,  1,  1])
+    """
+    ranks = rows.dp * rows.cp
+    shards = np.gcd(ranks, np.maximum(reach // rows.tp, 1))
+    return np.where((shards > 1) & (shards % rows.ep == 0), ranks // shards, 1)
 
 
 def chunks(n_layers: int, pp: int) -> list[int]:
@@ -358,7 +403,7 @@ def chunks(n_layers: int, pp: int) -> list[int]:
 
 
 def blocks(
-    rows: Layouts, shape: ModelShape, switches: bool = True, size: int = 1 << 18
+    rows: Layouts, shape: ModelShape, switches: bool = True, size: int = 1 << 18, reach: int = 1
 ) -> Iterator[tuple[np.ndarray, Layouts]]:
     """Give splits their choices, each on an axis of its own.
 
@@ -372,6 +417,9 @@ def blocks(
         Whether the overlap switches are axes; if not they are on [-].
     size : int
         Most layouts in a block [-].
+    reach : int
+        Chips that the fast links join, for `hybrid` sharding inside them; 1: states are sharded
+        over all ranks [-].
 
     Yields
     ------
@@ -385,26 +433,37 @@ def blocks(
     n_chunks = np.array([len(values) for values in lists], int)
     longest = max(n_chunks, default=0)
     table = np.array([values + values[-1:] * (longest - len(values)) for values in lists])
-    kind = kinds(rows)
+    grouped = np.stack([np.ones_like(rows.dp), hybrid(rows, reach)])
+    kind = kinds(rows, reach)
     # splits with many values of interleave first, so that those of a block have about as many
     order = np.lexsort((-n_chunks[stage_of], kind))
     while len(order):
         first = order[0]
         longest = int(n_chunks[stage_of[first]])
-        others = choices(int(kind[first]), switches)
-        most = max(1, size // (longest * math.prod(map(len, others))))
+        values = dict(choices(int(kind[first]), switches))
+        n_groups = 2 if kind[first] & 8 else 1
+        most = max(1, size // (longest * n_groups * math.prod(map(len, values.values()))))
         part = order[:most]
         part = part[kind[part] == kind[first]]
         order = order[len(part) :]
-        axes = np.meshgrid(*others, [0], indexing="ij", sparse=True)[:-1]
-        interleave = table[stage_of[part], :longest].T
-        interleave = interleave.reshape(longest, *(1,) * len(others), len(part))
-        values = dict(zip(AXES, (interleave, *(axis[None] for axis in axes))))
-        yield part, Layouts(*(getattr(rows, field)[part] for field in FIELDS[:6]), **values)
+        values |= {"interleave": table[stage_of[part], :longest].T}
+        values |= {"replicas": grouped[:n_groups, part]}
+        placed = {axis: _on_axis(np.asarray(values[axis]), i) for i, axis in enumerate(AXES)}
+        yield part, Layouts(*(getattr(rows, field)[part] for field in FIELDS[:6]), **placed)
+
+
+def _on_axis(values: np.ndarray, axis: int) -> np.ndarray:
+    """Values on one of `AXES`, and on that of the splits where they differ by split."""
+    shape = [1] * (len(AXES) + 1)
+    shape[axis] = len(values)
+    if values.ndim == 2:
+        shape[-1] = values.shape[1]
+    return values.reshape(shape)
 
 
 def fresh(block: Layouts) -> np.ndarray:
-    """Which layouts of a block do not repeat the one before them on the axis of interleave.
+    """Which layouts of a block are no other one again: its interleave and replicas are not those of
+    the one before, and it has no replicas without something that is sharded.
 
     Parameters
     ----------
@@ -416,4 +475,7 @@ def fresh(block: Layouts) -> np.ndarray:
     ndarray
         A mask on the axes of `AXES` and the splits [-].
     """
-    return np.diff(np.asarray(block.interleave), axis=0, prepend=0) > 0
+    interleave, replicas = np.asarray(block.interleave), np.asarray(block.replicas)
+    new_chunk = np.diff(interleave, axis=AXES.index("interleave"), prepend=0) > 0
+    new_group = np.diff(replicas, axis=AXES.index("replicas"), prepend=0) > 0
+    return new_chunk & new_group & ((replicas == 1) | (np.asarray(block.zero) > 0))

@@ -136,15 +136,15 @@ def layer_activation_bytes(
 
 
 def rank_params(shape: ModelShape, layout: Layouts) -> tuple[Array, Array]:
-    """Parameters of a rank: those that it computes with, and its shard of them over data and
-    context ranks.
+    """Parameters of a rank: those that it computes with, and its shard of them in a group of data
+    and context ranks.
 
     Parameters
     ----------
     shape : ModelShape
         The model.
     layout : Layouts
-        Uses `tp`, `pp`, `dp`, `cp` and `ep`.
+        Uses `tp`, `pp`, `dp`, `cp`, `ep` and `replicas`.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def rank_params(shape: ModelShape, layout: Layouts) -> tuple[Array, Array]:
     >>> float(whole / shard)
     64.0
     """
-    ranks = layout.dp * layout.cp
+    ranks = layout.shards
     routed = shape.n_moe_layers * shape.n_experts * shape.n_expert_params
     dense = shape.n_params - routed
     split = layout.tp * layout.pp
@@ -206,7 +206,12 @@ def in_flight(layout: Layouts, global_batch: Array) -> Array:
 
 
 def training_bytes(
-    shape: ModelShape, seq_len: Array, global_batch: Array, layout: Layouts, unfused: Array = 0.0
+    shape: ModelShape,
+    seq_len: Array,
+    global_batch: Array,
+    layout: Layouts,
+    unfused: Array = 0.0,
+    trained: Array = 1.0,
 ) -> Memory:
     """Memory of the fullest chip, the first stage of the pipeline.
 
@@ -223,6 +228,8 @@ def training_bytes(
         The layouts; fields may have axes of their own.
     unfused : float or ndarray
         1 where attention stores its scores, 0 for flash kernels [-].
+    trained : float or ndarray
+        Share of the parameters that have a gradient and an optimizer [-].
 
     Returns
     -------
@@ -231,8 +238,9 @@ def training_bytes(
 
     Notes
     -----
-    ZeRO-1 shards the optimizer over data and context ranks, 2 the gradients, 3 the weights, of
-    which two layers are whole at a time. Full recompute adds the layer being redone. Left out:
+    ZeRO-1 shards the optimizer over the ranks of a group, 2 the gradients, 3 the weights, of which
+    two layers are whole at a time. Full recompute adds the layer being redone. Adapters beside frozen weights
+    need the inputs of the products as well, so that activations stay. Left out:
     buffers of the communication library, fragmentation, and the embedding's stage holding more than
     the others.
 
@@ -248,10 +256,10 @@ def training_bytes(
     """
     whole, shard = rank_params(shape, layout)
     # the layer at work, and the next one on its way
-    gathered = np.where(layout.dp * layout.cp > 1, 2 * whole * layout.pp / shape.n_layers, 0.0)
+    gathered = np.where(layout.shards > 1, 2 * whole * layout.pp / shape.n_layers, 0.0)
     weights = WEIGHT_BYTES * np.where(layout.zero >= 3, np.minimum(shard + gathered, whole), whole)
-    gradients = GRADIENT_BYTES * np.where(layout.zero >= 2, shard, whole)
-    optimizer = OPTIMIZER_BYTES * np.where(layout.zero >= 1, shard, whole)
+    gradients = GRADIENT_BYTES * trained * np.where(layout.zero >= 2, shard, whole)
+    optimizer = OPTIMIZER_BYTES * trained * np.where(layout.zero >= 1, shard, whole)
     tokens = layout.micro_batch * seq_len / layout.cp
     kept = layer_activation_bytes(shape, seq_len, layout, unfused) * tokens
     stage = kept * shape.n_layers / layout.pp * in_flight(layout, global_batch)
@@ -263,10 +271,41 @@ def training_bytes(
     return Memory(weights, gradients, optimizer, activations)
 
 
+def job_bytes(job: TrainingJob, layout: Layouts) -> Memory:
+    """Memory of the fullest chip for a job, with flash attention.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, sequence, batch and what is trained.
+    layout : Layouts
+        The layouts; fields may have axes of their own.
+
+    Returns
+    -------
+    Memory
+        Bytes by cause [B].
+
+    Examples
+    --------
+    Hu et al. 2021, section 4.2: frozen weights have no optimizer. Of 18 bytes per weight 2 stay.
+
+    >>> from trn3.workload import model
+    >>> job = TrainingJob(model("gpt3_175b"), 1e9, 2048, 64, finetune="lora")
+    >>> held = job_bytes(job, Layouts(tp=8))
+    >>> round(float(held.weights + held.gradients + held.optimizer) * 8 / job.model.n_params, 1)
+    2.0
+    """
+    trained = 1.0
+    if job.frozen:
+        trained = job.model.n_adapter_params(job.lora_rank) / job.model.n_params
+    return training_bytes(job.model, job.seq_len, job.global_batch, layout, trained=trained)
+
+
 def _leanest(job: TrainingJob, rows: Layouts) -> Memory:
     """Memory of every split with the choices that take least."""
     lean = dataclasses.replace(rows, recompute=FULL, zero=3, sequence_parallel=1)
-    return training_bytes(job.model, job.seq_len, job.global_batch, lean)
+    return job_bytes(job, lean)
 
 
 def misfit(

@@ -60,6 +60,10 @@ class Settings:
         Threads [-].
     progress : bool
         Show a bar when the search takes more than a second.
+    hybrid : bool
+        Whether sharding inside the fast links of a system alone is an axis too.
+    finetune : str
+        What is trained, as in `TrainingJob`.
     """
 
     seq_len: int | None = None
@@ -71,6 +75,8 @@ class Settings:
     block: int = 1 << 18
     workers: int = 1
     progress: bool = False
+    hybrid: bool = False
+    finetune: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,8 @@ class _Search:
         settings: Settings,
         fronted: bool = True,
     ) -> None:
-        self.work = training_step.Work(job.model, job.seq_len, job.global_batch)
+        self.job, self.work = job, training_step.work_of(job)
+        self.reach = system.n_chips if settings.hybrid else 1
         self.chips, self.rank = np.unique(rows.n_chips, return_inverse=True)
         self.machine = training_step.machine(
             hardware.Cluster(system, int(self.chips[-1])), job.dtype
@@ -197,7 +204,9 @@ class _Search:
         import tqdm
 
         settings = self.settings
-        blocks = layouts.blocks(self.rows, self.work.shape, settings.switches, settings.block)
+        blocks = layouts.blocks(
+            self.rows, self.work.shape, settings.switches, settings.block, self.reach
+        )
         pool = ThreadPoolExecutor(settings.workers) if settings.workers > 1 else None
         done = (pool.map if pool else map)(lambda block: self.block(*block), blocks)
         with tqdm.tqdm(
@@ -213,10 +222,7 @@ class _Search:
 
     def held(self, lay: Layouts) -> np.ndarray:
         """Memory of the fullest chip."""
-        work = self.work
-        return np.asarray(
-            memory.training_bytes(work.shape, work.seq_len, work.global_batch, lay).total
-        )
+        return np.asarray(memory.job_bytes(self.job, lay).total)
 
     def time(self, lay: Layouts) -> np.ndarray:
         """Step time on all axes in single precision; only this sum is as large as the block."""
@@ -235,13 +241,16 @@ class _Search:
         chosen = [1 if "overlap" in axis else n for axis, n in size.items()]
         fits = np.broadcast_to(fits, (*chosen, len(part)))
         at = np.flatnonzero(fits)
-        interleaved, switched = int(fresh.sum()), math.prod(size.values()) // math.prod(chosen)
-        distinct = interleaved * math.prod(size.values()) // size["interleave"]
+        switched = math.prod(size.values()) // math.prod(chosen)
+        distinct = int(fresh.sum()) * (math.prod(size.values()) * len(part) // fresh.size)
+        interleaved = int(fresh.any(axis=tuple(range(1, len(AXES)))).sum())
         # without regard to what changes nothing: 3 of recompute, 2 of sequence parallelism, 4 of
-        # ZeRO, and 2 of each of three switches
-        raw = interleaved * 3 * 2 * 4 * (2**3 if self.settings.switches else 1)
+        # ZeRO, 2 of replicas, and 2 of each of three switches
+        raw = interleaved * 3 * 2 * 4 * (2 if self.reach > 1 else 1)
+        raw *= 2**3 if self.settings.switches else 1
         if len(at):
-            step = np.min(self.time(lay), axis=(3, 4, 6), keepdims=True).ravel()[at]
+            switches = tuple(i for i, axis in enumerate(AXES) if "overlap" in axis)
+            step = np.min(self.time(lay), axis=switches, keepdims=True).ravel()[at]
             code = part[at % len(part)] * _CHOICES + at // len(part)
             self.lead(step, code)
             if self.fronted:
@@ -287,7 +296,9 @@ class _Search:
             {name: getattr(self.rows, name)[code // _CHOICES] for name in _SPLIT},
         )
         tensor, stages, shared = rows["tp"] > 1, rows["pp"] > 1, rows["dp"] * rows["cp"] > 1
+        inside = layouts.hybrid(Layouts(**{name: rows[name] for name in _SPLIT}), self.reach)
         for name, n in (
+            ("replicas", 1 + (inside > 1)),
             ("zero", 1 + 3 * shared),
             ("sequence_parallel", 1 + tensor),
             ("recompute", 3),
@@ -298,6 +309,7 @@ class _Search:
             for pp, i in zip(rows["pp"].tolist(), rest.tolist())
         )
         rows["interleave"] = np.fromiter(chunks, int)
+        rows["replicas"] = np.where(rows["replicas"], inside, 1)
         lay = Layouts(**rows, tp_overlap=tensor * 1, dp_overlap=shared * 1, pp_overlap=stages * 1)
         step = np.asarray(training_step.evaluate(self.work, self.machine, lay).step_time_s)
         order = np.lexsort((code, ties.ranks(step)))[:top]
@@ -381,7 +393,7 @@ def search(
         if settings.seq_len is not None
         else min(shape.context or _LONGEST, _LONGEST)
     )
-    job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype)
+    job = TrainingJob(shape, 1.0, seq_len, global_batch, settings.dtype, settings.finetune)
     workload.positive("top", top, "layouts", whole=True)
     if top > MOST_TOP:
         raise data.TrnError(f"top = {top:,} layouts: must be at most {MOST_TOP:,}")
@@ -391,7 +403,7 @@ def search(
     if run.complete and not run.counts[2]:
         raise memory.misfit(job, system, run.rows, run.hbm_bytes)
     axes = {name: set(np.unique(getattr(run.rows, name)).tolist()) for name in _SPLIT}
-    axes |= _chosen(run.rows, shape, settings.switches)
+    axes |= _chosen(run.rows, shape, settings.switches, run.reach)
     raw, distinct, feasible = map(int, run.counts)
     best, front = run.ranked(run.code, top), run.front()
     return SearchResult(
@@ -408,12 +420,16 @@ def search(
     )
 
 
-def _chosen(rows: Layouts, shape: ModelShape, switches: bool) -> dict[str, set[int]]:
+def _chosen(rows: Layouts, shape: ModelShape, switches: bool, reach: int) -> dict[str, set[int]]:
     """The values of the axes that `layouts.blocks` adds to these splits."""
-    lists = [layouts.choices(kind, switches) for kind in np.unique(layouts.kinds(rows)).tolist()]
-    cut = (layouts.chunks(shape.n_layers, pp) for pp in np.unique(rows.pp).tolist())
-    interleave = {AXES[0]: {value for values in cut for value in values}}
-    return interleave | {axis: set().union(*each) for axis, each in zip(AXES[1:], zip(*lists))}
+    found: dict[str, set[int]] = {axis: set() for axis in AXES}
+    for kind in np.unique(layouts.kinds(rows)).tolist():
+        for axis, values in layouts.choices(kind, switches).items():
+            found[axis] |= set(values)
+    for pp in np.unique(rows.pp).tolist():
+        found["interleave"] |= set(layouts.chunks(shape.n_layers, pp))
+    found["replicas"] = {1, *layouts.hybrid(rows, reach).tolist()}
+    return found
 
 
 def _counts(n_chips: int | Iterable[int]) -> list[int]:

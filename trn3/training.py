@@ -13,7 +13,7 @@ import numpy as np
 from trn3 import committed, hardware, layouts, memory, search
 from trn3.layouts import FULL, Layouts
 from trn3.roofline import LINK, Part
-from trn3.training_step import Work, evaluate, machine
+from trn3.training_step import evaluate, machine, work_of
 from trn3.units import DAY_S
 from trn3.workload import TrainingJob
 
@@ -91,12 +91,11 @@ class TrainingEstimate:
 
     @property
     def mfu(self) -> np.ndarray:
-        """Share of the dense peak of the job's format; model operations with causal attention,
-        no recompute [-].
+        """Share of the dense peak of the job's format; operations that the job needs, with causal
+        attention, no recompute [-].
         """
-        flops = self.job.model.train_flops_per_token(self.job.seq_len, causal=True)
         return (
-            flops
+            self.job.flops_per_token()
             * self.tokens_per_s
             / self.cluster.n_chips
             / self.cluster.chip.peak(self.job.dtype)
@@ -105,10 +104,10 @@ class TrainingEstimate:
     @property
     def hfu(self) -> np.ndarray:
         """As `mfu`, with the forward pass counted again where full recompute repeats it [-]."""
-        if self.layout.recompute == FULL:
-            # four passes of the layers in place of three
-            return self.mfu * (4 / 3)
-        return self.mfu
+        if self.layout.recompute != FULL:
+            return self.mfu
+        forward = self.job.model.forward_flops_per_token(self.job.seq_len, causal=True)
+        return self.mfu * (1 + forward / self.job.flops_per_token())
 
     @property
     def borrowed(self) -> bool:
@@ -174,7 +173,7 @@ def estimate(
     if layout is not None:
         layouts.check(layout, job.model, job.seq_len, job.global_batch, cluster.n_chips)
     lay = search.best(job, cluster) if layout is None else layout
-    work, device = Work(job.model, job.seq_len, job.global_batch), machine(cluster, job.dtype)
+    work, device = work_of(job), machine(cluster, job.dtype)
     steps = evaluate(work, device, lay)
     open_steps = evaluate(work, device, replace(lay, tp_overlap=0, dp_overlap=0, pp_overlap=0))
     middle, chip = float(steps.step_time_s), cluster.chip
@@ -183,9 +182,7 @@ def estimate(
         committed.constant("training", f"band{routed}_{end}", chip.id, chip.family)
         for end in ("low", "high")
     ]
-    flops = (
-        job.model.train_flops_per_token(job.seq_len, causal=True) * job.global_batch * job.seq_len
-    )
+    flops = job.flops_per_token() * job.global_batch * job.seq_len
     ideal = float(flops / cluster.n_chips / chip.peak(job.dtype))
     shown = middle - float(steps.pipeline_s + steps.fixed_s)
     parts = {**steps.parts, "data exchange": Part(LINK, shown)}
@@ -196,5 +193,5 @@ def estimate(
         step_time_s=np.maximum(middle * np.array([ends[0], 1.0, ends[1]]), ideal),
         bounds_s=np.array([ideal, float(open_steps.step_time_s)]),
         parts={name: part for name, part in parts.items() if part.time_s > 0},
-        memory=memory.training_bytes(job.model, job.seq_len, job.global_batch, lay),
+        memory=memory.job_bytes(job, lay),
     )

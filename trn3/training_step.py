@@ -57,7 +57,7 @@ from trn3.committed import TrainingConstants
 from trn3.layouts import FULL, SELECTIVE, Layouts
 from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY, Part
 from trn3.units import Array
-from trn3.workload import ModelShape
+from trn3.workload import ModelShape, TrainingJob
 
 ACTIVATION_BYTES = 2
 """Bytes of an activation, and of a weight on the network: 16 bits."""
@@ -125,6 +125,10 @@ class Work:
         Share of the network's usual rate that the stack reaches [-].
     moe_years : float or array
         Age of the expert kernels against the newest fitted release [year].
+    frozen : float or array
+        1: the base weights are frozen, low-rank adapters are trained [-].
+    lora_rank : float or array
+        Rank of the adapters [-].
     """
 
     shape: ModelShape
@@ -139,6 +143,8 @@ class Work:
     gradient_bytes: Array = 4.0
     network: Array = 1.0
     moe_years: Array = 0.0
+    frozen: Array = 0.0
+    lora_rank: Array = 16
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,28 @@ def machine(cluster: hardware.Cluster, dtype: str = "bf16") -> Machine:
         narrow_ratio=narrow / bf16,
         fp8=float("8" in chip.native(dtype) and narrow > bf16),
         fp4=float("4" in chip.native(dtype)),
+    )
+
+
+def work_of(job: TrainingJob) -> Work:
+    """What a step of a job computes, with today's software.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Model, sequence, batch and what is trained [-].
+
+    Returns
+    -------
+    Work
+        Compiled, flash attention [-].
+    """
+    return Work(
+        job.model,
+        job.seq_len,
+        job.global_batch,
+        frozen=float(job.frozen),
+        lora_rank=job.lora_rank,
     )
 
 
@@ -451,15 +479,15 @@ def experts_s(
     return one * n_local + np.where(np.asarray(shape.n_shared_experts) > 0, shared, 0.0)
 
 
-def output_head_s(shape: ModelShape, machine: Machine, tokens: Array, tp: Array) -> Array:
+def output_head_s(work: Work, machine: Machine, tokens: Array, tp: Array) -> Array:
     """Time of the output head and its loss, forward and backward.
 
-    3 times the product 2 T V D / t, and 12 T V / t bytes.
+    3 times the product 2 T V D / t, 2 times where it is frozen, and 12 T V / t bytes.
 
     Parameters
     ----------
-    shape : ModelShape
-        Model [-].
+    work : Work
+        Model, and whether its weights are frozen [-].
     machine : Machine
         Chip and constants [-].
     tokens, tp : float or array
@@ -480,12 +508,14 @@ def output_head_s(shape: ModelShape, machine: Machine, tokens: Array, tp: Array)
 
     >>> from trn3.workload import model
     >>> gpt3 = model("gpt3_175b")
-    >>> head = float(output_head_s(gpt3, at_peak(1.0, np.inf), 2048, 1))
+    >>> head = float(output_head_s(Work(gpt3, 2048, 1), at_peak(1.0, np.inf), 2048, 1))
     >>> head / (2048 * 12288 * gpt3.vocab)
     6.0
     """
-    # three products: the logits, the gradient of their input, the gradient of the weights
-    products = 3 * matmul_s(machine, tokens, shape.vocab / tp, shape.d_model, 1.0)
+    shape = work.shape
+    # the logits, the gradient of their input, and of the weights unless these are frozen
+    passes = np.where(work.frozen, 2, 3)
+    products = passes * matmul_s(machine, tokens, shape.vocab / tp, shape.d_model, 1.0)
     # bytes of a logit: 32 bits written, read by the loss, and the gradient written
     logit_bytes = 12
     return products + logit_bytes * tokens * shape.vocab / tp / machine.kernel_bytes_per_s
@@ -908,8 +938,9 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
 
     Notes
     -----
-    Backward costs two products for each one forward: the gradient of the input and of the weights.
-    Full recompute repeats the forward pass with its exchanges, selective recompute only attention
+    Backward costs two products for each one forward: the gradient of the input and of the weights;
+    frozen weights have none (Hu et al. 2021, section 4). The products of adapters, below 1 %, and
+    their launches are left out. Full recompute repeats the forward pass with its exchanges, selective recompute only attention
     (Korthikanti et al. 2022, section 5).
 
     Examples
@@ -930,8 +961,10 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
     routed = np.divide(shape.n_moe_layers, shape.n_layers)
     full = np.where(lay.recompute == FULL, work.redo, 0.0)
     selective = np.where(lay.recompute == SELECTIVE, 1.0, 0.0)
-    # forward, and two products backward
+    # forward, and backward twice as many bytes; of products those for the gradients of inputs and,
+    # unless frozen, of weights
     passes = 3 + full
+    products = np.where(work.frozen, 2, 3) + full
     projections = projections_s(shape, machine, tokens, lay.tp, gain)
     width = np.maximum(shape.d_ff, 1) / lay.tp
     dense = (1 - routed) * feed_forward_s(shape, machine, tokens, width, gain)
@@ -940,13 +973,13 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
     tensor_exchanges = 4 + 2 * full
     exchange = tensor_exchange_s(work, machine, tokens, lay)
     parts = {
-        "matmul": Part(ARITHMETIC, (projections + dense) * passes),
+        "matmul": Part(ARITHMETIC, (projections + dense) * products),
         "attention": Part(ARITHMETIC, attention * (1 + backward + full + selective)),
         "vector": Part(MEMORY, vector_s(work, machine, tokens, lay) * passes),
         "tensor exchange": Part(LINK, exchange * tensor_exchanges),
     }
     if np.any(shape.n_experts):
-        experts = experts_s(shape, machine, tokens, lay, gain) * routed * passes
+        experts = experts_s(shape, machine, tokens, lay, gain) * routed * products
         # the gradients are routed back as the tokens were
         routing = routing_s(work, machine, tokens, lay) * routed * (2 + full)
         parts["experts"] = Part(ARITHMETIC, experts)
@@ -1107,6 +1140,37 @@ def local_params(shape: ModelShape, lay: Layouts) -> Array:
     return (dense + routed / lay.ep) / (lay.tp * lay.pp)
 
 
+def trained_params(work: Work, lay: Layouts) -> Array:
+    """Weights of a rank that have a gradient and an optimizer.
+
+    All of `local_params`, or with a frozen base the adapters over t p.
+
+    Parameters
+    ----------
+    work : Work
+        Model, whether its weights are frozen, and rank of the adapters [-].
+    lay : Layouts
+        Uses `tp`, `pp` and `ep` [-].
+
+    Returns
+    -------
+    float or array
+        Weights [-].
+
+    Examples
+    --------
+    Hu et al. 2021, table 4: 18 million of GPT-3's weights are trained with rank 2 beside the four
+    projections, one in nine thousand.
+
+    >>> from trn3.workload import model
+    >>> work = Work(model("gpt3_175b"), 2048, 64, frozen=1.0, lora_rank=2)
+    >>> round(local_params(work.shape, Layouts()) / float(trained_params(work, Layouts())), -3)
+    9000.0
+    """
+    adapters = work.shape.n_adapter_params(work.lora_rank) / (lay.tp * lay.pp)
+    return np.where(work.frozen, adapters, local_params(work.shape, lay))
+
+
 class Exchange(NamedTuple):
     """Data-parallel exchange of a step.
 
@@ -1133,25 +1197,54 @@ class Exchange(NamedTuple):
         return np.maximum(self.floor_s, self.time_s - self.hide_s)
 
 
-def data_exchange_bytes(work: Work, lay: Layouts, n_micro: Array) -> Array:
-    """Bytes of weights and gradients that the data-parallel exchange of a step is about, per rank.
+def per_microbatch(lay: Layouts) -> Array:
+    """Whether sharded gradients and weights are exchanged for every microbatch, not once a step.
+
+    With ZeRO-2 and 3.
+
+    Parameters
+    ----------
+    lay : Layouts
+        Uses `zero` [-].
+
+    Returns
+    -------
+    bool or array
+        True where they are [-].
+
+    Examples
+    --------
+    >>> per_microbatch(Layouts(zero=np.arange(4))).tolist()
+    [False, False, True, True]
+    """
+    return np.asarray(lay.zero) >= 2
+
+
+def data_exchange_bytes(work: Work, lay: Layouts, n_micro: Array) -> tuple[Array, Array]:
+    """Bytes of weights and gradients that the data-parallel exchange of a step is about, per rank:
+    inside a sharding group, and across its replicas.
 
     Plain: 2 g N, an all-reduce being two passes. ZeRO-1: (g + 2) N, gradients reduced and weights
-    gathered. ZeRO-2 and 3: 4 N and 6 N for every microbatch.
+    gathered once. ZeRO-2 and 3: 4 N and 6 N for every microbatch.
+    Across r replicas of n shards each, once: 2 g N / n.
 
     Parameters
     ----------
     work : Work
-        Model and bytes g of a gradient [-].
+        Model, bytes g of a gradient, and what is trained [-].
     lay : Layouts
-        Uses `tp`, `pp`, `ep` and `zero` [-].
+        Uses all sizes, `zero` and `replicas` [-].
     n_micro : float or array
         m [-].
 
     Returns
     -------
-    float or array
-        Bytes before the ring's share (d - 1) / d [byte].
+    tuple of float or array
+        Inside a group and across groups, before the ring's share (n - 1) / n [byte].
+
+    Notes
+    -----
+    What is frozen is gathered but not reduced.
 
     Examples
     --------
@@ -1160,17 +1253,21 @@ def data_exchange_bytes(work: Work, lay: Layouts, n_micro: Array) -> Array:
 
     >>> from trn3.workload import model
     >>> work = Work(model("llama2_7b"), 4096, 64, gradient_bytes=2.0)
-    >>> moved = data_exchange_bytes(work, Layouts(zero=np.arange(4)), 1)
+    >>> moved, across = data_exchange_bytes(work, Layouts(zero=np.arange(4)), 1)
     >>> (moved / moved[0]).tolist()
     [1.0, 1.0, 1.0, 1.5]
     """
-    gradient_bytes, zero = work.gradient_bytes, np.asarray(lay.zero)
-    once = np.where(zero == 0, 2 * gradient_bytes, ACTIVATION_BYTES + gradient_bytes)
-    # sharded gradients are reduced in 16 bits; the weights are gathered once, or before the forward
-    # and before the backward pass
-    per_micro = np.where(zero >= 3, 3 * ACTIVATION_BYTES, 2 * ACTIVATION_BYTES)
-    per_weight = np.where(zero >= 2, per_micro * n_micro, once)
-    return local_params(work.shape, lay) * per_weight
+    g, zero = work.gradient_bytes, np.asarray(lay.zero)
+    trained = trained_params(work, lay)
+    once = np.where(zero == 0, 2 * g * trained, (ACTIVATION_BYTES + g) * trained)
+    # sharded gradients are reduced in 16 bits; weights are gathered once, or before the forward and
+    # before the backward pass
+    gathered = np.where(zero >= 3, 2 * local_params(work.shape, lay), trained)
+    every = n_micro * ACTIVATION_BYTES * (gathered + trained)
+    often = per_microbatch(lay)
+    inside = np.where(often, every, once)
+    reduced_bytes = np.where(often, ACTIVATION_BYTES, g)
+    return inside, np.where(zero > 0, 2 * reduced_bytes * trained / lay.shards, 0.0)
 
 
 def data_exchange(
@@ -1178,8 +1275,8 @@ def data_exchange(
 ) -> Exchange:
     """Data-parallel exchange of a step: its time, and what can hide it.
 
-    (d - 1) / d bytes / beta, of which a share always shows; the rest hides behind the m
-    microbatches of a stage.
+    (n - 1) / n bytes / beta inside a sharding group of n ranks and again across r replicas, of
+    which a share always shows; the rest hides behind the m microbatches of a stage.
 
     Parameters
     ----------
@@ -1188,7 +1285,7 @@ def data_exchange(
     machine : Machine
         Links and constants [-].
     lay : Layouts
-        Uses all sizes, `zero` and `dp_overlap` [-].
+        Uses all sizes, `zero`, `replicas` and `dp_overlap` [-].
     n_micro : float or array
         m [-].
     stage_s : float or array
@@ -1202,7 +1299,7 @@ def data_exchange(
     Notes
     -----
     Rings of a step: ten where gradients go once, taken as five buckets that are reduced and
-    gathered; with sharded weights three for every layer and microbatch.
+    gathered; where weights are gathered for every microbatch three for every layer and microbatch.
 
     Examples
     --------
@@ -1214,32 +1311,39 @@ def data_exchange(
     >>> round(float(found.shown_s) / (4 * local_params(llama, Layouts())), 9) == 2 * 7 / 8
     True
     """
-    c, n, zero = machine.constants, lay.dp * lay.cp, np.asarray(lay.zero)
-    n_bytes = data_exchange_bytes(work, lay, n_micro) * (n - 1) / n
-    per_byte = collectives.s_per_byte(n, lay.tp, machine.tiers) / c.network / work.network
-    time = n_bytes * per_byte
-    exposed = np.where(zero >= 2, c.fsdp_exposed, c.dp_exposed)
-    overlapped = np.where(work.serial, 0.0, lay.dp_overlap)
-    hidden = overlapped * (1 - exposed)
-    per_layer = 3 * n_micro * work.shape.n_layers / lay.pp
-    rings = np.where(zero >= 2, per_layer, 10)
-    latency = rings * collectives.ring_latency_s(n, lay.tp, machine.tiers)
+    c, n, tp = machine.constants, lay.dp * lay.cp, lay.tp
+    zero, r = np.asarray(lay.zero), np.asarray(lay.replicas)
+    # plain data parallel has one group
+    group = np.where(zero > 0, n / r, n)
+    inside, across = data_exchange_bytes(work, lay, n_micro)
+    per_byte = collectives.s_per_byte(group, tp, machine.tiers) / c.network / work.network
+    time = inside * (group - 1) / group * per_byte
+    every = per_microbatch(lay)
+    rings = np.where(every, 3 * n_micro * work.shape.n_layers / lay.pp, 10)
+    latency = rings * collectives.ring_latency_s(group, tp, machine.tiers)
+    if np.any(r > 1):
+        far = collectives.s_per_byte(r, tp * group, machine.tiers) / c.network / work.network
+        time = time + across * (r - 1) / r * far
+        far_ring = collectives.ring_latency_s(r, tp * group, machine.tiers)
+        latency = latency + np.where(zero > 0, 10 * far_ring, 0.0)
+    exposed = np.where(every, c.fsdp_exposed, c.dp_exposed)
+    hidden = np.where(work.serial, 0.0, lay.dp_overlap) * (1 - exposed)
     return Exchange(time, time * (1 - hidden), hidden * n_micro * stage_s, latency)
 
 
-def optimizer_s(shape: ModelShape, machine: Machine, lay: Layouts) -> Array:
+def optimizer_s(work: Work, machine: Machine, lay: Layouts) -> Array:
     """Time of the optimizer, mixed-precision Adam, by the bytes that it moves.
 
-    30 N / W, N / d with a sharded optimizer.
+    30 N / W, N / n with the states sharded over n ranks.
 
     Parameters
     ----------
-    shape : ModelShape
-        Model [-].
+    work : Work
+        Model, and what of it is trained [-].
     machine : Machine
         Chip and constants [-].
     lay : Layouts
-        Uses all sizes and `zero` [-].
+        Uses all sizes, `zero` and `replicas` [-].
 
     Returns
     -------
@@ -1252,14 +1356,14 @@ def optimizer_s(shape: ModelShape, machine: Machine, lay: Layouts) -> Array:
 
     >>> from trn3.workload import model
     >>> llama = model("llama2_7b")
-    >>> time = optimizer_s(llama, at_peak(1e15, 3e12), Layouts())
+    >>> time = optimizer_s(Work(llama, 4096, 64), at_peak(1e15, 3e12), Layouts())
     >>> round(1e3 * float(time) * 1e9 / local_params(llama, Layouts()), 6)
     10.0
     """
     # bytes of a weight: gradient read (4), 32-bit weight (4 + 4) and two moments (8 + 8) read and
     # written, 16-bit weight written (2)
-    moved = 30 * local_params(shape, lay)
-    shards = np.where(np.asarray(lay.zero) > 0, lay.dp * lay.cp, 1)
+    moved = 30 * trained_params(work, lay)
+    shards = np.where(np.asarray(lay.zero) > 0, lay.shards, 1)
     return moved / shards / machine.kernel_bytes_per_s
 
 
@@ -1299,13 +1403,13 @@ def evaluate(work: Work, machine: Machine, lay: Layouts) -> Steps:
     n_micro = work.global_batch / (lay.dp * lay.micro_batch)
     layer_of = layer_parts(work, machine, lay, tokens)
     layer = sum(part.time_s for part in layer_of.values())
-    head = output_head_s(shape, machine, tokens, lay.tp)
+    head = output_head_s(work, machine, tokens, lay.tp)
     mean, longest = stage_times_s(layer, head, shape.n_layers, lay.pp)
     busiest = mean + c.imbalance * (longest - mean)
     bubble = bubble_s(mean, lay.pp, lay.interleave)
     sends = stage_exchange_s(work, machine, tokens, lay, n_micro)
     exchange = data_exchange(work, machine, lay, n_micro, mean)
-    fixed = optimizer_s(shape, machine, lay) + c.step_s + exchange.latency_s
+    fixed = optimizer_s(work, machine, lay) + c.step_s + exchange.latency_s
     per_stage = shape.n_layers / lay.pp
     parts = {
         name: Part(kind, n_micro * per_stage * time) for name, (kind, time) in layer_of.items()

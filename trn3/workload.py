@@ -174,6 +174,41 @@ class ModelShape:
         """Weights that one token is multiplied with: active layers and output head [-]."""
         return self.n_active_layer_params + self.n_head_params
 
+    def n_adapter_params(self, rank: Array) -> Array:
+        """Weights of low-rank adapters (LoRA) beside the four attention projections.
+
+        r (in + out) for each of them.
+
+        Parameters
+        ----------
+        rank : float or ndarray
+            Rank of the adapters [-].
+
+        Returns
+        -------
+        float or ndarray
+            Weights of all layers [-].
+
+        Notes
+        -----
+        Latent attention is taken as if it had full projections. Adapters beside the feed-forward
+        block are left out.
+
+        Examples
+        --------
+        Hu et al. 2021 (arXiv:2106.09685), table 5: GPT-3 with rank 2 beside query, key, value and
+        output, 18 million.
+
+        >>> from trn3.workload import model
+        >>> int(model("gpt3_175b").n_adapter_params(2) / 1e6)
+        18
+        """
+        h = self.d_model
+        query = h + self.n_heads * self.qk_dim
+        key, value = h + self.n_kv_heads * self.qk_dim, h + self.n_kv_heads * self.v_dim
+        output = self.n_heads * self.v_dim + h
+        return self.n_layers * rank * (query + key + value + output)
+
     def attention_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
         """Forward FLOP per token of scores and weighted values, `2 a (d_qk + d_v)` per token
         attended.
@@ -231,6 +266,30 @@ class ModelShape:
         """
         return 3.0 * self.forward_flops_per_token(seq_len, causal)
 
+    def finetune_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
+        """FLOP per token of training with the base weights frozen: no gradient of a weight.
+
+        4 N_matmul, forward and the gradient of the inputs, and three times the forward attention.
+
+        Parameters
+        ----------
+        seq_len : float or ndarray
+            Tokens of the sequence [-].
+        causal : bool
+            Attention convention, see `attention_flops_per_token` [-].
+
+        Returns
+        -------
+        float or ndarray
+            FLOP per token.
+
+        Notes
+        -----
+        The adapters themselves, below 1 %, are left out.
+        """
+        attention = self.attention_flops_per_token(seq_len, causal)
+        return 4.0 * self.n_matmul_params + 3.0 * attention
+
     def kv_bytes_per_token(self, kv_bytes: Array = 2.0) -> Array:
         """Key/value cache of one token over all layers, windows not yet full.
 
@@ -277,6 +336,10 @@ NUMBERS = tuple(field.name for field in dataclasses.fields(ModelShape))[:-4]
 """The fields of a shape that are numbers."""
 
 
+FINETUNE = ("", "full", "lora")
+"""What a training run may be: pre-training, fine-tuning of every weight, of adapters."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingJob:
     """A training run.
@@ -293,6 +356,12 @@ class TrainingJob:
         Sequences of one step [-].
     dtype : str
         Format of the matrix multiplications.
+    finetune : str
+        Empty: pre-training. ``full``: every weight is trained on, which costs a step the same.
+        ``lora``: the base weights are frozen, low-rank adapters beside the attention projections
+        are trained.
+    lora_rank : int
+        Rank of the adapters [-].
     """
 
     model: ModelShape
@@ -300,12 +369,43 @@ class TrainingJob:
     seq_len: int
     global_batch: int
     dtype: str = "bf16"
+    finetune: str = ""
+    lora_rank: int = 16
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are not positive."""
+        """Refuse numbers that are not positive, and a way to fine-tune that is not known."""
         positive("tokens", self.tokens, "tokens")
         positive("seq_len", self.seq_len, "tokens", whole=True)
         positive("global_batch", self.global_batch, "sequences", whole=True)
+        positive("lora_rank", self.lora_rank, "", whole=True)
+        if self.finetune not in FINETUNE:
+            near = difflib.get_close_matches(str(self.finetune), FINETUNE, 1, 0)
+            raise data.TrnError(
+                f"finetune = {self.finetune!r}: must be empty (pre-training), full or lora"
+                + (f"; nearest: {near[0]}" if near and near[0] else "")
+            )
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the base weights stay as they are."""
+        return self.finetune == "lora"
+
+    def flops_per_token(self, causal: bool = True) -> Array:
+        """FLOP that a token of this run needs, nothing recomputed.
+
+        Parameters
+        ----------
+        causal : bool
+            Attention convention, see `ModelShape.attention_flops_per_token` [-].
+
+        Returns
+        -------
+        float or ndarray
+            FLOP per token.
+        """
+        if self.frozen:
+            return self.model.finetune_flops_per_token(self.seq_len, causal)
+        return self.model.train_flops_per_token(self.seq_len, causal)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -376,8 +376,7 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
         (r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 0.0
     )
     work = {
-        "flops": float(job.model.train_flops_per_token(job.seq_len, causal=True))
-        * float(found.hfu[1] / found.mfu[1]),
+        "flops": float(job.flops_per_token()) * float(found.hfu[1] / found.mfu[1]),
         "hbm_bytes": found.kind_s(roofline.MEMORY) * chip_s * chip.hbm_bytes_per_s,
         "link_bytes": found.kind_s(roofline.LINK) * chip_s * link,
         "matmul_share": found.kind_s(roofline.ARITHMETIC) / float(found.step_time_s[1]),

@@ -169,11 +169,8 @@ def fastest(
     list of dict
         Fields of the layout for each size; empty where nothing fits.
     """
-    shape, batch, room = (
-        job.model,
-        job.global_batch,
-        data.assumption("training_usable_hbm_share").value,
-    )
+    shape, batch = job.model, job.global_batch
+    room = data.assumption("training_usable_hbm_share").value
     rows = layouts.splits(shape, job.seq_len, batch, 64, True)
     used = np.asarray(rows.n_chips)
     keep = np.any([(used <= n) & (used > 0.9 * n - 1e-9) for n in sizes], axis=0)
@@ -181,7 +178,7 @@ def fastest(
     used, best_s = used[keep], np.full(int(keep.sum()), np.inf)
     best = np.zeros((len(layouts.FIELDS), len(best_s)), int)
     for part, lay in layouts.blocks(rows, shape, switches=False):
-        need = memory.training_bytes(shape, job.seq_len, batch, lay).total
+        need = memory.job_bytes(job, lay).total
         even = (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
         fits = (need <= room * system.chip.hbm_bytes) & even
         time_s = np.where(
@@ -205,9 +202,7 @@ def _setup(
     job: workload.TrainingJob, system: hardware.System
 ) -> tuple[training_step.Work, training_step.Machine]:
     cluster = hardware.Cluster(system, system.n_chips)
-    return training_step.Work(job.model, job.seq_len, job.global_batch), training_step.machine(
-        cluster, job.dtype
-    )
+    return training_step.work_of(job), training_step.machine(cluster, job.dtype)
 
 
 def assumed(given: Mapping[str, float] | None = None) -> dict[str, uncertainty.Input]:
