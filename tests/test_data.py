@@ -710,3 +710,31 @@ def test_facts_need_no_pandas():
 def test_nan_where_nothing_is_published():
     rows = [f for f in data.facts("tpu_v7") if f.status == "undisclosed"]
     assert rows and all(math.isnan(f.value) and math.isnan(f.low) and not f.use for f in rows)
+
+
+MAKERS = {"AWS": {"AWS", "Amazon"}, "Google": {"Google", "Google DeepMind"}}
+"""Publishers that speak for a vendor; every other vendor speaks under its own name."""
+
+
+def test_a_published_specification_is_the_makers_own():
+    """What somebody else says of a chip is reported, however often it is repeated."""
+    publisher = {row["id"]: row["publisher"] for row in data.rows("sources")}
+    vendor = {row["id"]: row["vendor"] for row in data.rows("subjects")}
+    for name in ("specs", "systems"):
+        for row in data.rows(name):
+            if row["status"] == "published":
+                maker = vendor[row["subject"]]
+                said_by = publisher[row["source_id"]]
+                allowed = MAKERS.get(maker, {maker})
+                assert said_by in allowed, f"{name}.csv line {row['_line']}: {said_by} on {maker}"
+
+
+def test_a_sum_of_assumed_tiers_carries_their_range():
+    tiers = [data.fact("trn3_gen2", "tier_bytes_per_s", "", place) for place in TIERS_OF_GEN2]
+    total = data.fact("trainium3", "scale_up_bytes_per_s")
+    assert total.value == pytest.approx(sum(t.value for t in tiers))
+    assert total.low == pytest.approx(sum(t.low for t in tiers))
+    assert total.high == pytest.approx(sum(t.high for t in tiers))
+
+
+TIERS_OF_GEN2 = ("board", "rack", "cross_rack")
