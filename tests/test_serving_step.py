@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import hardware, serving_step, workload
+from trn3 import hardware, inference, serving_step, workload
 from trn3.committed import ServingConstants
 from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY
 from trn3.serving_step import Layouts, Tokens, Work
@@ -254,7 +254,7 @@ def test_one_point_equals_the_same_point_in_an_array(m, tps, batch, compiled):
 
 
 PARTS = {"weights": MEMORY, "products": ARITHMETIC, "caches": MEMORY}
-PARTS |= {"latent attention": ARITHMETIC, "links": LINK, "launch": FIXED}
+PARTS |= {"latent attention": ARITHMETIC, "links": LINK, "network": LINK, "launch": FIXED}
 
 
 @settings(max_examples=40, deadline=None)
@@ -282,3 +282,130 @@ def test_no_step_is_above_a_peak(m, tp, dp, batch, tokens):
     assert float(read) + float(serving_step.cache_read_s(m, *given)) <= step_s * (1 + 1e-12)
     prompt_s = float(serving_step.prefill_s(m, *given))
     assert 2 * tokens * (n_weights - m.n_head_params) / tp <= 1.979e15 * prompt_s
+
+
+# -------------------------------------------------------------------- nothing above the data sheet
+MODELS = st.sampled_from(
+    [workload.model(m) for m in ("llama3_1_8b", "llama3_3_70b", "gpt3_175b", "falcon_180b")]
+    + [DEEPSEEK, OSS, workload.model("qwen3_235b"), workload.model("mixtral_8x7b")]
+)
+RACKS = ("trn3_gen2", "trn2_48xl", "inf2_48xl", "hgx_h100", "hgx_b200", "gb200_nvl72")
+RACKS += ("mi300x_8", "tpu_v6e_pod", "gh200_1")
+SYSTEMS = st.sampled_from(RACKS).map(hardware.system)
+TOKENS = st.integers(1, 32768).map(float)
+ROUNDING = 1.0 + 1e-9
+
+
+def every_point(model, system, prompt, answer, dtype, disaggregated):
+    """All layouts and batches of a system, whether they fit or not, and the work of a token."""
+    device = serving_step.device(system, dtype)
+    some = inference.layouts(model, system)
+    layout = inference.layout_of(some.tp[:, None], some.dp[:, None])
+    batch = np.array([1.0, 2.0, 3.0, 16.0, 250.0, 2048.0])
+    width = serving_step.dtype_bytes(dtype)
+    work = Work(batch, prompt, answer, width, width, bucket_batch=batch)
+    given = model, device, layout, serving_step.constants(system.chip), work
+    return device, layout, given, serving_step.evaluate(*given, disaggregated)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    model=MODELS,
+    system=SYSTEMS,
+    prompt=TOKENS,
+    answer=TOKENS,
+    dtype=st.sampled_from(["bf16", "fp8"]),
+    disaggregated=st.booleans(),
+)
+def test_no_point_is_above_any_peak(model, system, prompt, answer, dtype, disaggregated):
+    if not serving_step.has(system.chip, dtype):
+        return
+    device, layout, given, steps = every_point(model, system, prompt, answer, dtype, disaggregated)
+    token = serving_step.traffic(*given)
+    rate = steps.tokens_per_s_per_chip
+    fastest = max(device.peak_flops_per_s, device.bf16_flops_per_s)
+    assert np.all(rate * token.flops <= fastest * ROUNDING)
+    assert np.all(rate * token.hbm_bytes <= device.hbm_bytes_per_s * ROUNDING)
+    # an attention group reads one prompt after the other, alone or in shared passes
+    shared_s = serving_step.mixed_prefill_s(*given[:4], serving_step.padded(device, given[4]))
+    requests_per_s = rate * layout.n_chips / layout.dp / answer
+    assert np.all(requests_per_s * shared_s <= ROUNDING)
+    assert np.all(steps.tpot_s >= steps.decode_s) and np.all(steps.ttft_s >= steps.prefill_s)
+    assert np.all((steps.prompt_share > 0) & (steps.prompt_share < 1))
+
+
+def faster(system, factor):
+    """The same system with more of everything."""
+    chip = replace(
+        system.chip,
+        peak_flops_per_s={d: p * factor for d, p in system.chip.peak_flops_per_s.items()},
+        hbm_bytes=system.chip.hbm_bytes * factor,
+        hbm_bytes_per_s=system.chip.hbm_bytes_per_s * factor,
+        hbm_sustained_bytes_per_s=system.chip.hbm_sustained_bytes_per_s * factor,
+        scale_up_bytes_per_s=system.chip.scale_up_bytes_per_s * factor,
+    )
+    tiers = tuple(replace(t, bytes_per_s=t.bytes_per_s * factor) for t in system.tiers)
+    return replace(system, chip=chip, tiers=tiers)
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=MODELS, system=SYSTEMS, prompt=TOKENS, answer=TOKENS, factor=st.floats(1.01, 4.0))
+def test_a_system_with_more_of_everything_is_never_slower(model, system, prompt, answer, factor):
+    own, more = (
+        every_point(model, each, prompt, answer, "bf16", False)[-1]
+        for each in (system, faster(system, factor))
+    )
+    assert np.all(more.tokens_per_s_per_chip * ROUNDING >= own.tokens_per_s_per_chip)
+    assert np.all(more.tpot_s <= own.tpot_s * ROUNDING)
+    assert np.all(more.ttft_s <= own.ttft_s * ROUNDING)
+    assert np.all(more.fits | ~own.fits)
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=MODELS, system=SYSTEMS, prompt=TOKENS, answer=TOKENS)
+def test_a_request_alone_takes_its_prompt_and_its_tokens(model, system, prompt, answer):
+    device = serving_step.device(system)
+    layout, k = Layouts(1.0), serving_step.constants(system.chip)
+    work = Work(1.0, prompt, answer, bucket_batch=1.0)
+    alone = serving_step.evaluate(model, device, layout, k, work)
+    request_s = float(alone.prefill_s + answer * alone.tpot_s)
+    assert float(alone.tokens_per_s_per_chip) == pytest.approx(answer / request_s, rel=1e-9)
+
+
+# ----------------------------------------------------------------------------------- joined servers
+def test_experts_on_joined_servers_pay_for_the_network():
+    h100 = serving_step.device(hardware.system("hgx_h100"), "fp8")
+    k, tokens = fitted("h100"), 128.0
+    one, four = Layouts(1.0, 8.0), Layouts(1.0, 32.0)
+    assert float(serving_step.network_s(DEEPSEEK, h100, one, tokens)) == 0
+    sent_s = float(serving_step.network_s(DEEPSEEK, h100, four, tokens))
+    # 128 tokens go to 3 (1 - (3/4)^8) = 2.70 other servers, 7,168 numbers of 1.5 bytes each, at
+    # 50 GB/s and the share that is reached, twice in each of 61 layers
+    wire_s = 128 * 2.6997 * 7168 * 1.5 / (50e9 * h100.network_share)
+    assert sent_s == pytest.approx(122 * (20e-6 + wire_s), rel=1e-3)
+    # what is on its way hides behind the other half of the batch, if that is not much slower
+    work = Work(tokens, 2048.0, 512.0, 1.0, 1.0)
+    parts = serving_step.decode_parts(DEEPSEEK, h100, four, k, work)
+    assert 0 < float(parts["network"].time_s) <= sent_s
+    assert float(serving_step.links_s(DEEPSEEK, h100, four, k, tokens)) == pytest.approx(
+        122 * k.all_to_all_s
+    )
+    assert float(serving_step.network_s(LLAMA, h100, Layouts(8.0, 4.0), tokens)) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    network=st.floats(0, 1),
+    busy=st.floats(0, 1),
+    read=st.floats(0, 1),
+    more=st.floats(0, 1),
+    compiled=st.booleans(),
+)
+def test_what_shows_of_the_network_is_bounded_and_grows(network, busy, read, more, compiled):
+    def step_s(network_s, busy_s):
+        return busy_s + float(serving_step.shown_s(network_s, busy_s, read, compiled))
+
+    assert max(busy, network) <= step_s(network, busy) + 1e-12
+    assert step_s(network, busy) <= busy + network + 1e-12
+    assert step_s(network, busy) <= step_s(network + more, busy) + 1e-12
+    assert step_s(network, busy) <= step_s(network, busy + more) + 1e-12

@@ -101,6 +101,11 @@ class ServingPoint:
     hbm_bytes_per_token: float
     link_bytes_per_token: float
 
+    @property
+    def n_systems(self) -> int:
+        """Servers, UltraServers or racks that one copy of the model lies on [-]."""
+        return math.ceil(self.n_chips / self.system.n_chips)
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -127,7 +132,7 @@ class Frontier:
         Returns
         -------
         pandas.DataFrame
-            n_chips, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with
+            n_chips, n_systems, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with
             _low and _high, ttft_s, tpot_s [-].
         """
         ok = self.points[self.points["meets"]]
@@ -143,27 +148,65 @@ class Frontier:
         )
 
 
+def layout_of(tp: Array, dp: Array) -> Layouts:
+    """A copy of the model as engines lay it out: one attention group slices its experts, several
+    share them whole.
+
+    Parameters
+    ----------
+    tp, dp : Array
+        Chips of an attention group, and groups [-].
+
+    Returns
+    -------
+    Layouts
+        The same, with where the experts lie [-].
+
+    Examples
+    --------
+    >>> bool(layout_of(8, 1).whole), bool(layout_of(1, 8).whole)
+    (False, True)
+    """
+    return Layouts(tp, dp, whole=np.greater(dp, 1))
+
+
 def layouts(model: ModelShape, system: System) -> Layouts:
     """Layouts of one copy: groups of 1, 2, 4 ... chips inside the scale-up domain, and for experts
-    many such groups.
+    many such groups, on as many joined systems as their network allows.
 
     Parameters
     ----------
     model : ModelShape
-        Bounds the group by its attention heads [-].
+        Bounds the group by its attention heads, and the groups by its experts [-].
     system : System
-        Bounds it by its chips, 256 at most [-].
+        Bounds a group by its chips; copies go up to the largest that were published [-].
 
     Returns
     -------
     Layouts
         Arrays [-].
+
+    Examples
+    --------
+    DeepSeek-V3 may spread over 32 servers of eight H100, a dense model over one.
+
+    >>> from trn3 import hardware
+    >>> h100 = hardware.system("hgx_h100")
+    >>> [int(layouts(workload.model(m), h100).n_chips.max()) for m in ("deepseek_v3", "llama3_8b")]
+    [256, 8]
     """
-    powers = [2**i for i in range(9) if 2**i <= system.n_chips]
-    groups = [tp for tp in powers if tp <= model.n_heads]
-    spread = sorted({*powers, system.n_chips}) if system.n_chips < 256 else powers
-    many = [(tp, n // tp) for n in spread for tp in groups if n % tp == 0]
-    return Layouts(*np.array(many if model.n_experts else [(tp, 1) for tp in groups], float).T)
+    most = data.assumption("serving_most_chips").value
+    powers = [2**i for i in range(12) if 2**i <= most]
+    groups = [tp for tp in powers if tp <= min(model.n_heads, system.n_chips)]
+    if not model.n_experts:
+        return layout_of(np.array(groups, float), np.ones(len(groups)))
+    tiers = [int(t.n_chips) for t in system.tiers if np.isfinite(t.n_chips)]
+    joined = [system.n_chips * n for n in powers]
+    inside = [n for n in powers if n <= system.n_chips]
+    sizes = sorted({n for n in (*inside, *tiers, *joined) if n <= most})
+    copies = [(tp, n // tp) for n in sizes for tp in groups if n % tp == 0]
+    spread = [(tp, dp) for tp, dp in copies if dp <= model.n_experts]
+    return layout_of(*np.array(spread, float).T)
 
 
 def frontier(
@@ -200,9 +243,9 @@ def frontier(
         raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
     model, chip = load.model, device(system, load.weights_dtype)
     some = layouts(model, system)
-    at = Layouts(some.tp[:, None], some.dp[:, None])
+    at = layout_of(some.tp[:, None], some.dp[:, None])
     sequences = np.geomspace(1, chip.max_sequences, N_BATCHES)
-    w = _work(load, np.unique(np.round(sequences)), context_tokens)
+    w = work_of(load, np.unique(np.round(sequences)), context_tokens)
     s = evaluate(model, chip, at, constants(system.chip), w, disaggregated)
     if not np.any(s.fits):
         cache = cache_bytes_per_chip(model, chip, at, w)
@@ -213,6 +256,7 @@ def frontier(
         )
     rows = {
         "n_chips": at.n_chips,
+        "n_systems": np.ceil(at.n_chips / system.n_chips),
         "tp": at.tp,
         "dp": at.dp,
         "ep": np.where(model.n_experts > 0, at.n_chips, 1.0),
@@ -228,7 +272,9 @@ def frontier(
         {n: np.broadcast_to(v, np.shape(s.fits))[s.fits] for n, v in rows.items()}
     )
     return Frontier(
-        load, system, points.astype(dict.fromkeys(("n_chips", "tp", "dp", "ep", "batch"), int))
+        load,
+        system,
+        points.astype(dict.fromkeys(("n_chips", "n_systems", "tp", "dp", "ep", "batch"), int)),
     )
 
 
@@ -276,7 +322,29 @@ def _nearest(found: Frontier) -> str:
     return f"no layout of {load.model.name} on {found.system.name} {limits} {layout} {times}"
 
 
-def _work(load: ServingLoad, batch: Array, context_tokens: float) -> Work:
+def work_of(load: ServingLoad, batch: Array, context_tokens: float = 0.0) -> Work:
+    """A load as the terms of a step take it.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Lengths and formats [-].
+    batch : Array
+        Sequences that decode together in one attention group [-].
+    context_tokens : float
+        Length for which a compiled device was configured; 0: exactly the load [-].
+
+    Returns
+    -------
+    Work
+        Graphs are compiled for just this batch [-].
+
+    Examples
+    --------
+    >>> llama = workload.model("llama3_3_70b")
+    >>> float(work_of(ServingLoad(llama, 1024, 256, weights_dtype="fp8"), 8.0).weight_bytes)
+    1.0
+    """
     widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
     return Work(
         batch,
@@ -290,9 +358,9 @@ def _work(load: ServingLoad, batch: Array, context_tokens: float) -> Work:
 
 def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoint:
     load, system = found.load, found.system
-    d, at = device(system, load.weights_dtype), Layouts(row["tp"], row["dp"])
-    w = _work(load, row["batch"] / row["dp"], context_tokens)
-    work = traffic(load.model, d, at, constants(system.chip), w)
+    d, at = device(system, load.weights_dtype), layout_of(row["tp"], row["dp"])
+    w = work_of(load, row["batch"] / row["dp"], context_tokens)
+    behind = traffic(load.model, d, at, constants(system.chip), w)
     first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
     slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", first, "throughput"))
     n, tp, dp, ep, batch = (int(row[name]) for name in ("n_chips", "tp", "dp", "ep", "batch"))
@@ -310,9 +378,9 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
         tpot_s=tpot,
         ttft_s=ttft,
         memory_bytes=memory,
-        flops_per_token=float(work.flops),
-        hbm_bytes_per_token=float(work.hbm_bytes),
-        link_bytes_per_token=float(work.link_bytes),
+        flops_per_token=float(behind.flops),
+        hbm_bytes_per_token=float(behind.hbm_bytes),
+        link_bytes_per_token=float(behind.link_bytes),
     )
 
 

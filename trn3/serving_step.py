@@ -19,6 +19,7 @@ E, k    routed experts of a layer, and those that a token takes       ``model.n_
 N       weights                                                       ``dense_params, ...``
 tp      chips that share the matrices and heads of an attention group ``layout.tp``
 dp      attention groups that share the experts                       ``layout.dp``
+M       servers, or other units of a tier, over which a copy lies     ``device.tiers``
 pp      pipeline stages                                               ``layout.pp``
 W       bandwidth of the memory of a chip                             ``device.hbm_bytes_per_s``
 P       dense peak of a chip                                          ``device.peak_flops_per_s``
@@ -39,10 +40,12 @@ arXiv:2405.04434 and arXiv:2412.19437: latent attention, and experts spread over
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from trn3 import committed, data, hardware
+from trn3.collectives import Tiers
 from trn3.committed import ServingConstants
 from trn3.hardware import Chip, System
 from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY, Part
@@ -88,6 +91,8 @@ class Device:
         Most prompt tokens of one prefill pass of the engine [-].
     max_sequences : Array
         Largest batch of an attention group that the engine is built for [-].
+    network_share : Array
+        Share of the slower links beyond the first tier that exchanges with experts reach [-].
     n_ranks : Array
         Ranks that share a chip (logical NeuronCores; 1 on a GPU) [-].
     compiled : Array
@@ -96,6 +101,9 @@ class Device:
     torus : Array
         Whether collectives run along the axes of a torus (TPU) rather than through switches or a
         mesh [-].
+    tiers : sequence of tuple
+        The network, inner to outer: chips reached, bytes per second one way per chip, latency;
+        scalars. Empty where no copy of the model leaves the first tier [-, B/s, s].
     """
 
     usable_bytes: Array
@@ -109,9 +117,11 @@ class Device:
     ramp_s: Array
     chunk_tokens: Array
     max_sequences: Array
+    network_share: Array
     n_ranks: Array
     compiled: Array
     torus: Array
+    tiers: Tiers
 
 
 @dataclass(frozen=True)
@@ -204,6 +214,8 @@ class Steps:
     ----------
     decode_s, prefill_s : Array
         One decode step of the batch; one prompt [s].
+    prompt_share : Array
+        Share of the chips' time that goes to reading prompts; the rest writes answers [-].
     tpot_s, ttft_s : Array
         Per output token and to the first token, under the load that keeps the batch full [s].
     tokens_per_s_per_user : Array
@@ -218,6 +230,7 @@ class Steps:
 
     decode_s: Array
     prefill_s: Array
+    prompt_share: Array
     tpot_s: Array
     ttft_s: Array
     tokens_per_s_per_user: Array
@@ -341,9 +354,10 @@ def device(system: System, dtype: str = "bf16") -> Device:
     """
     chip = system.chip
     compute = dtype if has(chip, dtype) or format_for(chip, dtype) != dtype else "bf16"
-    links = chip.scale_up_bytes_per_s
-    engine = ("one_shot_share", "two_shot_share", "ramp_s", "chunk_tokens", "max_sequences")
-    assumed = {name: data.assumption(f"serving_{name}").value for name in engine}
+    scale_up = chip.scale_up_bytes_per_s
+    links = ("one_shot_share", "two_shot_share", "ramp_s", "network_share")
+    engine = ("chunk_tokens", "max_sequences")
+    assumed = {name: data.assumption(f"serving_{name}").value for name in links + engine}
     usable_share = data.assumption("serving_usable_hbm_share").value
     return Device(
         usable_bytes=usable_share * chip.hbm_bytes - data.assumption("serving_reserve").value,
@@ -351,10 +365,11 @@ def device(system: System, dtype: str = "bf16") -> Device:
         peak_flops_per_s=chip.peak(compute),
         bf16_flops_per_s=chip.peak("bf16"),
         compute_bytes=_compute_bytes(chip, chip.peak(compute)),
-        link_bytes_per_s=links if np.isfinite(links) else system.tiers[0].bytes_per_s,
+        link_bytes_per_s=scale_up if np.isfinite(scale_up) else system.tiers[0].bytes_per_s,
         n_ranks=chip.n_ranks,
         compiled=chip.compiled,
         torus=system.axis_collectives,
+        tiers=tuple((t.n_chips, t.bytes_per_s, t.latency_s) for t in system.tiers),
         **assumed,
     )
 
@@ -912,6 +927,37 @@ def latent_attention_s(
     return n_flops / (layout.tp * device.bf16_flops_per_s * constants.attention_share)
 
 
+def attended_flops(model: ModelShape, work: Work) -> Array:
+    """FLOP of attention for one token of a decode step: scores and weighted values over its whole
+    context, or absorbed latent attention where that is more.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model [-].
+    work : Work
+        Lengths [-].
+
+    Returns
+    -------
+    Array
+        FLOP over all layers [-].
+
+    Examples
+    --------
+    Narayanan et al. 2021, eq. 2: 4 h FLOP per token attended and layer, here GPT-3 (96 layers of
+    12,288) at 2,048.
+
+    >>> from trn3 import workload
+    >>> flops = attended_flops(workload.model("gpt3_175b"), Work(1, 2048, 0))
+    >>> float(flops) == 4 * 12288 * 96 * 2048
+    True
+    """
+    context = read_context(work)
+    whole = model.attention_flops_per_token(context, causal=False)
+    return np.maximum(latent_flops(model) * context, whole)
+
+
 def prompt_attention_s(
     model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
 ) -> Array:
@@ -1093,8 +1139,37 @@ def exchange_s(
     ----------
     DeepSeek-AI 2024, DeepSeek-V3 technical report, arXiv:2412.19437, section 3.2.2 and 3.3.
     """
+    return constants.all_to_all_s + inner_exchange_s(model, device, tokens)
+
+
+def inner_exchange_s(model: ModelShape, device: Device, tokens: Array) -> Array:
+    """Time that the bytes of one exchange take on the links inside the first tier,
+    1.5 n k D / beta.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Links, beta [-].
+    tokens : Array
+        Tokens of one attention group, n [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Examples
+    --------
+    >>> from trn3 import workload
+    >>> h100, deepseek = device(hardware.system("h100")), workload.model("deepseek_v3")
+    >>> time_s = inner_exchange_s(deepseek, h100, 4096)
+    >>> round(float(time_s * h100.link_bytes_per_s / (4096 * 8 * 7168)), 3)
+    1.5
+    """
     n_bytes = EXCHANGE_BYTES * tokens * model.top_k * model.d_model
-    return constants.all_to_all_s + n_bytes / device.link_bytes_per_s
+    return n_bytes / device.link_bytes_per_s
 
 
 def links_s(
@@ -1104,8 +1179,8 @@ def links_s(
     constants: ServingConstants,
     tokens: Array,
 ) -> Array:
-    """Collectives of one pass: two all-reduces per layer, after attention and after the
-    feed-forward block; where experts are spread, one and two exchanges.
+    """Collectives of one pass inside the first tier: two all-reduces per layer, after attention and
+    after the feed-forward block; where experts are spread, one and two exchanges.
 
     Parameters
     ----------
@@ -1141,8 +1216,135 @@ def links_s(
     message_bytes = WIDE_BYTES * tokens * model.d_model
     reduce_s = all_reduce_s(message_bytes, layout.tp, device, constants.collective_s)
     spread = np.greater(layout.dp, 1) & np.greater(model.n_experts, 0)
-    there_and_back_s = 2 * exchange_s(model, device, constants, tokens)
-    return model.n_layers * (reduce_s + np.where(spread, there_and_back_s, reduce_s))
+    one_s = exchange_s(model, device, constants, tokens)
+    one_s = np.where(joined(device, layout), constants.all_to_all_s, one_s)
+    return model.n_layers * (reduce_s + np.where(spread, 2 * one_s, reduce_s))
+
+
+def joined(device: Device, layout: Layouts) -> Array:
+    """Whether a copy of the model leaves the first tier of its network, as over several servers.
+
+    Parameters
+    ----------
+    device : Device
+        Tiers [-].
+    layout : Layouts
+        Chips of a copy [-].
+
+    Returns
+    -------
+    Array
+        True where it does [-].
+
+    Examples
+    --------
+    >>> h100 = device(hardware.system("hgx_h100"))
+    >>> joined(h100, Layouts(1.0, np.array([8.0, 16.0])))
+    array([False,  True])
+    """
+    first = device.tiers[0][0] if device.tiers else np.inf
+    return np.greater(layout.tp * layout.dp, first)
+
+
+def network_s(model: ModelShape, device: Device, layout: Layouts, tokens: Array) -> Array:
+    r"""Time on the way of the bytes of a pass's exchanges where a copy leaves the first tier.
+
+    A token goes once to each of the other units of a tier (of M) that hold one of its experts, and
+    is handed on meanwhile inside the first tier:
+
+    .. math:: 2 L \max\left(T_{inner},\; \alpha_{tier} + \frac{1.5\, n\, D\, c}
+              {tp\, \eta\, \beta_{tier}}\right), \quad c = (M - 1) (1 - (1 - 1/M)^k)
+
+    where the slowest tier counts.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Tiers, and the share of their bandwidth that is reached [-].
+    layout : Layouts
+        Chips of a copy [-].
+    tokens : Array
+        Tokens of one attention group, n; its chips share the sending [-].
+
+    Returns
+    -------
+    Array
+        Time; 0 where a copy stays within the first tier, or spreads no experts [s].
+
+    Notes
+    -----
+    Experts are taken to be equally liked; a router that keeps a token's experts on few servers
+    sends less.
+
+    Examples
+    --------
+    DeepSeek-V3 on four servers of eight H100: a token with eight experts goes to 2.7 of the three
+    others, not to six, so at 50 GB/s 4,096 tokens take 2.4 ms, there or back.
+
+    >>> from trn3 import workload
+    >>> h100, deepseek = device(hardware.system("h100")), workload.model("deepseek_v3")
+    >>> h100 = replace(h100, network_share=1.0)
+    >>> time_s = network_s(deepseek, h100, Layouts(1.0, 32.0), 4096)
+    >>> round(1e3 * float(time_s) / 2 / 61, 1)
+    2.4
+    >>> float(network_s(deepseek, h100, Layouts(1.0, 8.0), 4096))
+    0.0
+
+    References
+    ----------
+    DeepSeek-AI 2024, DeepSeek-V3 technical report, arXiv:2412.19437, section 3.2.2.
+    """
+    n_chips = layout.tp * layout.dp
+    n_bytes = EXCHANGE_BYTES * tokens * model.d_model / layout.tp
+    slowest_s = inner_exchange_s(model, device, tokens)
+    for (below, _, _), (reach, bytes_per_s, latency_s) in pairwise(device.tiers):
+        inside = np.minimum(n_chips, reach)
+        units = np.maximum(inside / below, 1.0)
+        experts = model.top_k * inside / n_chips
+        copies = (units - 1) * (1 - (1 - 1 / units) ** experts)
+        tier_s = latency_s + n_bytes * copies / (bytes_per_s * device.network_share)
+        slowest_s = np.maximum(slowest_s, np.where(units > 1, tier_s, 0.0))
+    spread = np.greater(layout.dp, 1) & np.greater(model.n_experts, 0)
+    return np.where(spread & joined(device, layout), 2 * model.n_layers * slowest_s, 0.0)
+
+
+def shown_s(network_s: Array, busy_s: Array, read_s: Array, compiled: Array) -> Array:
+    r"""As much of the network's time as shows in a pass.
+
+    Engines that split a batch in two send for one half while the other computes, which reads the
+    weights once more:
+
+    .. math:: \min(T_{net}, \max(T_{read}, T_{net} - T_{busy}))
+
+    Parameters
+    ----------
+    network_s : Array
+        Time on the network [s].
+    busy_s : Array
+        The pass without it [s].
+    read_s : Array
+        Reading the weights once [s].
+    compiled : Array
+        Whether graphs are compiled for fixed shapes; they do not split [-].
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Examples
+    --------
+    >>> float(shown_s(0.020, 0.050, 0.004, False)), float(shown_s(0.020, 0.050, 0.004, True))
+    (0.004, 0.02)
+
+    References
+    ----------
+    DeepSeek-AI 2024, DeepSeek-V3 technical report, arXiv:2412.19437, section 3.4.
+    """
+    halves_s = np.maximum(read_s, network_s - busy_s)
+    return np.where(compiled, network_s, np.minimum(network_s, halves_s))
 
 
 # -------------------------------------------------------------------------------------- fixed costs
@@ -1208,7 +1410,8 @@ def step_fixed_s(model: ModelShape, constants: ServingConstants, work: Work) -> 
 def decode_s(
     model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
 ) -> Array:
-    """Time of one decode step of B sequences: matrix products, caches, links, fixed costs.
+    """Time of one decode step of B sequences: matrix products, caches, links, fixed costs, and what
+    shows of the network.
 
     Parameters
     ----------
@@ -1230,8 +1433,8 @@ def decode_s(
 
     Notes
     -----
-    Terms other than reading and computing of the matrix products do not overlap. Speculative
-    decoding is a factor of its own (`speculative_speedup`).
+    Terms other than reading and computing of the matrix products, and the network's, do not
+    overlap. Speculative decoding is a factor of its own (`speculative_speedup`).
 
     Examples
     --------
@@ -1253,7 +1456,12 @@ def decode_s(
     scores_s = latent_attention_s(model, device, layout, constants, work)
     exchanged_s = links_s(model, device, layout, constants, work.batch)
     fixed_s = step_fixed_s(model, constants, work)
-    return products_s + np.maximum(read_s, scores_s) + exchanged_s + fixed_s
+    busy_s = products_s + np.maximum(read_s, scores_s) + exchanged_s + fixed_s
+    sent_s = network_s(model, device, layout, work.batch)
+    if not np.any(sent_s):
+        return busy_s
+    weights_s = weight_read_s(model, device, layout, constants, work, tokens)
+    return busy_s + shown_s(sent_s, busy_s, weights_s, device.compiled)
 
 
 def decode_parts(
@@ -1280,8 +1488,8 @@ def decode_parts(
     Returns
     -------
     dict of str to Part
-        Weights and caches (memory), products and latent attention (arithmetic), links, launch
-        (fixed) [s].
+        Weights and caches (memory), products and latent attention (arithmetic), links and network
+        (link), launch (fixed) [s].
 
     Examples
     --------
@@ -1301,13 +1509,18 @@ def decode_parts(
     cache_s = cache_read_s(model, device, layout, constants, work)
     latent_s = latent_attention_s(model, device, layout, constants, work)
     plain = cache_s >= latent_s
+    exchanged_s = links_s(model, device, layout, constants, work.batch)
+    fixed_s = step_fixed_s(model, constants, work)
+    busy_s = products_s + np.maximum(cache_s, latent_s) + exchanged_s + fixed_s
+    sent_s = network_s(model, device, layout, work.batch)
     return {
         "weights": Part(MEMORY, read_s**3 / products_s**2),
         "products": Part(ARITHMETIC, compute_s**3 / products_s**2),
         "caches": Part(MEMORY, np.where(plain, cache_s, 0.0)),
         "latent attention": Part(ARITHMETIC, np.where(plain, 0.0, latent_s)),
-        "links": Part(LINK, links_s(model, device, layout, constants, work.batch)),
-        "launch": Part(FIXED, step_fixed_s(model, constants, work)),
+        "links": Part(LINK, exchanged_s),
+        "network": Part(LINK, shown_s(sent_s, busy_s, read_s, device.compiled)),
+        "launch": Part(FIXED, fixed_s),
     }
 
 
@@ -1351,14 +1564,69 @@ def prefill_s(
     >>> 0.75 * 6288 < rate < 1.25 * 6288
     True
     """
-    count = work.prompts * prompt_tokens(work)
-    n_passes = np.ceil(count / device.chunk_tokens)
-    tokens = Tokens(count, n_passes, head=False)
+    tokens = read_tokens(device, work)
+    per_pass = tokens.count / tokens.n_passes
     products_s = matmul_s(model, device, layout, constants, work, tokens)
     scores_s = prompt_attention_s(model, device, layout, constants, work)
-    exchanged_s = links_s(model, device, layout, constants, count / n_passes)
+    exchanged_s = links_s(model, device, layout, constants, per_pass)
     per_pass_s = exchanged_s + kernels_s(model, constants)
-    return products_s + scores_s + n_passes * per_pass_s
+    busy_s = products_s + scores_s + tokens.n_passes * per_pass_s
+    sent_s = tokens.n_passes * network_s(model, device, layout, per_pass)
+    if not np.any(sent_s):
+        return busy_s
+    weights_s = weight_read_s(model, device, layout, constants, work, tokens)
+    return busy_s + shown_s(sent_s, busy_s, weights_s, device.compiled)
+
+
+def read_tokens(device: Device, work: Work) -> Tokens:
+    """Tokens of the prompts that are prefilled together, and the chunks that they take.
+
+    Parameters
+    ----------
+    device : Device
+        Most tokens of a chunk [-].
+    work : Work
+        Prompts and their length [-].
+
+    Returns
+    -------
+    Tokens
+        Without the output head, which runs on the last token of a prompt alone [-].
+
+    Examples
+    --------
+    >>> h100 = replace(device(hardware.system("h100")), chunk_tokens=8192.0)
+    >>> float(read_tokens(h100, Work(1, 20000, 1)).n_passes)
+    3.0
+    """
+    count = work.prompts * prompt_tokens(work)
+    return Tokens(count, np.ceil(count / device.chunk_tokens), head=False)
+
+
+def together(device: Device, work: Work) -> Work:
+    """The same work with as many prompts as share a prefill pass in service: up to the chunk and
+    the batch; one on a compiled device.
+
+    Parameters
+    ----------
+    device : Device
+        Chip, and the most tokens of a chunk [-].
+    work : Work
+        Batch and lengths [-].
+
+    Returns
+    -------
+    Work
+        With `prompts` set [-].
+
+    Examples
+    --------
+    >>> h100 = replace(device(hardware.system("h100")), chunk_tokens=8192.0)
+    >>> [float(together(h100, Work(batch, 1024, 1)).prompts) for batch in (2, 64)]
+    [2.0, 8.0]
+    """
+    prompts = np.clip(device.chunk_tokens / work.input_tokens, 1.0, np.maximum(work.batch, 1.0))
+    return replace(work, prompts=np.where(device.compiled, 1.0, prompts))
 
 
 def mixed_prefill_s(
@@ -1398,10 +1666,8 @@ def mixed_prefill_s(
     >>> bool(mixed_prefill_s(*given, long) == prefill_s(*given, long))
     True
     """
-    together = np.clip(device.chunk_tokens / work.input_tokens, 1.0, np.maximum(work.batch, 1.0))
-    prompts = np.where(device.compiled, 1.0, together)
-    all_s = prefill_s(model, device, layout, constants, replace(work, prompts=prompts))
-    return all_s / prompts
+    shared = together(device, work)
+    return prefill_s(model, device, layout, constants, shared) / shared.prompts
 
 
 def padded(device: Device, work: Work) -> Work:
@@ -1552,6 +1818,75 @@ def max_batch(model: ModelShape, device: Device, layout: Layouts, work: Work) ->
 
 
 # --------------------------------------------------------------------------------------- whole step
+def least_tpot_s(
+    model: ModelShape,
+    device: Device,
+    layout: Layouts,
+    constants: ServingConstants,
+    work: Work,
+    disaggregated: bool = False,
+) -> Array:
+    r"""Least time per output token of a copy that reads its users' prompts as well.
+
+    Whatever overlaps, each resource has to get through the work of all B users:
+
+    .. math:: \max\left(A + (B - 1) \frac{T_{shared}}{O},\;
+              M + (B - 1) \frac{M_{shared}}{O}\right)
+
+    with the arithmetic A of a decode step, its memory traffic M, the whole time of a prompt
+    T_shared (in which the chip reads no other) and the weights that it reads, M_shared. A compiled
+    engine stops decode for every prompt: A is then the whole step.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Chip and links [-].
+    layout : Layouts
+        Layouts [-].
+    constants : ServingConstants
+        Efficiencies [-].
+    work : Work
+        Lengths and batch, buckets applied (`padded`) [-].
+    disaggregated : bool
+        Whether prompts are read on other chips.
+
+    Returns
+    -------
+    Array
+        Time [s].
+
+    Examples
+    --------
+    With long prompts and short answers little but prompts is read: 63 prompts of others a token.
+
+    >>> from trn3 import workload
+    >>> h200, llama = hardware.system("h200"), workload.model("llama3_3_70b")
+    >>> given = llama, device(h200, "fp8"), Layouts(4.0), constants(h200.chip)
+    >>> work = Work(64, 8192, 1, 1.0)
+    >>> round(float(least_tpot_s(*given, work) / prefill_s(*given, work)))
+    63
+    """
+    computed = replace(work, batch=np.maximum(work.bucket_batch, work.batch))
+    given = model, device, layout, constants
+    decoded = Tokens(computed.batch)
+    attended = computed.batch * attended_flops(model, computed)
+    attention_s = attended / (layout.tp * device.bf16_flops_per_s * constants.attention_share)
+    arithmetic_s = weight_compute_s(*given, decoded) + attention_s
+    memory_s = weight_read_s(*given, computed, decoded) + cache_read_s(*given, computed)
+    if disaggregated:
+        return np.maximum(arithmetic_s, memory_s)
+    if np.any(device.compiled):
+        arithmetic_s = np.where(device.compiled, decode_s(*given, computed), arithmetic_s)
+
+    shared = together(device, work)
+    others = np.maximum(work.batch - 1.0, 0.0) / shared.prompts / work.output_tokens
+    prompts_s = prefill_s(*given, shared)
+    weights_s = weight_read_s(*given, shared, read_tokens(device, shared))
+    return np.maximum(arithmetic_s + others * prompts_s, memory_s + others * weights_s)
+
+
 def evaluate(
     model: ModelShape,
     device: Device,
@@ -1564,8 +1899,13 @@ def evaluate(
     r"""Times and rates of every point; arguments broadcast, so one point and a million are the same
     call.
 
-    .. math:: TPOT = T(B) / v + \varphi (B - 1) T_{shared} / O
+    .. math:: TPOT = \max(T(B) / v + \varphi (B - 1) T_{shared} / O,\; TPOT_{least})
     .. math:: TTFT = T_{prefill} (1 + g (B - 1)^h) + t_0 + m T(B)
+    .. math:: rate = \frac{B\, O}{T_{shared} + O\; TPOT}
+
+    per attention group. A user's own prompt holds its place in the batch too, so that a copy
+    answers at most 1 / T_shared requests a second, and no operation or byte goes beyond a peak
+    (`least_tpot_s`).
 
     Parameters
     ----------
@@ -1592,35 +1932,45 @@ def evaluate(
 
     Examples
     --------
-    A user alone waits for nobody: the time per token is the step.
+    A user alone waits for nobody: the time per token is the step, and a request takes its prompt
+    and its tokens.
 
     >>> from trn3 import workload
     >>> h200 = hardware.system("h200")
-    >>> given = device(h200, "fp8"), Layouts(4.0), constants(h200.chip), Work(1, 1024, 1024, 1.0)
+    >>> given = device(h200, "fp8"), Layouts(4.0), constants(h200.chip), Work(1, 1024, 512, 1.0)
     >>> alone = evaluate(workload.model("llama3_3_70b"), *given)
     >>> bool(alone.tpot_s == alone.decode_s)
     True
+    >>> request_s = alone.prefill_s + 512 * alone.tpot_s
+    >>> round(float(alone.tokens_per_s_per_chip * 4 * request_s))
+    512
     """
     work = padded(device, work)
+    given = model, device, layout, constants
     batch, others = np.maximum(work.bucket_batch, work.batch), np.maximum(work.batch - 1.0, 0.0)
-    computed = replace(work, batch=batch)
-    step_s = decode_s(model, device, layout, constants, computed) / speedup
-    prompt_s = prefill_s(model, device, layout, constants, work)
-    shared_s = mixed_prefill_s(model, device, layout, constants, work) / work.output_tokens
-    mixing = 0.0 if disaggregated else constants.mixing * others * shared_s
-    tpot_s = step_s + mixing
+    step_s = decode_s(*given, replace(work, batch=batch)) / speedup
+    prompt_s = prefill_s(*given, work)
+    shared_s = mixed_prefill_s(*given, work) / work.output_tokens
+
+    least_s = least_tpot_s(*given, work, disaggregated)
+    if disaggregated:
+        tpot_s = np.maximum(step_s, least_s)
+        per_token_s = tpot_s + work.batch * shared_s  # of the chips for both
+    else:
+        tpot_s = np.maximum(step_s + constants.mixing * others * shared_s, least_s)
+        per_token_s = tpot_s + shared_s  # of a place in the batch
+
     queued_s = prompt_s * (1 + constants.queue * others**constants.queue_power)
     ttft_s = queued_s + constants.first_token_s + constants.first_token_steps * step_s
-    prefilling = shared_s * work.batch / step_s if disaggregated else 0.0
-    n_chips = layout.n_chips * (1.0 + prefilling)
     per_sequence = cache_bytes_per_chip(model, device, layout, work)
     return Steps(
         decode_s=step_s,
         prefill_s=prompt_s,
+        prompt_share=1.0 - step_s / per_token_s,
         tpot_s=tpot_s,
         ttft_s=ttft_s,
         tokens_per_s_per_user=1.0 / tpot_s,
-        tokens_per_s_per_chip=work.batch * layout.dp / (tpot_s * n_chips),
+        tokens_per_s_per_chip=work.batch * layout.dp / (per_token_s * layout.n_chips),
         memory_bytes=weight_bytes_per_chip(model, layout, work) + batch * per_sequence,
         fits=batch <= max_batch(model, device, layout, work),
     )
@@ -1726,36 +2076,36 @@ def traffic(
     1.01
     """
     work = padded(device, work)
-    computed = np.maximum(work.bucket_batch, work.batch)
-    padding = computed / work.batch
+    batch = np.maximum(work.bucket_batch, work.batch)
+    computed, shared = replace(work, batch=batch), together(device, work)
+    padding = batch / work.batch
     prompts = 1.0 / work.output_tokens  # of an output token
-    prompt, context = prompt_tokens(work), read_context(work)
-    passes = prompts * np.ceil(prompt / device.chunk_tokens)
+    prompt, tokens = prompt_tokens(work), read_tokens(device, shared)
 
-    whole_square = model.attention_flops_per_token(context, causal=False)
-    attended = np.maximum(latent_flops(model) * context, whole_square)
-    n_weights = dense_params(model) + model.n_head_params + model.top_k * routed_params(model)
-    active = FLOP_PER_WEIGHT * n_weights
-    read = active + model.attention_flops_per_token(prompt)
-    flops = (active + attended) * computed / work.batch + prompts * prompt * read
+    inner = FLOP_PER_WEIGHT * (dense_params(model) + model.top_k * routed_params(model))
+    head = FLOP_PER_WEIGHT * model.n_head_params
+    decoded = inner + head + attended_flops(model, computed)
+    read = inner + model.attention_flops_per_token(prompt)
+    flops = decoded * padding + prompts * prompt * read
 
     shards = cache_shards(model, device, layout)
-    cache = computed * model.kv_bytes(context, work.kv_bytes) * layout.tp / shards
-    decoded = _weights_read(model, layout, constants, work, computed) + layout.dp * cache
-    prefilled = _weights_read(model, layout, constants, work, prompt)
-    hbm_bytes = decoded / (work.batch * layout.dp) + passes * prefilled / layout.dp
+    cached = batch * model.kv_bytes(read_context(work), work.kv_bytes) * layout.tp / shards
+    step = _weights_read(model, layout, constants, work, Tokens(batch)) + layout.dp * cached
+    prefill = _weights_read(model, layout, constants, work, tokens) / shared.prompts
+    hbm_bytes = step / (work.batch * layout.dp) + prompts * prefill / layout.dp
 
     sent = _bytes_sent(model, layout) * (padding + prompts * prompt)
     return Traffic(flops, hbm_bytes, sent)
 
 
 def _weights_read(
-    model: ModelShape, layout: Layouts, constants: ServingConstants, work: Work, tokens: Array
+    model: ModelShape, layout: Layouts, constants: ServingConstants, work: Work, tokens: Tokens
 ) -> Array:
-    """Bytes of weights that all groups of a copy read in a pass of so many tokens a group."""
-    experts = experts_read(model, work, constants, tokens * layout.dp)
-    copied = (dense_bytes(model, work) + WIDE_BYTES * model.n_head_params) * layout.dp
-    return copied + experts * routed_params(model) * work.weight_bytes
+    """Bytes of weights that all groups of a copy read while such tokens go through each."""
+    experts = experts_read(model, work, constants, tokens.count * layout.dp / tokens.n_passes)
+    head_bytes = WIDE_BYTES * tokens.head * model.n_head_params
+    copied = (dense_bytes(model, work) + head_bytes) * layout.dp
+    return tokens.n_passes * (copied + experts * routed_params(model) * work.weight_bytes)
 
 
 def _bytes_sent(model: ModelShape, layout: Layouts) -> Array:

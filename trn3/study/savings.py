@@ -97,16 +97,11 @@ def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> f
     float
         Share, 0 to 1 [-]
     """
-    widths = map(serving_step.dtype_bytes, (load.weights_dtype, load.kv_dtype))
-    step = serving_step.Work(point.batch / point.dp, load.input_tokens, load.output_tokens, *widths)
-    at, device = (
-        serving_step.Layouts(point.tp, point.dp),
-        serving_step.device(point.system, load.weights_dtype),
-    )
-    times = serving_step.evaluate(
-        load.model, device, at, serving_step.constants(point.system.chip), step
-    )
-    return 1.0 - float(times.decode_s / times.tpot_s)
+    device = serving_step.device(point.system, load.weights_dtype)
+    constants = serving_step.constants(point.system.chip)
+    step = inference.work_of(load, point.batch / point.dp)
+    at = inference.layout_of(point.tp, point.dp)
+    return float(serving_step.evaluate(load.model, device, at, constants, step).prompt_share)
 
 
 def _amount(work: Any, side: Side, v: Draws) -> Any:
