@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trn3 import data, hardware, inference, serving_step, workload
 from trn3.inference import NoLayoutMeets
@@ -40,6 +42,68 @@ def test_looser_limits_never_cost_throughput(load):
         for t in (0.02, 0.04, 0.08)
     ]
     assert rates == sorted(rates)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    model=st.sampled_from([LLAMA, DEEPSEEK, workload.model("gpt_oss_120b")]),
+    system=st.sampled_from(["trn3_gen2", "trn2_48xl", "hgx_h200", "hgx_b200", "gb200_nvl72"]),
+    prompt=st.integers(1, 16384),
+    answer=st.integers(1, 4096),
+    tpot_s=st.floats(0.01, 0.2),
+    ttft_s=st.floats(0.1, 30.0),
+    slack=st.floats(1.0, 5.0),
+)
+def test_more_latency_allowed_never_gives_less(
+    model, system, prompt, answer, tpot_s, ttft_s, slack
+):
+    rack = hardware.system(system)
+    tight = workload.ServingLoad(model, prompt, answer, ttft_s, tpot_s, "fp8", "fp8")
+    try:
+        one = inference.best(tight, rack)
+    except NoLayoutMeets:
+        return
+    loose = replace(tight, ttft_s=slack * ttft_s, tpot_s=slack * tpot_s)
+    more = inference.best(loose, rack).output_tokens_per_s_per_chip[1]
+    rate = one.output_tokens_per_s_per_chip[1]
+    assert more >= rate * (1 - 1e-9)
+    # the point itself: no peak passed by what stands behind a token, no prompt read twice as fast
+    assert rate * one.flops_per_token <= rack.chip.peak("fp8") * (1 + 1e-9)
+    assert rate * one.hbm_bytes_per_token <= rack.chip.hbm_bytes_per_s * (1 + 1e-9)
+    assert one.tpot_s[1] <= tpot_s and one.ttft_s[1] <= ttft_s
+
+
+@pytest.mark.parametrize(
+    ("model", "lengths", "tpot_s"),
+    # prompts with hardly an answer: on paper, a chip reads at most peak / (2 x weights) tokens/s
+    [("llama3_1_8b", (8000, 2), 0.05), ("llama3_3_70b", (4000, 10), 0.05)],
+)
+@pytest.mark.parametrize("system", ["trn3_gen2", "hgx_h200"])
+def test_long_prompts_and_short_answers_stay_below_the_data_sheet(model, lengths, tpot_s, system):
+    shape, rack = workload.model(model), hardware.system(system)
+    point = inference.best(workload.ServingLoad(shape, *lengths, 30.0, tpot_s, "fp8", "fp8"), rack)
+    requests_per_s = point.output_tokens_per_s_per_chip[1] / lengths[1]
+    on_paper = rack.chip.peak("fp8") / (2.0 * shape.n_layer_params * lengths[0])
+    assert 0.1 * on_paper < requests_per_s < on_paper
+
+
+def test_mixtures_of_experts_may_join_servers_and_dense_models_do_not():
+    asked = workload.ServingLoad(DEEPSEEK, 1024, 1024, 3.0, 0.05, "fp8", "fp8")
+    for name in ("hgx_h100", "hgx_b200", "trn2_48xl"):
+        rack = hardware.system(name)
+        point = inference.best(asked, rack)
+        assert point.n_chips > rack.n_chips and point.n_systems == point.n_chips // rack.n_chips
+        alone = inference.best(replace(asked, model=LLAMA), rack)
+        assert alone.n_systems == 1
+    joined = inference.frontier(asked, hardware.system("hgx_h100")).points
+    most = data.assumption("serving_most_chips").value
+    assert joined["n_chips"].max() <= most and joined["tp"].max() <= 8
+
+
+def test_a_small_load_takes_no_larger_copy_than_it_needs():
+    asked = workload.ServingLoad(DEEPSEEK, 1024, 1024, 3.0, 0.05, "fp8", "fp8", 0.2)
+    rack = hardware.system("hgx_b200")
+    assert inference.fleet(asked, rack)[1] <= 8 < inference.best(asked, rack).n_chips
 
 
 def test_a_bigger_domain_is_never_worse(load):

@@ -385,7 +385,8 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
 
 
 def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> np.ndarray:
-    """Chips that serve a request rate, with headroom for its peaks, in whole copies of the model.
+    """Fewest chips that serve a request rate, with headroom for its peaks, in whole copies of the
+    model.
 
     Parameters
     ----------
@@ -407,10 +408,21 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
         Nothing meets the limits, or the rate needs more chips than there are.
     """
     workload.positive("requests_per_s", load.requests_per_s, "1/s")
-    point, busy = best(load, system), data.assumption("serving_fleet_utilisation").value
-    asked_per_s = load.requests_per_s * load.output_tokens
-    needed = asked_per_s / (point.output_tokens_per_s_per_chip[::-1] * busy)
-    chips = np.ceil(needed / point.n_chips) * point.n_chips
+    found, busy = frontier(load, system), data.assumption("serving_fleet_utilisation").value
+    points = found.points[found.points["meets"]]
+    if points.empty:
+        raise NoLayoutMeets(_nearest(found))
+    asked_per_s = load.requests_per_s * load.output_tokens / busy
+
+    def whole_copies(rate: Array, n_chips: Array) -> Array:
+        return np.ceil(asked_per_s / (rate * n_chips)) * n_chips
+
+    rate = points["output_tokens_per_s_per_chip"].to_numpy()
+    n_chips = points["n_chips"].to_numpy()
+    fleets = whole_copies(rate, n_chips)
+    fewest = np.flatnonzero(fleets == fleets.min())
+    one = fewest[ties.most(rate[fewest])]
+    chips = whole_copies(rate[one] * band(system.chip, "throughput")[::-1], n_chips[one])
     if chips[1] > n_available:
         most = load.requests_per_s * n_available / chips[1]
         asked = f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips"

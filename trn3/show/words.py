@@ -189,6 +189,28 @@ def big(value: float, digits: int = 2) -> str:
     return fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
 
 
+def on_chips(n_chips: int, n_systems: int = 1) -> str:
+    """Chips of one copy of a model, and whether several servers are joined for it.
+
+    Parameters
+    ----------
+    n_chips, n_systems : int
+        Chips, and the servers, racks or UltraServers that they lie in [-].
+
+    Returns
+    -------
+    str
+        In words.
+
+    Examples
+    --------
+    >>> on_chips(1), on_chips(144), on_chips(256, 32)
+    ('1 chip', '144 chips', '256 chips of 32 joined systems')
+    """
+    chips = f"{n_chips:,} chip{'s' * (n_chips > 1)}"
+    return f"{chips} of {n_systems:,} joined systems" if n_systems > 1 else chips
+
+
 def money(value: float, per: str = "", currency: str = "USD") -> str:
     """Format an amount: ISO code after it, two decimals below a hundred.
 

@@ -152,7 +152,8 @@ def serving_table(
     pandas.DataFrame
         Index ``system`` (id); ``name``, ``chip`` (id), ``dtype``; output tokens per second and chip
         as ``low``, ``middle``, ``high`` [token/s]; ``tokens_per_s_per_user``, ``ttft_s``,
-        ``n_chips``, ``tp``, ``dp``, ``batch``, ``hbm_gib`` and ``why`` there is no answer.
+        ``n_chips`` of a copy on ``n_systems``, ``tp``, ``dp``, ``batch``, ``hbm_gib`` and ``why``
+        there is no answer.
     """
     rows = {}
     for each, point in answers.found.items():
@@ -167,6 +168,7 @@ def serving_table(
             "tokens_per_s_per_user": point.tokens_per_s_per_user[1],
             "ttft_s": point.ttft_s[1],
             "n_chips": point.n_chips,
+            "n_systems": point.n_systems,
             "tp": point.tp,
             "dp": point.dp,
             "batch": point.batch,
