@@ -42,6 +42,23 @@ def test_differences_are_held_against_what_they_are_differences_of():
     assert ties.order(-spans).tolist() == [3, 1, 0, 2]
 
 
+@given(st.integers(0, 20), st.floats(-1, 1))
+def test_noise_moves_no_power_of_two_and_no_whole_number(exponent, noise):
+    whole = 2.0**exponent
+    near = whole * (1 + NOISE * noise)
+    for down in (False, True):
+        assert ties.power_of_two(near, down) == whole
+    assert ties.ceil(near) == whole
+    assert ties.ceil(whole + 0.01) == whole + 1
+
+
+@given(st.floats(1, 1e12))
+def test_powers_of_two_enclose(value):
+    up, down = ties.power_of_two(value), ties.power_of_two(value, down=True)
+    assert down <= value * (1 + 1e-8) and up >= value * (1 - 1e-8) and up in (down, 2 * down)
+    assert np.log2(up).is_integer()
+
+
 @pytest.fixture
 def noise(monkeypatch):
     """Step times and serving speeds as a processor that rounds otherwise would compute them."""
@@ -135,3 +152,23 @@ def test_noise_reorders_no_bar_of_a_tornado(seed):
     found = uncertainty.tornado(result, inputs, samples, result(samples))
     assert found["input"].tolist() == ["large", "first", "second", "none", "also_none"]
     assert found["span"].tolist()[3:] == [0.0, 0.0]
+
+
+def test_noise_in_a_constant_input_correlates_with_nothing():
+    """An input that half of the draws leave at its end: equals share a rank, whatever their last
+    bits say.
+    """
+    inputs = {
+        "flat": uncertainty.Input(1.0, 2.0, 2.0),
+        "large": uncertainty.Input(1.0, 2.0, 3.0),
+    }
+    samples = uncertainty.draws(inputs, 1024)
+    found = []
+    for seed in range(3):
+        draw = np.random.default_rng(seed).uniform
+        noisy = {k: x * (1 + 1e-15 * draw(-1, 1, x.shape)) for k, x in samples.items()}
+        table = uncertainty.tornado(
+            lambda v: v["large"] + 0 * v["flat"], inputs, noisy, noisy["large"]
+        )
+        found.append(table["rank_correlation"].round(9).tolist())
+    assert found[0] == found[1] == found[2]

@@ -415,7 +415,7 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
     asked_per_s = load.requests_per_s * load.output_tokens / busy
 
     def whole_copies(rate: Array, n_chips: Array) -> Array:
-        return np.ceil(asked_per_s / (rate * n_chips)) * n_chips
+        return ties.ceil(asked_per_s / (rate * n_chips)) * n_chips
 
     rate = points["output_tokens_per_s_per_chip"].to_numpy()
     n_chips = points["n_chips"].to_numpy()

@@ -44,7 +44,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from trn3 import committed, data, hardware
+from trn3 import committed, data, hardware, ties
 from trn3.collectives import Tiers
 from trn3.committed import ServingConstants
 from trn3.hardware import Chip, System
@@ -1695,7 +1695,7 @@ def padded(device: Device, work: Work) -> Work:
     """
 
     def power(asked: Array) -> Array:
-        return 2.0 ** np.ceil(np.log2(np.maximum(asked, 1)))
+        return ties.power_of_two(np.maximum(asked, 1))
 
     def bucket(given: Array, shape: Array) -> Array:
         return np.where(device.compiled & np.equal(given, 0), shape, given)

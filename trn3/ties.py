@@ -3,12 +3,16 @@
 Vector units of different processors round differently in the last bits, so candidates that are equal
 in truth come out in one order here and in another there. Whatever picks a least or a best among
 candidates calls values equal that differ by less than a relative `TIE` and takes the first of them in
-the order in which they were given.
+the order in which they were given. Whatever rounds to whole numbers or powers of two takes a number
+that close to one for that one.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
+
+Array = float | np.ndarray
+"""A scalar or an array."""
 
 TIE = 1e-9
 """Relative difference below which values count as equal: far above rounding, far below meaning [-]."""
@@ -142,3 +146,53 @@ def by_value(values: Mapping[str, float]) -> list[str]:
     """
     names = list(values)
     return [names[i] for i in order(np.array([values[name] for name in names], dtype=float))]
+
+
+def ceil(values: Array) -> np.ndarray:
+    """Whole number that is not below, by more than a tie.
+
+    Parameters
+    ----------
+    values : Array
+        What is rounded up, not below 0 [any].
+
+    Returns
+    -------
+    array
+        Whole numbers [the same].
+
+    Examples
+    --------
+    >>> np.ceil(1.1 * 1.1 * 100).item(), ceil(1.1 * 1.1 * 100).item(), ceil(121.1).item()
+    (122.0, 121.0, 122.0)
+    """
+    return np.ceil(np.asarray(values, dtype=float) * (1 - TIE))
+
+
+def power_of_two(values: Array, down: bool = False) -> np.ndarray:
+    """Nearest power of two that is not below, or not above, by more than a tie.
+
+    The exponent is read off the float, as a logarithm may come out just beside a whole number.
+
+    Parameters
+    ----------
+    values : Array
+        What is rounded, above 0 [any].
+    down : bool
+        To the power that is not above.
+
+    Returns
+    -------
+    array
+        Powers of two [the same].
+
+    Examples
+    --------
+    >>> power_of_two(np.array([1.0, 5.0, 1024.0, 1024.0 + 1e-9, 1025.0])).tolist()
+    [1.0, 8.0, 1024.0, 1024.0, 2048.0]
+    >>> power_of_two(np.array([1.0, 3.5, 4.0 - 1e-12, 4.0]), down=True).tolist()
+    [1.0, 2.0, 4.0, 4.0]
+    """
+    values = np.asarray(values, dtype=float) * (1 + TIE if down else 1 - TIE)
+    _, exponent = np.frexp(values)  # values = mantissa 2^exponent, 1/2 <= mantissa < 1
+    return np.ldexp(1.0, exponent - 1 if down else exponent)

@@ -249,7 +249,8 @@ def tornado(
     cases = {name: np.full(2 * k, each.mid) for name, each in inputs.items()}
     for i, (name, each) in enumerate(inputs.items()):
         cases[name][2 * i : 2 * i + 2] = each.quantile(ends)
-    at, ranks = np.asarray(evaluate(cases), dtype=float).reshape(k, 2), stats.rankdata(output)
+    at = np.asarray(evaluate(cases), dtype=float).reshape(k, 2)
+    ranks = stats.rankdata(ties.ranks(output))
     size = float(np.max(np.abs(at)))  # a span is a difference of two results
     span = np.abs(at[:, 1] - at[:, 0])
     span = np.where(span <= ties.TIE * size, 0.0, span)
@@ -264,7 +265,7 @@ def tornado(
             "at_low": at[i, 0],
             "at_high": at[i, 1],
             "span": span[i],
-            "rank_correlation": np.corrcoef(stats.rankdata(samples[name]), ranks)[0, 1]
+            "rank_correlation": np.corrcoef(stats.rankdata(ties.ranks(samples[name])), ranks)[0, 1]
             if np.ptp(samples[name]) > ties.TIE * np.max(np.abs(samples[name]))
             else 0.0,
         }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import committed, data, hardware, inference, serving_step, workload
+from trn3 import committed, data, hardware, inference, serving_step, ties, workload
 from trn3.committed import ServingConstants
 from trn3.fit import calibration, evidence, scores
 from trn3.fit.training_fit import numbers
@@ -282,7 +282,7 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     )
     graph = numbers(r["compiled_tokens"], 0)
     power = np.minimum(
-        2.0 ** np.ceil(np.log2(numbers(r["input_tokens"], 1))), np.where(graph > 0, graph, np.inf)
+        ties.power_of_two(numbers(r["input_tokens"], 1)), np.where(graph > 0, graph, np.inf)
     )
     prompt = np.where(d.compiled, np.where(engine.str.contains("optimum|tgi"), graph, power), 0)
     w = Work(

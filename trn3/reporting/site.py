@@ -547,7 +547,7 @@ def write(reports: Sequence[Row], out: Path) -> None:
         str(r["report"]): (out / f"{r['report']}.html").read_text(encoding="utf-8") for r in reports
     }
     about, env = _about(reports, texts), jinja2.Environment(autoescape=True, trim_blocks=True)
-    env.filters |= {"badge": story.badge, "day": words.day, "month": _month, "neat": story.neat}
+    env.filters |= {"badge": story.badge, "day": words.day, "month": _month, "neat": words.neat}
     env.filters["sentence"] = lambda t: t[:1].upper() + t[1:]
     template = env.from_string((HERE / "site.html").read_text(encoding="utf-8"), about)
     common = {

@@ -322,8 +322,9 @@ def verdict(row: Any) -> str:
     if not np.isfinite(row.ratio):
         return "not known"
     alike = 0.87 < row.ratio < 1.15
-    if (row.low > 1 or row.high < 1) and not (alike and row.low == row.high):
-        return "ahead" if row.low > 1 else "behind"
+    low, high = words.rounded(row.low), words.rounded(row.high)
+    if (low > 1 or high < 1) and not (alike and low == high):
+        return "ahead" if low > 1 else "behind"
     return "about the same" if alike else "probably ahead" if row.ratio > 1 else "probably behind"
 
 
@@ -382,7 +383,9 @@ def shown(found: Answer) -> pd.DataFrame:
 
 
 def _range(low: float, mid: float, high: float) -> str:
-    return words.sig(mid) + (f" ({words.rng(low, high)})" if low < high else "")
+    return words.sig(mid) + (
+        f" ({words.rng(low, high)})" if words.rounded(low) < words.rounded(high) else ""
+    )
 
 
 def chart(found: Answer) -> charts.Chart:

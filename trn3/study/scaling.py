@@ -367,7 +367,9 @@ def curve(
         for factor in (1.0, over.mid, max(over.high, over.mid + 1e-6))
     }
     island = (
-        2.0 ** np.floor(np.log2(nets[1.0].tiers[-2].n_chips)) if recovery == "island" else np.inf
+        float(ties.power_of_two(nets[1.0].tiers[-2].n_chips, down=True))
+        if recovery == "island"
+        else np.inf
     )
     table = _table(job, nets, sizes, weak_from, island)
     if table.empty:
@@ -389,9 +391,10 @@ def _table(
     """
     batches: dict[int, list[int]] = {}
     for n in sizes:
-        growth = max(0, int(np.log2(n / weak_from))) if weak_from else 0
-        shrink = int(np.ceil(np.log2(max(1.0, n / island))))
-        batches.setdefault(max(1, int(job.global_batch * 2.0 ** (growth - shrink))), []).append(n)
+        # doublings since the size from which the batch grows, and the islands that share it
+        growth = ties.power_of_two(max(n / weak_from, 1.0), down=True) if weak_from else 1.0
+        shrink = ties.power_of_two(max(1.0, n / island))
+        batches.setdefault(max(1, int(job.global_batch * growth / shrink)), []).append(n)
     rows = []
     for batch, members in batches.items():
         trial = replace(job, global_batch=batch)
