@@ -346,7 +346,7 @@ def later(opened):
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("days", "warned"), [(0, False), (180, False), (181, True), (900, True)])
-@pytest.mark.parametrize("name", ["index", "03_training_time-*", "sources"])
+@pytest.mark.parametrize("name", ["index", "03_training_time-*", "numbers"])
 def test_a_page_that_is_opened_late_says_how_old_its_data_are(later, pages, name, days, warned):
     page = later
     day = datetime.datetime.combine(data.data_date(), datetime.time(12), datetime.UTC)

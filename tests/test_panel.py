@@ -18,7 +18,8 @@ def test_every_parameter_of_the_collection_has_words(path):
         assert entry["label"] == data.named(entry["name"]), (
             f"no row in labels.csv for {entry['name']}"
         )
-        assert "_" not in entry["text"] and not re.search(r"\de[-+]?\d", entry["text"]), entry
+        text = ", ".join(word for word, _ in entry["words"])
+        assert "_" not in text and not re.search(r"\de[-+]?\d", text), entry
 
 
 def declared(meaning="what it is", unit="", allowed="0..10", kind="float"):
@@ -48,8 +49,16 @@ def test_a_file_is_named_without_its_folder():
 
 def test_undeclared_parameters_are_still_listed():
     assert panel.entries({"own_name": "own value"}) == [
-        {"name": "own_name", "label": "own name", "meaning": "", "text": "own value"}
+        {"name": "own_name", "label": "own name", "meaning": "", "words": [("own value", "")]}
     ]
+
+
+def test_chips_and_systems_lead_to_their_numbers_where_these_are():
+    values = {"rivals": ["h100", "trn3_gen2"], "model": "llama3_3_70b"}
+    rivals, model = (entry["words"] for entry in panel.entries(values, linked=True))
+    assert [link for _, link in rivals] == ["numbers.html#h100", "numbers.html#trn3_gen2"]
+    assert [link for _, link in model] == [""]
+    assert not any(link for entry in panel.entries(values) for _, link in entry["words"])
 
 
 @pytest.mark.parametrize(

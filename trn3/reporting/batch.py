@@ -13,10 +13,8 @@ import json
 import os
 import pickle
 import re
-import shlex
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -31,10 +29,21 @@ import pandas as pd
 import pydantic
 
 from trn3 import data
-from trn3.reporting import engine, here, html, parameters, site, warm
+from trn3.reporting import (
+    engine,
+    exporter,
+    failure,
+    here,
+    links,
+    panel,
+    parameters,
+    results,
+    site,
+    warm,
+)
 from trn3.reporting.files import csv
+from trn3.reporting.frame import shared_script
 
-RESULTS = "application/vnd.trn3.results+json"
 MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
 Row = dict[str, Any]
 Made = tuple[Row, dict[str, bytes]]
@@ -69,14 +78,18 @@ class Case:
     key: str
     question: str
 
-    @property
-    def about(self) -> Row:
-        """What pages and results files say about it."""
-        return {
-            "report": self.notebook.stem,
-            "parameters": self.values,
-            "data_date": str(data.data_date()),
-        }
+    def about(self, options: "Options") -> exporter.About:
+        """What its page says of it."""
+        return exporter.About(
+            report=self.notebook.stem,
+            stem=self.stem,
+            parameters=self.values,
+            defaults=parameters.validate(self.notebook, {}),
+            command=self.command,
+            data_date=str(data.data_date()),
+            beside=options.shared_js,
+            collection=options.collection,
+        )
 
     @property
     def row(self) -> Row:
@@ -87,21 +100,7 @@ class Case:
     @property
     def command(self) -> str:
         """What a person types to make this report alone."""
-        here = (
-            f"{Path.cwd()}{os.sep}"  # a page that is shared tells nothing of the folders around it
-        )
-        text = {
-            k: ",".join(map(str, v)) if isinstance(v, list) else str(v)
-            for k, v in self.given.items()
-        }
-        text = {k: v.removeprefix(here) for k, v in text.items()}
-        return " ".join(
-            [
-                "./run report",
-                self.notebook.stem,
-                *(f"-p {k}={shlex.quote(v)}" for k, v in text.items()),
-            ]
-        )
+        return panel.command(self.notebook.stem, self.given)
 
 
 @dataclass(frozen=True)
@@ -126,6 +125,10 @@ class Options:
         Whether to keep a manifest, and other batches out of the folder.
     shared_js : bool
         Whether pages share one script file beside them.
+    reference : bool
+        Whether several reports get reference pages and lead to each other.
+    collection : links.Collection, optional
+        The reports that do.
     """
 
     timeout_s: float = engine.TIMEOUT_S
@@ -136,6 +139,8 @@ class Options:
     resume: bool = False
     keep: bool = True
     shared_js: bool = False
+    reference: bool = False
+    collection: links.Collection | None = None
 
 
 class Grid(pydantic.BaseModel, extra="forbid"):
@@ -233,37 +238,15 @@ def build(one: Case, options: Options) -> Made:
     except Exception as error:
         engine.bound()
         return failed(one, error, options)
-    row, files = results(notebook, one)
-    about = one.about | {"command": one.command, "defaults": parameters.validate(one.notebook, {})}
-    files |= page(one.stem, html.export, notebook, shared_js=options.shared_js, **about)
-    return row | {
-        "status": "done",
-        "files": {name: digest(content) for name, content in files.items()},
-    }, files
+    page, files = exporter.report(notebook, one.about(options))
+    files = {f"{one.stem}.html": page.encode()} | files
+    row = one.row | results.summary(notebook) | {"status": "done"}
+    return row | {"files": digests(files)}, files
 
 
-def page(name: str, make: Any, *what: Any, **about: Any) -> dict[str, bytes]:
-    """A page as bytes, from a function that writes a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}.html"
-        make(*what, path, **about)
-        return {path.name: path.read_bytes()}
-
-
-def results(notebook: Any, one: Case) -> Made:
-    """The manifest line, and the results file and tables that a notebook hands out."""
-    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    handed: Row = next((o["data"][RESULTS] for o in outputs if RESULTS in o.get("data", {})), {})
-    files, tables, headline = {}, {}, handed.get("headline", [])
-    for name, table in (handed.get("tables", {}) | html.long_tables(outputs)).items():
-        tables[name] = f"{one.stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv"
-        files[tables[name]] = csv(pd.DataFrame(**table, dtype=object))
-    text = json.dumps(
-        one.about | {"headline": headline, "tables": tables}, indent=1, ensure_ascii=False
-    )
-    return one.row | {"headline": headline, "answer": html.told(notebook)}, {
-        f"{one.stem}.json": text.encode()
-    } | files
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Hashes of files by name."""
+    return {name: digest(content) for name, content in files.items()}
 
 
 def describe(error: Exception) -> Row:
@@ -277,18 +260,23 @@ def describe(error: Exception) -> Row:
 
 def failed(one: Case, error: Exception, options: Options) -> Made:
     """The manifest line and the error page of a report that failed or whose process was lost."""
-    about: Row = {
-        "report": one.notebook.stem,
-        "parameters": one.values,
-        "command": one.command,
-    } | describe(error)
-    row = one.row | {
-        "status": "failed",
-        "reason": about["message"].partition("\n")[0],
-        "headline": [],
-    }
-    files = page(one.stem, html.error_page, shared_js=options.shared_js, **about)
-    return row | {"files": {name: digest(content) for name, content in files.items()}}, files
+    told = describe(error)
+    neighbours: Row = {}
+    if options.collection:
+        before, after = options.collection.neighbours(one.stem)
+        neighbours = {"collection": options.collection, "before": before, "after": after}
+    page = failure.page(
+        report=one.notebook.stem,
+        parameters=one.values,
+        command=one.command,
+        beside=options.shared_js,
+        **told,
+        **neighbours,
+    )
+    reason = told["message"].partition("\n")[0]
+    row = one.row | {"status": "failed", "reason": reason, "headline": []}
+    files = {f"{one.stem}.html": page.encode()}
+    return row | {"files": digests(files)}, files
 
 
 # ------------------------------------------------------------------------------------ many reports
@@ -433,7 +421,9 @@ def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # its thread would make forks unsafe
-    options = replace(options, shared_js=len(todo) > 1)
+    several = len(todo) > 1
+    joined = site.collection(todo) if several and options.reference else None
+    options = replace(options, shared_js=several, collection=joined)
     with locked(out, options.keep):
         known = remembered(out) if options.resume else {}
         rows = {one.stem: known[one.stem] for one in todo if whole(out, one, known.get(one.stem))}
@@ -446,8 +436,10 @@ def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
                 rows[row["report"]] = row
                 bar.update()
         ordered = [rows[one.stem] for one in todo]
-        if len(ordered) > 1:
-            write(out, index(ordered))
+        if several:
+            write(out, index(ordered, linked=joined is not None))
+        if joined:
+            site.write(ordered, out)
     return ordered
 
 
@@ -514,7 +506,7 @@ def whole(out: Path, one: Case, row: Row | None) -> bool:
     )
 
 
-def index(rows: list[Row]) -> dict[str, bytes]:
+def index(rows: list[Row], linked: bool = False) -> dict[str, bytes]:
     """What stands beside several reports: index page, table of their headline numbers, the
     script that they share.
     """
@@ -523,5 +515,5 @@ def index(rows: list[Row]) -> dict[str, bytes]:
         about = {"report": row["report"], "state": row["status"]} | row["parameters"]
         lines += [about | number for number in row["headline"] or [{}]]
     table = csv(pd.DataFrame(lines, dtype=object))
-    files = page("index", functools.partial(site.index, rows), data_date=str(data.data_date()))
-    return files | {"index.csv": table, "vega.js": html.shared().encode()}
+    page = site.index(rows, linked=linked)
+    return {"index.html": page.encode(), "index.csv": table, "vega.js": shared_script().encode()}

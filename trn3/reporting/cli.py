@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
     from trn3 import model_config, workload
-    from trn3.reporting import batch, parameters, site
+    from trn3.reporting import batch, parameters
 
     names = (
         args.names
@@ -191,9 +191,7 @@ def report(args: argparse.Namespace) -> int:
                 f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}"
             )
     out = args.out or Path("reports")
-    rows = batch.run(todo, out, options(args, keep=False))
-    if len(rows) > 1:
-        site.write(rows, out)
+    rows = batch.run(todo, out, options(args, keep=False, reference=True))
     return finish(rows, out)
 
 

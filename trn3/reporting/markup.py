@@ -5,59 +5,54 @@ formulas as MathML.
 import functools
 import re
 from html import escape
-from html.parser import HTMLParser
 
-import mistune
+import nh3
+from latex2mathml.converter import convert
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-_ALLOWED = """a b blockquote br caption code dd dl dt div em h2 h3 h4 hr i li ol p pre s small span strong sub sup table
-tbody td tfoot th thead tr ul math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder
-munderover mtable mtr mtd mstyle"""
-ALLOWED = set(_ALLOWED.split())
-KEPT = {
-    "class",
-    "id",
-    "href",
-    "scope",
-    "colspan",
-    "rowspan",
-    "display",
-    "stretchy",
-    "fence",
-    "form",
-    "width",
+PROSE = {
+    *("a", "b", "blockquote", "br", "code", "dd", "div", "dl", "dt", "em", "h2", "h3", "h4"),
+    *("hr", "i", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "ul"),
 }
-HIDDEN = {"script", "style", "iframe", "object", "template", "svg", "title"}
+TABLES = {"caption", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
+FORMULAS = {
+    *("math", "mfrac", "mi", "mn", "mo", "mover", "mroot", "mrow", "ms", "mspace", "msqrt"),
+    *("mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder"),
+    "munderover",
+}
+DROPPED_WHOLE = {"iframe", "object", "script", "style", "svg", "template", "title"}
+ATTRIBUTES = {
+    "*": {"class", "id"},
+    "a": {"href"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+    "math": {"display"},
+    "mi": {"mathvariant"},
+    "mo": {"fence", "form", "maxsize", "minsize", "stretchy"},
+    "mspace": {"width"},
+}
+ANCHOR = "source-"
+"""Only anchors of sources keep their name, so that no text poses as a part of the page."""
 
 
-class _Cleaner(HTMLParser):
-    """Writes markup anew from an allow-list of elements and attributes; everything else becomes
-    nothing or text.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.out: list[str] = []
-        self.mute = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.mute += tag in HIDDEN
-        if tag in ALLOWED and not self.mute:
-            safe = [
-                (k, v or "") for k, v in attrs if k in KEPT and (k != "href" or _harmless(v or ""))
-            ]
-            self.out.append(f"<{tag}" + "".join(f' {k}="{escape(v)}"' for k, v in safe) + ">")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ALLOWED - {"br", "hr"} and not self.mute:
-            self.out.append(f"</{tag}>")
-        self.mute -= tag in HIDDEN and self.mute > 0
-
-    def handle_data(self, data: str) -> None:
-        self.out.append("" if self.mute else escape(data, quote=False))
+def _own_anchor(_: str, attribute: str, value: str) -> str | None:
+    return None if attribute == "id" and not value.startswith(ANCHOR) else value
 
 
-def _harmless(link: str) -> bool:
-    return bool(re.match(r"https?://|#|[\w.-]+(/[\w.-]+)*(#|$)", link))
+def _beside(link: str) -> str | None:
+    """An address within the page or beside it; what starts at a root or a host is none."""
+    return link if re.match(r"#|[\w.-]+(/[\w.-]+)*(#|$)", link) else None
+
+
+_CLEANER = nh3.Cleaner(
+    tags=PROSE | TABLES | FORMULAS,
+    clean_content_tags=DROPPED_WHOLE,
+    attributes=ATTRIBUTES,
+    attribute_filter=_own_anchor,
+    url_schemes={"http", "https"},
+    url_relative=_beside,
+    link_rel=None,
+)
 
 
 def clean(markup: str) -> str:
@@ -78,10 +73,7 @@ def clean(markup: str) -> str:
     >>> clean('<p onclick="x()">1 <b>2</b><script>alert(1)</script><a href="javascript:x">3</a></p>')
     '<p>1 <b>2</b><a>3</a></p>'
     """
-    cleaner = _Cleaner()
-    cleaner.feed(markup)
-    cleaner.close()
-    return "".join(cleaner.out)
+    return _CLEANER.clean(markup)
 
 
 @functools.lru_cache(maxsize=500)
@@ -102,24 +94,32 @@ def formula(text: str, block: bool = False) -> str:
         MathML or a ``pre`` or ``code`` element.
     """
     try:
-        from latex2mathml.converter import convert
-
         return str(convert(text.strip(), display="block" if block else "inline"))
-    except Exception:  # not installed, or an author's slip, which must not cost the reader the page
-        return f"<pre>{escape(text.strip())}</pre>" if block else f"<code>{escape(text)}</code>"
+    except Exception:  # an author's slip, in many forms, must not cost the reader the page
+        element = "pre" if block else "code"
+        return f"<{element}>{escape(text.strip())}</{element}>"
 
 
-class _Prose(mistune.HTMLRenderer):
-    def inline_math(self, text: str) -> str:
-        return formula(text)
+class Prose(IPythonRenderer):
+    """nbconvert's Markdown with formulas as MathML; markup in it is shown as text."""
 
-    def block_math(self, text: str) -> str:
-        return f'<div class="math">{formula(text, block=True)}</div>'
+    def __init__(self) -> None:
+        super().__init__(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
+
+    def inline_math(self, body: str) -> str:
+        """Draw a formula within a line."""
+        return formula(body)
+
+    def block_math(self, body: str) -> str:
+        """Draw a formula on a line of its own."""
+        return f'<span class="math">{formula(body, block=True)}</span>'
+
+    def latex_environment(self, name: str, body: str) -> str:
+        """Draw a formula that LaTeX names."""
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
 
-_MARKDOWN = mistune.create_markdown(
-    escape=True, plugins=["table", "math"], renderer=_Prose(escape=True)
-)
+_MARKDOWN = MarkdownWithMath(renderer=Prose())
 
 
 def markdown(text: str) -> str:
@@ -135,4 +135,5 @@ def markdown(text: str) -> str:
     str
         HTML.
     """
-    return clean(str(_MARKDOWN(text)).replace('style="text-align:right"', 'class="n"'))
+    made = _MARKDOWN.render(text).replace('style="text-align:right"', 'class="n"')
+    return clean(made)

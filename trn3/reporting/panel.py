@@ -2,7 +2,9 @@
 itself would print them.
 """
 
+import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,21 @@ from trn3.reporting.parameters import FILES, Parameter
 from trn3.show import words
 
 ZERO = re.compile(r"\b(?:0|empty)(?: takes|:) (.+)$")
+"""How a parameter's meaning says what stands in where nothing is given."""
+
+UNITS = {"-": "", "1/s": "per second", "1/h": "per hour"}
+PLAIN = Parameter("", "str", "", "", "", "")
+LINKED = ("chip", "system", "cluster")
 
 
-def value(given: Any, about: Parameter | None = None) -> str:
+def value(given: Any, about: Parameter = PLAIN) -> str:
     """A parameter's value in words, with its unit.
 
     Parameters
     ----------
     given : Any
         Text, number, truth value or a list of them.
-    about : Parameter, optional
+    about : Parameter
         What the notebook declares.
 
     Returns
@@ -34,29 +41,36 @@ def value(given: Any, about: Parameter | None = None) -> str:
     >>> value(["h100", "b200"]), value(2e12), value(2e-5), value(True), value("")
     ('H100 SXM, B200 HGX', '2 trillion', '0.00002', 'yes', 'none')
     """
-    unit, meaning, allowed = (about.unit, about.meaning, about.allowed) if about else ("", "", "")
-    unit = {"-": "", "1/s": "per second", "1/h": "per hour"}.get(unit, unit)
     if isinstance(given, list | tuple):
-        return ", ".join(value(v, about) for v in given) or "none"
+        return ", ".join(value(one, about) for one in given) or "none"
     if isinstance(given, bool):
         return "yes" if given else "no"
-    if given in (0, "", None) and (instead := ZERO.search(meaning)):
+    if given in (0, "", None) and (instead := ZERO.search(about.meaning)):
         return instead[1]
-    if not isinstance(given, int | float):
-        text = str(given or "none")
-        return Path(text).name if text.endswith(FILES) else data.named(text)
-    if unit.startswith("share") or (not unit and allowed.endswith("..1")):
-        number, unit = f"{100 * given:.4g}%", unit.removeprefix("share").strip()
+    if isinstance(given, int | float):
+        return _number(given, about)
+    text = str(given or "none")
+    return Path(text).name if text.endswith(FILES) else data.named(text)
+
+
+def _number(given: float, about: Parameter) -> str:
+    """A number with its unit, in per cent where it is a share."""
+    unit = UNITS.get(about.unit, about.unit)
+    if unit.startswith("share") or (not unit and about.allowed.endswith("..1")):
+        unit = unit.removeprefix("share").strip()
+        number = f"{100 * given:.4g}%"
     elif abs(given) >= 1e6 and float(f"{given:.3g}") == given:
         number = re.sub(r"\.0+(?= )|(?<=\.\d)0+(?= )", "", words.big(given, 3))
+    elif abs(given) >= 1e-4 or given == 0:
+        number = f"{given:,.15g}"
     else:
-        number = (
-            f"{given:,.15g}" if abs(given) >= 1e-4 or given == 0 else f"{given:.15f}".rstrip("0")
-        )
+        number = f"{given:.15f}".rstrip("0")
     return f"{number.replace('-', '−')} {unit}".strip()
 
 
-def entries(values: Mapping[str, Any], declared: Iterable[Parameter] = ()) -> list[dict[str, str]]:
+def entries(
+    values: Mapping[str, Any], declared: Iterable[Parameter] = (), linked: bool = False
+) -> list[dict[str, Any]]:
     """What the panel lists.
 
     Parameters
@@ -65,19 +79,60 @@ def entries(values: Mapping[str, Any], declared: Iterable[Parameter] = ()) -> li
         Parameters of the report by name.
     declared : iterable of Parameter
         What the notebook says of them; without it names and plain values are listed.
+    linked : bool
+        Whether chips and systems lead to their numbers.
 
     Returns
     -------
     list of dict
-        Per parameter its ``name``, its ``label``, its ``meaning`` and the ``text`` of its value.
+        Per parameter its ``name``, its ``label``, its ``meaning`` and the ``words`` of its value,
+        each with the address that it leads to.
     """
-    about = {p.name: p for p in declared}
+    about = {one.name: one for one in declared}
     return [
         {
             "name": name,
             "label": data.named(name) if data.named(name) != name else name.replace("_", " "),
-            "meaning": about[name].meaning if name in about else "",
-            "text": value(given, about.get(name)),
+            "meaning": about.get(name, PLAIN).meaning,
+            "words": _linked(given, about.get(name, PLAIN), linked),
         }
         for name, given in values.items()
     ]
+
+
+def _linked(given: Any, about: Parameter, linked: bool) -> list[tuple[str, str]]:
+    """A value, or each of a list, with the place of its numbers where it has any."""
+    several = given if isinstance(given, list | tuple) and given else [given]
+    hardware = {name for kind in LINKED for name in data.ids(kind)} if linked else set()
+    return [
+        (value(one, about), f"numbers.html#{one}" if str(one) in hardware else "")
+        for one in several
+    ]
+
+
+def command(report: str, given: Mapping[str, Any]) -> str:
+    """What a person types to make a report.
+
+    Parameters
+    ----------
+    report : str
+        Name of the notebook.
+    given : mapping
+        Parameters that differ from the defaults.
+
+    Returns
+    -------
+    str
+        A line for a shell; a page that is shared tells nothing of the folders around it.
+
+    Examples
+    --------
+    >>> command("02_chip_on_paper", {"rivals": ["h100", "b200"]})
+    './run report 02_chip_on_paper -p rivals=h100,b200'
+    """
+    here = f"{Path.cwd()}{os.sep}"
+    parts = ["./run report", report]
+    for name, one in given.items():
+        text = ",".join(map(str, one)) if isinstance(one, list) else str(one)
+        parts.append(f"-p {name}={shlex.quote(text.removeprefix(here))}")
+    return " ".join(parts)

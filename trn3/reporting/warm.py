@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 
 from trn3 import committed, data, hardware, workload
-from trn3.reporting import engine, html, markup
+from trn3.reporting import engine, exporter, frame, markup
 from trn3.show import charts
 from trn3.study import ownership, savings
 
@@ -32,7 +32,10 @@ def parent(todo: Sequence[Any]) -> None:
         cell for path in {one.notebook for one in todo} for cell in nbformat.read(path, 4).cells
     ]
     source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    engine.shell(), html._template(), html._assets()
+    engine.shell()
+    exporter.exporter().template  # noqa: B018  compiled once
+    frame.sheet()
+    frame.page_script()
     _imported(source)
     hardware.systems(), hardware.chips(), workload.models()
     for cell in cells:
