@@ -190,7 +190,7 @@ def test_foreign_rows_are_scored_with_the_committed_constants(tmp_path):
     assert result["scored"] == 2 and result["skipped"] == {"no specs for 'Acme X1'": 1}
     assert result["group_median_abs_error"] < 0.5
     picked.drop(columns="mode").to_csv(tmp_path / "bad.csv", index=False)
-    with pytest.raises(data.TrnError, match="columns mode are missing"):
+    with pytest.raises(data.TrnError, match=r"bad.csv: it does not say mode \("):
         serving_fit.problem(tmp_path / "bad.csv")
 
 

@@ -516,10 +516,51 @@ def test_a_missing_config_is_named():
         ("qwen2.5-7b", "qwen2_5_7b"),
         ("llama-3-70b", "llama3_1_70b"),
         ("GPT_OSS 120B", "gpt_oss_120b"),
+        ("Qwen/Qwen3-32B", "qwen3_32b"),
+        ("Qwen/Qwen3-32B-FP8", "qwen3_32b"),
+        ("Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", "qwen3_235b_a22b"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "llama3_3_70b"),
+        ("meta-llama/Meta-Llama-3.1-405B-Instruct-FP8", "llama3_1_405b"),
+        ("meta-llama/Llama-2-7b-chat-hf", "llama2_7b"),
+        ("meta-llama/Llama-4-Scout-17B-16E-Instruct", "llama4_scout"),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral_8x7b"),
+        ("deepseek-ai/DeepSeek-R1-0528", "deepseek_v3"),
+        ("nvidia/DeepSeek-R1-0528-NVFP4-v2", "deepseek_v3"),
+        ("moonshotai/Kimi-K2-Instruct", "kimi_k2"),
+        ("google/gemma-3-27b-it", "gemma3_27b"),
+        ("openai/gpt-oss-120b", "gpt_oss_120b"),
+        ("hf:Qwen/Qwen3-32B", "qwen3_32b"),
     ],
 )
 def test_names_are_forgiving(text, found):
     assert workload.model(text).id == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deepseek-ai/DeepSeek-R1-Distill-Llama-70B",
+        "Qwen/Qwen3-32B-Reranker",
+        "instruct",
+        "/",
+        "",
+        "a" * 5000,
+        "x/" * 3000,
+        "\0",
+    ],
+)
+def test_a_hub_id_of_another_model_is_no_known_one(text):
+    with pytest.raises(data.UnknownId) as error:
+        workload.model(text)
+    assert len(str(error.value)) < 1500
+
+
+def test_configurations_are_called_apart(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("config", "small", "large"):
+        (tmp_path / "mine" / f"{name}.json").write_text(json.dumps(SMALL))
+    ids = [workload.model(str(p)).id for p in sorted((tmp_path / "mine").iterdir())]
+    assert ids == ["mine", "large", "small"]
 
 
 def test_an_unknown_name_suggests_the_nearest():

@@ -131,17 +131,23 @@ class Bound:
         return self._one(self.kind, value, text)
 
     def _one(self, kind: str, value: Any, given: Any) -> Any:
-        found = _TYPED.get(kind, lambda _: None)(value)
+        found: Any = _word(self.allowed, value) if kind == "choice" else _TYPED[kind](value)
         if kind in ("whole", "number") and not (
             found is not None and self.low <= found <= self.high
         ):
             found = None
-        if kind == "choice" and found not in self.allowed:
-            found = None
         if found is None:
             about = f" ({self.meaning})" if self.meaning else ""
-            raise data.TrnError(f"{self.field} = {shown(given)}: must be {self.wants}{about}")
+            ask = self._other_unit(value)
+            raise data.TrnError(f"{self.field} = {shown(given)}: must be {self.wants}{about}{ask}")
         return found
+
+    def _other_unit(self, value: Any) -> str:
+        """A question, where a time is too small or too large and a thousandth would fit."""
+        number, other = _number(value), {"ms": ("s", 1e3), "s": ("ms", 1e-3)}.get(self.unit)
+        if number is None or other is None or not self.low <= number * other[1] <= self.high:
+            return ""
+        return f"; is it in {other[0]}? then write {number * other[1]:g} {self.unit}"
 
 
 def _plain(number: float) -> str:
@@ -177,8 +183,14 @@ _TYPED: dict[str, Any] = {
     "number": _number,
     "text": _text,
     "flag": _flag,
-    "choice": lambda value: value.lower() if isinstance(value, str) else None,
+    "wholes": lambda _: None,
+    "texts": lambda _: None,
 }
+
+
+def _word(allowed: tuple[str, ...], value: Any) -> str | None:
+    """The word that is meant, in any case."""
+    return next((w for w in allowed if w.lower() == str(value).lower()), None)
 
 
 def text_of(path: str | Path, largest_bytes: int = LARGEST_BYTES) -> str:
@@ -308,7 +320,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
-def nearest(word: Any, known: Iterable[str]) -> str:
+def nearest(word: Any, known: Iterable[str], cutoff: float = 0.5) -> str:
     """The known word most like a misspelt one, as the end of a message.
 
     Parameters
@@ -317,6 +329,8 @@ def nearest(word: Any, known: Iterable[str]) -> str:
         What was typed.
     known : iterable of str
         What there is.
+    cutoff : float
+        Share of letters that must agree [-].
 
     Returns
     -------
@@ -328,5 +342,5 @@ def nearest(word: Any, known: Iterable[str]) -> str:
     >>> nearest("trainum3", ["trainium3", "h100"])
     '; did you mean trainium3?'
     """
-    match = get_close_matches(str(word).lower()[:SHOWN], list(known), n=1, cutoff=0.5)
+    match = get_close_matches(str(word).lower()[:SHOWN], list(known), n=1, cutoff=cutoff)
     return f"; did you mean {match[0]}?" if match else ""

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from trn3 import data, model_config
+from trn3.bounds import shown
 from trn3.units import Array
 
 
@@ -538,20 +539,68 @@ def _key(text: str) -> str:
 @functools.lru_cache(1)
 def _names() -> dict[str, str]:
     """Every accepted spelling to its identifier."""
-    return {
-        _key(name): r["id"]
-        for r in data.rows("models")
-        for name in (r["id"], *r["aliases"].split())
-    }
+    rows = data.rows("models")
+    full = {_key(r["name"]): r["id"] for r in rows}
+    return full | {_key(name): r["id"] for r in rows for name in (r["id"], *r["aliases"].split())}
+
+
+_VARIANTS = frozenset(
+    [
+        "instruct",
+        "it",
+        "chat",
+        "base",
+        "hf",
+        "thinking",
+        "pt",
+        "preview",
+        "fp8",
+        "bf16",
+        "fp16",
+        "fp4",
+        "nvfp4",
+        "mxfp4",
+        "int8",
+        "int4",
+        "w4a16",
+        "w8a8",
+        "awq",
+        "gptq",
+        "gguf",
+        "dynamic",
+        "quantized",
+        "kv",
+    ]
+)
+"""Last words of a hub id that say how a model was tuned or stored, not what shape it has."""
+_RELEASE = re.compile(r"v\d+(\.\d+)*|\d{4}")
+"""A release or a month, as in v0.1 and 0528."""
+
+
+def _hub_name(text: str) -> str:
+    """The model of a hub id: without its owner, and without how it was tuned or stored."""
+    words = re.split("[-_ ]", text.rpartition("/")[2].lower())
+    while len(words) > 1 and (words[-1] in _VARIANTS or _RELEASE.fullmatch(words[-1])):
+        words.pop()
+    return "".join(words[1:] if words[0] == "meta" else words)
+
+
+def _is_file(text: str) -> bool:
+    """Whether there is such a file; what is no path is none."""
+    try:
+        return pathlib.Path(text).is_file()
+    except OSError:
+        return False
 
 
 def model(text: str) -> ModelShape:
-    """Find a model by identifier, alias or path of a Hugging Face ``config.json``.
+    """Find a model by identifier, alias, hub id or path of a Hugging Face ``config.json``.
 
     Parameters
     ----------
     text : str
-        Such as ``llama3_3_70b``, ``Llama-3.3-70B`` or ``my/config.json``.
+        Such as ``llama3_3_70b``, ``Llama-3.3-70B``, ``meta-llama/Llama-3.3-70B-Instruct`` or
+        ``my/config.json``.
 
     Returns
     -------
@@ -572,22 +621,33 @@ def model(text: str) -> ModelShape:
     trn3.data.UnknownId: unknown model 'llama3_70': ...
     """
     names = _names()
-    if found := names.get(_key(text.removeprefix("hf:"))):
-        return models()[found]
-    if text.endswith(".json") or pathlib.Path(text).is_file():
-        called = (
-            pathlib.Path(text).parent.name or text
-        )  # a page need not name the folders of its reader
-        return dataclasses.replace(
-            from_config(model_config.read(text), id=called, name=text)[0], name=f"“{called}”"
-        )
+    for spelling in (text.removeprefix("hf:"), _hub_name(text)):
+        if found := names.get(_key(spelling)):
+            return models()[found]
+    if text.endswith(".json") or _is_file(text):
+        called = _called(text)
+        shape, _ = from_config(model_config.read(text), id=called, name=text)
+        return dataclasses.replace(shape, name=f"“{called}”")
     near = list(
         dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5))
     )
-    hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(models())}"
+    hint = f"nearest: {', '.join(near)}"
+    if not near:
+        known = list(models())
+        hint = f"known: {', '.join(known[:8])} and {len(known) - 8} more of data/models.csv"
     raise data.UnknownId(
-        f"unknown model '{text}': {hint}; or the path of a Hugging Face config.json"
+        f"unknown model {shown(text)}: {hint}; or the path of a Hugging Face config.json"
     )
+
+
+def _called(path: str) -> str:
+    """What to call the model of a file: a page need not name the folders of its reader.
+
+    A ``config.json`` is called as its folder, any other file as itself.
+    """
+    file = pathlib.Path(path)
+    plain = file.stem.lower() == "config" and file.parent.name
+    return file.parent.name if plain else file.stem
 
 
 def from_config(

@@ -17,7 +17,8 @@ import pandas as pd
 
 from trn3 import committed, data, hardware, inference, serving_step, ties, workload
 from trn3.committed import ServingConstants
-from trn3.fit import calibration, evidence, scores
+from trn3.fit import calibration, evidence, run_files, scores
+from trn3.fit.run_files import UNUSED, RunFile
 from trn3.fit.training_fit import numbers
 from trn3.serving_step import Device, Layouts, Work
 
@@ -70,43 +71,36 @@ def chip_id(accelerator: str) -> str:
 
 
 def read(
-    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+    file: str | Path | RunFile | None = None, corrections: int = 1, part: str = "fitted"
 ) -> pd.DataFrame:
     """Rows in the evidence schema, with the corrections up to a class applied.
 
     Parameters
     ----------
-    file : str or Path, optional
-        CSV file; the committed rows where none is given [-].
+    file : str, path or RunFile, optional
+        A file of runs, see `run_files.read`; the committed rows where none is given [-].
     corrections : int
-        0 none, 1 rows that are wrong whatever the model says, 2 also labels inferred from the times
-        [-].
+        Of committed rows: 0 none, 1 rows that are wrong whatever the model says, 2 also labels
+        inferred from the times [-].
     part : str
         Which of the committed rows, of `evidence.PARTS` [-].
 
     Returns
     -------
     pandas.DataFrame
-        Text columns [-].
+        Text columns; ``unused`` says why a row of a file cannot be used [-].
     """
-    rows = evidence.runs("serving", part) if file is None else evidence.read_file(file)
-    own = evidence.columns("serving")
-    missing = [
-        c for c in ("row_id", "model", "accelerator", "weights_dtype", "mode") if c not in rows
-    ]
-    if missing:
-        raise data.TrnError(
-            f"{file}: columns {', '.join(missing)} are missing; needed are those of "
-            "inference_runs.csv"
-        )
-    rows = rows.reindex(columns=[*rows.columns, *(c for c in own if c not in rows)], fill_value="")
+    if file is not None:
+        run = file if isinstance(file, RunFile) else run_files.read("serving", file)
+        return run.rows
+    rows = evidence.runs("serving", part)
     fixes = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
     fixes = fixes[(fixes["class"].astype(int) <= corrections) & fixes["column"].isin(rows.columns)]
     place = {r: i for i, r in zip(rows.index, rows["row_id"])}
     for row_id, column, new in fixes[["row_id", "column", "new"]].itertuples(index=False):
         if row_id in place:
             rows.loc[place[row_id], column] = new
-    return rows
+    return rows.assign(**{UNUSED: ""})
 
 
 def _dtype(text: str) -> str:
@@ -129,6 +123,7 @@ def _reason(row: Any, layers: Mapping[str, str]) -> str:
     """Why a row cannot be scored; empty where it can."""
     loaded = row.what in ("static", "prefill", "loop")
     checks = [
+        (row.unused, row.unused),
         (row.quality == "C", "quality C: latency without a usable layout, or contradictory"),
         (not row.chip, f"no specs for {row.accelerator!r}"),
         (row.model in layers, f"not modelled: {layers.get(row.model)}"),
@@ -152,11 +147,22 @@ def _reason(row: Any, layers: Mapping[str, str]) -> str:
     return next((text for bad, text in checks if bad), "")
 
 
-def _shape(name: str) -> str:
+def _chip(accelerator: str) -> str:
+    """Id of a chip with specs, by its id, an alias, or its name as publishers write it."""
     try:
-        return str(workload.model(name).id)
+        return data.resolve("chip", accelerator)
     except data.UnknownId:
+        found = chip_id(accelerator)
+        return found if found in {c.id for c in hardware.chips()} else ""
+
+
+def _shape(name: str) -> str:
+    """What `workload.model` finds the shape by: an id, or the path of a config.json."""
+    try:
+        found = str(workload.model(name).id)
+    except data.TrnError:
         return ""
+    return found if found in workload.models() else name
 
 
 def label(rows: pd.DataFrame) -> pd.DataFrame:
@@ -172,11 +178,10 @@ def label(rows: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         With columns chip, shape, compiled, what and skip [-].
     """
-    known = {c.id for c in hardware.chips()}
-    ids = {a: i if (i := chip_id(a)) in known else "" for a in rows["accelerator"].unique()}
-    rows = rows.assign(
-        chip=rows["accelerator"].map(ids), compiled=rows["accelerator"].str.startswith("AWS")
-    )
+    ids = {a: _chip(a) for a in rows["accelerator"].unique()}
+    aws = {c.id: c.vendor == "AWS" for c in hardware.chips()} | {"": False}
+    chip = rows["accelerator"].map(ids)
+    rows = rows.assign(chip=chip, compiled=chip.map(aws).astype(bool))
     models = rows["model"].unique()
     rows["shape"] = rows["model"].map({m: _shape(m) for m in models})
     graph = rows["note"].str.extract(r"(?:padded to|compiled at) (\d+)")[0].fillna("")
@@ -415,14 +420,14 @@ def predictor(
 
 
 def problem(
-    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+    file: str | Path | RunFile | None = None, corrections: int = 1, part: str = "fitted"
 ) -> calibration.Problem:
     """Records, constants and evaluator for fit and validation.
 
     Parameters
     ----------
-    file : str or Path, optional
-        Rows in the evidence schema; the committed ones where none is given [-].
+    file : str, path or RunFile, optional
+        A file of runs, see `run_files.read`; the committed rows where none is given [-].
     corrections : int
         Highest class of corrections to apply [-].
     part : str

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from trn3 import committed, data, hardware, training_step, workload
-from trn3.fit import calibration, evidence, scores
+from trn3.fit import calibration, evidence, run_files, scores
 from trn3.fit.calibration import Values
+from trn3.fit.run_files import DIMENSIONS, UNUSED, RunFile
 from trn3.layouts import FULL, NONE, SELECTIVE, Layouts
 from trn3.units import GIGA
 from trn3.workload import ModelShape
@@ -45,29 +46,12 @@ _ARCHITECTURE = {
     "n_shared_experts": "shared_experts",
 }
 _NEEDED = [
-    "layers",
-    "hidden",
-    "heads",
-    "kv_heads",
-    "head_dim",
-    "ffn",
-    "vocab",
+    *DIMENSIONS,
     "seq_len",
     "n_accel",
     "global_batch",
 ]
 _NEEDED += ["tp", "pp", "dp", "cp", "ep", "iter_time_s"]
-_ASKED = [
-    "model",
-    "accelerator",
-    "n_accel",
-    "precision",
-    "tp",
-    "seq_len",
-    "global_batch",
-    "iter_time_s",
-]
-_NUMBERS = [*_NEEDED, "n_experts", "topk", "shared_experts", "moe_ffn", "inter_gbps_per_accel"]
 
 
 def numbers(column: pd.Series, default: float = np.nan) -> np.ndarray:
@@ -89,84 +73,52 @@ def numbers(column: pd.Series, default: float = np.nan) -> np.ndarray:
 
 
 def read(
-    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+    file: str | Path | RunFile | None = None, corrections: int = 1, part: str = "fitted"
 ) -> pd.DataFrame:
     """Rows of the evidence schema, as text.
 
     Parameters
     ----------
-    file : str or path, optional
-        A CSV file; the committed ``data/training_runs.csv`` where None [-].
+    file : str, path or RunFile, optional
+        A file of runs, see `run_files.read`; the committed ``data/training_runs.csv`` where None
+        [-].
     corrections : int
-        Apply the committed corrections up to this class: 0 none, 1 wrong whatever a model says, 2
-        probable bad runs too [-].
+        Apply the committed corrections up to this class to committed rows: 0 none, 1 wrong whatever
+        a model says, 2 probable bad runs too [-].
     part : str
         Which of the committed rows, of `evidence.PARTS` [-].
 
     Returns
     -------
     pandas.DataFrame
-        One line per published run [-].
+        One line per published run; ``unused`` says why a row of a file cannot be used [-].
 
     Raises
     ------
     trn3.data.DataError
-        Names the row and column of an unknown column, a missing one, too many fields, or what is
-        not a number.
+        A file that cannot be read, a column that is missing, too many fields.
     """
-    own, name = "training_runs.csv", evidence.name(file, "training")
-    columns = evidence.columns("training")
-    rows = evidence.runs("training", part) if file is None else evidence.read_file(file)
-    asked = _ASKED if file is not None and not {*_NEEDED[:7]} & {*rows} else [*_ASKED, *_NEEDED[:7]]
-    if odd := [
-        f"column {c!r} is unknown; the columns are those of data/{own}"
-        for c in rows
-        if c not in columns
-    ] + [f"column {c!r} is missing; needed are {', '.join(asked)}" for c in asked if c not in rows]:
-        raise data.DataError(f"{name} row 1: {odd[0]}")
-    for c in (c for c in _NUMBERS if c in rows):
-        bad = rows.index[(rows[c] != "") & ~(pd.to_numeric(rows[c], errors="coerce") >= 0)]
-        if len(bad):
-            raise data.DataError(
-                f"{name} row {bad[0] + 2}, column {c}: {rows.at[bad[0], c]!r} must be a number, 0 or more"
-            )
-    rows = rows if file is None else _completed(rows).reindex(columns=columns, fill_value="")
+    if file is not None:
+        run = file if isinstance(file, RunFile) else run_files.read("training", file)
+        return _completed(run.rows)
+    rows = evidence.runs("training", part)
     table = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
-    for fix in table[
-        table["class"].astype(int) <= (corrections if file is None else 0)
-    ].itertuples():
+    for fix in table[table["class"].astype(int) <= corrections].itertuples():
         rows.loc[rows["row_id"] == fix.row_id, fix.column] = fix.new
-    return rows
+    return rows.assign(**{UNUSED: ""})
 
 
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Columns that a reader's own file leaves out: one part, the rest of the chips, today's
-    software, a known shape.
+    """Dimensions that a reader's row leaves out, from its model; `run_files` has named the rows
+    whose model is not known.
     """
-    usual = {
-        "row_id": "row " + (rows.index + 2).astype(str),
-        "source_key": "own",
-        "year": str(data.data_date().year),
-    }
-    rows = rows.assign(
-        **{c: v for c, v in (usual | {"pp": "1", "cp": "1", "ep": "1"}).items() if c not in rows}
-    )
-    if "dp" not in rows:
-        rows["dp"] = (
-            numbers(rows["n_accel"])
-            / numbers(rows["tp"])
-            / numbers(rows["pp"])
-            / numbers(rows["cp"])
-        ).astype(str)
-    if {*_NEEDED[:7]} & {*rows}:
-        return rows
-    return pd.concat(
-        [
-            rows,
-            pd.DataFrame([_written(workload.model(m)) for m in rows["model"]], index=rows.index),
-        ],
-        axis=1,
-    )
+    lacking = (rows[list(DIMENSIONS)] == "").any(axis=1) & (rows[UNUSED] == "")
+    names = rows.loc[lacking, "model"].unique()
+    shapes = {name: _written(workload.model(name)) for name in names}
+    for column in next(iter(shapes.values()), {}):
+        known = rows["model"].map({name: cells[column] for name, cells in shapes.items()})
+        rows[column] = rows[column].where((rows[column] != "") | ~lacking, known.fillna(""))
+    return rows
 
 
 def _written(m: ModelShape) -> dict[str, str]:
@@ -190,6 +142,8 @@ def _written(m: ModelShape) -> dict[str, str]:
 
 def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
     """Why a row cannot be scored; empty where it can."""
+    if row[UNUSED]:
+        return str(row[UNUSED])
     if row["readiness"] == "per_layer":
         return "time of one layer, not of a step"
     if "LoRA" in row["tags"] + row["arch_notes"]:
@@ -377,14 +331,14 @@ def predictor(rows: pd.DataFrame) -> calibration.Predict:
 
 
 def problem(
-    file: str | Path | None = None, corrections: int = 1, part: str = "fitted"
+    file: str | Path | RunFile | None = None, corrections: int = 1, part: str = "fitted"
 ) -> calibration.Problem:
     """Rows that can be scored, their evaluator and the constants.
 
     Parameters
     ----------
-    file : str or path, optional
-        A CSV file in the evidence schema; the committed rows where None [-].
+    file : str, path or RunFile, optional
+        A file of runs, see `run_files.read`; the committed rows where None [-].
     corrections : int
         Class of corrections up to which rows are mended or dropped [-].
     part : str

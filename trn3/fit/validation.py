@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data
-from trn3.fit import calibration, evidence, prospective, serving_fit, training_fit
+from trn3.fit import calibration, evidence, prospective, run_files, serving_fit, training_fit
+from trn3.fit.run_files import UNUSED, RunFile
 from trn3.fit.scores import (
     bootstrap,
     coverage,
@@ -24,6 +25,8 @@ from trn3.fit.scores import (
 REFITTED = ("source", "publisher", "generation", "model")
 """Folds that leave out one label in turn and fit the rest."""
 FOLDS = ("none", *REFITTED, "prospective", "pool")
+THOUSAND = 0.4
+"""Decades by which a ratio of measured to predicted may miss 1,000 and be a slip of the unit."""
 
 
 def baseline_errors(
@@ -205,12 +208,72 @@ def _published_by(kind: str, rows: pd.DataFrame) -> pd.Series:
     return rows["source"].map(known).fillna(rows["source"])
 
 
+def _own(
+    fitter: Any, kind: str, file: str | Path, given: Mapping[str, str] | None
+) -> tuple[RunFile, calibration.Problem]:
+    """A reader's file, and the rows of it that can be scored; the others have their reason."""
+    run = run_files.read(kind, file, given)
+    problem = fitter.problem(run)
+    if len(problem.rows):
+        error = calibration.committed_errors(problem)
+        lost = set(problem.rows["row_id"][~np.isfinite(error)])
+        why = "no prediction: the layout cannot hold or run the model"
+        unused = run.rows[UNUSED].mask(run.rows["row_id"].isin(lost), why)
+        run = dataclasses.replace(run, rows=run.rows.assign(**{UNUSED: unused}))
+        problem = fitter.problem(run) if lost else problem
+    known = set(problem.rows["row_id"]) | set(problem.skipped)
+    silent = dict.fromkeys(run.rows["row_id"], "nothing that its mode predicts was measured")
+    silent = {i: why for i, why in silent.items() if i not in known}
+    problem = dataclasses.replace(problem, skipped=dict(problem.skipped) | silent)
+    if not len(problem.rows):
+        first = _unused(run, problem)[0]
+        more = f" ({len(run.rows) - 1} more rows)" if len(run.rows) > 1 else ""
+        raise data.TrnError(
+            f"{run.name}: no row can be scored: {_place(first)}: {first['reason']}{more}; "
+            f"template: {run_files.template(kind)}"
+        )
+    return run, problem
+
+
+def _unused(run: RunFile, problem: calibration.Problem) -> list[dict[str, Any]]:
+    """The rows of a file that were not scored, with line and reason."""
+    line = dict(zip(run.rows["row_id"], run.rows["line"]))
+    return [
+        {"line": int(line[i]), "row_id": i, "reason": problem.skipped[i]}
+        for i in run.rows["row_id"]
+        if i in problem.skipped
+    ]
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Where a row stands, and what its file calls it."""
+    line = f"row {row['line']}"
+    return line if row["row_id"] == line else f"{line} ({row['row_id']})"
+
+
+def _about(run: RunFile, problem: calibration.Problem, runs: pd.DataFrame) -> dict[str, Any]:
+    """How a file was read: its form, what was not used, what empty cells stand for, and times that
+    are off by about a thousand.
+    """
+    ratio = runs["measured"] / runs["predicted"]
+    odd = runs[(np.abs(np.abs(np.log10(ratio)) - 3) < THOUSAND)]
+    return {
+        "file": run.name,
+        "form": run.title,
+        "not_used": _unused(run, problem),
+        "taken": list(run.taken),
+        "ignored": list(run.ignored),
+        "unit_in_doubt": odd["row_id"].tolist(),
+    }
+
+
 def validate(
     kind: str,
     file: str | Path | None = None,
     folds: str = "source",
     corrections: int = 1,
     beside: bool = True,
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Score predictions against published runs, beside the baselines on the same rows and folds.
 
@@ -219,8 +282,8 @@ def validate(
     kind : str
         ``training`` or ``inference`` [-].
     file : str or Path, optional
-        Rows in the evidence schema, scored with the committed constants; the committed rows where
-        None [-].
+        A file of runs, see `run_files.read`, scored with the committed constants; the committed
+        rows where None [-].
     folds : str
         ``source``, ``publisher``, ``generation``, ``model`` left out in turn; ``none``; or rows
         that the fit has not seen: ``prospective`` (stored before any refit) and ``pool`` (there all
@@ -229,6 +292,8 @@ def validate(
         Class of corrections up to which rows are mended: 0, 1 or 2 [-].
     beside : bool
         Score the committed rows with the other classes of corrections, too [-].
+    given : mapping, optional
+        Cells for all rows of a file that has none, by column [-].
 
     Returns
     -------
@@ -243,18 +308,22 @@ def validate(
     if folds not in FOLDS:
         raise data.TrnError(f"folds = {folds!r}: must be one of {', '.join(FOLDS)}")
     fitter, family = _fitter(kind), "training" if kind == "training" else "serving"
-    problem = None
-    if folds == "prospective" and file is None:
+    problem, run = None, None
+    if file is not None:
+        if folds != "none":
+            raise data.TrnError(
+                f"folds = {folds!r}: a file is scored with the committed constants; leave it out"
+            )
+        run, problem = _own(fitter, kind, file, given)
+        lines = _as_committed(fitter, problem, False)
+    elif folds == "prospective":
         lines = _stored(fitter, family)
     else:
-        problem = fitter.problem(file, corrections, "pool" if folds == "pool" else "fitted")
-        if not len(problem.rows):
-            why = "; ".join(sorted(set(problem.skipped.values())))
-            raise data.TrnError(f"no row can be scored: {why or 'the file is empty'}")
+        problem = fitter.problem(None, corrections, "pool" if folds == "pool" else "fitted")
         if folds in REFITTED:
             lines = _left_out(fitter, problem, folds)
         else:
-            lines = _as_committed(fitter, problem, file is None and folds == "none")
+            lines = _as_committed(fitter, problem, folds == "none")
     rows = lines.rows.assign(published_by=_published_by(family, lines.rows))
     lines = dataclasses.replace(lines, rows=rows)
     slices = fitter.slices(rows)
@@ -282,6 +351,8 @@ def validate(
     low, high = predicted / np.exp(lines.band["model"][::-1])
     runs = rows[keep].assign(predicted=predicted, low=low, high=high)
     result["runs"] = runs.to_dict("records")
+    if run is not None and problem is not None:
+        result |= _about(run, problem, runs)
     both = beside and file is None and folds == "source"
     others = [c for c in (0, 2) if c != corrections] if both else []
     kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
@@ -351,9 +422,11 @@ def text(result: dict[str, Any]) -> str:
     str
         Lines [-].
     """
+    own = "file" in result
     scored = f"{result['scored']} of {result['rows']} rows scored"
     how = f"{_HOW.get(result['folds'], 'left out by ' + result['folds'])}"
     out = [f"{result['kind']}: {scored}, {how}, corrections up to class {result['corrections']}"]
+    out += _file_lines(result) if own else []
     out += [
         "",
         "factor: median over groups of exp|ln(predicted/measured)|; in brackets where 80 % of",
@@ -382,8 +455,23 @@ def text(result: dict[str, Any]) -> str:
     for c, row in result["other_corrections"].items():
         error = f"{100 * row['group_median_abs_error']:.1f} %, bias {100 * row['bias']:+.1f} %"
         out.append(f"with corrections up to class {c}: {error}, {row['scored']} rows")
-    out += ["", *(f"not scored {n:4d}: {why}" for why, n in result["skipped"].items())]
+    if not own:
+        out += ["", *(f"not scored {n:4d}: {why}" for why, n in result["skipped"].items())]
     return "\n".join(out)
+
+
+def _file_lines(result: Mapping[str, Any]) -> list[str]:
+    """How a reader's file was read, and which of its rows were not used."""
+    out = [f"{result['file']} was read as {result['form']}"]
+    for row in result["not_used"]:
+        out.append(f"not used: {_place(row)}: {row['reason']}")
+    if result["taken"]:
+        out.append(f"taken where empty: {'; '.join(result['taken'])}")
+    if result["ignored"]:
+        out.append(f"columns not read: {', '.join(result['ignored'])}")
+    for row_id in result["unit_in_doubt"]:
+        out.append(f"{row_id}: off by about a thousand; ms for s, or s for ms?")
+    return out
 
 
 _HOW = {

@@ -12,8 +12,9 @@ import sys
 import textwrap
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from trn3 import __version__
@@ -141,6 +142,13 @@ def parser() -> argparse.ArgumentParser:
         csv,
         folds=folds,
         json=path | {"metavar": "OUT"},
+    ).add_argument(
+        "-p",
+        dest="given",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="what the file does not say, for all its rows, such as accelerator=h100",
     )
     add("refresh", "run notebooks and store their outputs, if a second run agrees", several)
     two = [
@@ -167,14 +175,7 @@ def report(args: argparse.Namespace) -> int:
         if args.names not in ([], ["all"])
         else [path.stem for path in parameters.notebooks()]
     )
-    given = {"customer": args.customer} if args.customer else {}
-    for text in args.given:
-        name, equals, value = text.partition("=")
-        if not equals or name.strip() in given:
-            raise parameters.ParameterError(
-                f"-p {text}: {'is given twice' if equals else 'write KEY=VALUE'}"
-            )
-        given[name.strip()] = value
+    given = pairs(args.given, {"customer": args.customer} if args.customer else {})
     takes = {name: {p.name for p in parameters.read(parameters.find(name))} for name in names}
     elsewhere = (
         set().union(*takes.values()) if len(names) > 1 else set()
@@ -193,6 +194,21 @@ def report(args: argparse.Namespace) -> int:
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False, reference=True))
     return finish(rows, out)
+
+
+def pairs(texts: Sequence[str], known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Values by name, each given once after ``-p``."""
+    from trn3.bounds import shown
+    from trn3.units import InputError
+
+    given = dict(known)
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name.strip() in given:
+            why = "is given twice" if equals else "write KEY=VALUE"
+            raise InputError(f"-p {shown(text)}: {why}")
+        given[name.strip()] = value
+    return given
 
 
 def batch(args: argparse.Namespace) -> int:
@@ -334,13 +350,16 @@ def calibrate(args: argparse.Namespace) -> int:
 
 def validate(args: argparse.Namespace) -> int:
     """`trn3 validate`."""
+    from trn3 import data
     from trn3.fit import validation
     from trn3.reporting import batch
 
     with working("refitting with each fold left out" if not args.file else "scoring"):
-        result = validation.validate(
-            args.kind, args.file, args.folds or ("none" if args.file else "source")
-        )
+        folds = args.folds or ("none" if args.file else "source")
+        given = pairs(args.given)
+        if given and not args.file:
+            raise data.TrnError("-p says what a file of runs does not say; name the file")
+        result = validation.validate(args.kind, args.file, folds, given=given)
     say(validation.text(result))
     if args.file:
         print(f"\n{'row':24}{'quantity':>14}{'measured':>11}{'predicted':>11}{'80% range':>19}")

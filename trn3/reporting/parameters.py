@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from trn3 import data, workload
+from trn3 import data, hardware, workload
 from trn3.bounds import nearest, shown
 from trn3.study import customers
 
@@ -328,6 +328,8 @@ def _id(kind: str, text: str) -> str:
             )
         customers.load(known[plain])
         return known[plain]
+    if kind == "system":
+        return hardware.system(text).id  # a chip means its usual system
     return workload.model(text).id if kind == "model" else data.resolve(kind, text)
 
 

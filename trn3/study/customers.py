@@ -117,6 +117,11 @@ def _bounded(allowed: str, floor: float, cap: float, value: Quantity) -> Quantit
     return value.model_copy(update={"low": low, "high": high})
 
 
+def _id(kind: str, text: str) -> str:
+    """An id in its one spelling; a chip means its usual system."""
+    return hardware.system(text).id if kind == "system" else data.resolve(kind, text)
+
+
 def _field(row: dict[str, str]) -> tuple[Any, Any]:
     """Type and default of a key, from its row in the table."""
     kind, allowed = row["kind"], row["allowed"]
@@ -127,7 +132,7 @@ def _field(row: dict[str, str]) -> tuple[Any, Any]:
         "whole": Annotated[int, Field(strict=True, ge=max(floor, 1), le=min(cap, 10**9))],
         "number": Annotated[float, Field(strict=True, gt=floor, le=cap)],
         "choice": Literal[tuple(allowed.split())],
-        "id": Annotated[Text, AfterValidator(partial(data.resolve, allowed))],
+        "id": Annotated[Text, AfterValidator(partial(_id, allowed))],
         "quantity": Annotated[Quantity, AfterValidator(partial(_bounded, allowed, floor, cap))],
     }
     return (types[kind], ...) if row["required"] == "yes" else (types[kind] | None, None)
@@ -319,7 +324,7 @@ def _shape_problems(name: str, fields: Any) -> Iterator[str]:
 
 def _is_system(name: str) -> bool:
     try:
-        return bool(data.resolve("system", name))
+        return bool(_id("system", name))
     except data.UnknownId:
         return False
 
