@@ -422,6 +422,79 @@ def test_import_is_light():
     assert out.strip() == "[]"
 
 
+# --------------------------------------------------------------------------------------- the tests
+HERE = Path(__file__).resolve()
+TESTS = sorted((ROOT / "tests").glob("*.py"))
+CLOCKS = {"sleep", "wait_for_timeout", "monotonic", "perf_counter", "process_time"}
+LIMITED = {"timeout", "wait", "join", "communicate", "until"}
+LIMITS = {"timeout", "timeout_s", "limit_s", "seconds"}
+LEAST_LIMIT_S = 600.0
+WAITS = r"\bsleep\([^0]|\bsetTimeout\b|\btimeout=\d"
+PROGRAM_LIMITS = {
+    ("test_faults", 1.0): "what a batch ends would never have ended",
+    ("test_faults", 0.1): "the same, resumed",
+    ("test_engine", 0.5): "a child that has stopped itself",
+}
+"""Limits that are the program's own and are what is tested, by test module and value [s]."""
+
+
+def numbers(nodes: list[ast.expr]) -> list[float]:
+    return [
+        n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, int | float)
+    ]
+
+
+def hasty(text: str, where: str) -> list[str]:
+    """Fixed waits, clocks, and limits that a slow machine could meet, in a test or in a text that
+    it runs; one function may look at a clock, the one that polls for a state.
+    """
+    found = []
+    tree = ast.parse(text)
+    polls = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "until"]
+    allowed = {inner for poll in polls for inner in ast.walk(poll)}
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and re.search(WAITS, text):
+            found.append(f"{where}, line {node.lineno}: a wait in a text")
+        if isinstance(node, ast.Attribute | ast.Name) and node not in allowed:
+            called = node.attr if isinstance(node, ast.Attribute) else node.id
+            if called in CLOCKS:
+                found.append(f"{where}, line {node.lineno}: {called}")
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            limits = [k.value for k in node.keywords if k.arg in LIMITS]
+            limits += node.args[:2] if called in LIMITED else []
+            short = [n for n in numbers(limits) if n < LEAST_LIMIT_S]
+            for before, after in zip(node.args, node.args[1:]):
+                if isinstance(before, ast.Constant) and before.value == "--timeout":
+                    short += [n for n in numbers([after]) if (where, n) not in PROGRAM_LIMITS]
+            found += [f"{where}, line {node.lineno}: a limit of {n} s" for n in short]
+    return found
+
+
+@pytest.mark.parametrize("path", [p for p in TESTS if p != HERE], ids=lambda p: p.stem)
+def test_no_test_waits_for_a_time_or_gives_up_before_ten_minutes(path):
+    assert not hasty(path.read_text(), path.stem), "poll for a state with small.until"
+
+
+def test_a_hasty_test_would_be_seen():
+    for text in (
+        "time.sleep(0.2)",
+        "page.wait_for_timeout(200)",
+        "assert time.monotonic() - start < 5",
+        "process.communicate(timeout=100)",
+        "process.wait(5)",
+        "small.until(state, 20)",
+        "@pytest.mark.timeout(120)\ndef test(): pass",
+        "run('import time; time.sleep(1)')",
+        "page.evaluate('new Promise(r => setTimeout(r, 120))')",
+        "trn3('batch', '--timeout', 5)",
+    ):
+        assert hasty(text, "test_x"), text
+    assert not hasty("process.communicate(timeout=small.LIMIT_S)", "test_x")
+    assert not hasty("x = ', '.join(names); trn3('batch', '--timeout', 1)", "test_faults")
+
+
 def test_specific_tells_a_fact_from_a_round_number():
     assert np.all([specific(v) for v in (989.0, 2517.0, 4.22)])
     assert not np.any([specific(v) for v in (1.0, 12.0, 0.5, 1000.0, 1024.0, 1e12)])

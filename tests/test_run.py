@@ -15,12 +15,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+import small
 
 from trn3 import data
 
@@ -69,13 +69,6 @@ def run():
     return load()
 
 
-def wait_for(state, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not state():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.02)
-
-
 class Tree:
     """A checkout in small: `run`, locks, a package that says where it lies, and a stand-in for uv."""
 
@@ -117,7 +110,7 @@ class Tree:
         os.mkfifo(self.hold)
 
     def wait_until_held(self) -> None:
-        wait_for(Path(f"{self.hold}.here").exists, "the call of uv")
+        small.until(Path(f"{self.hold}.here").exists)
 
     def release(self) -> None:
         """Let a waiting uv go on, and the next ones pass."""

@@ -3,7 +3,6 @@ claims placed.
 """
 
 import re
-import time
 import tomllib
 
 import numpy as np
@@ -442,15 +441,10 @@ def test_the_gate_names_what_stops_a_workload(tmp_path):
         savings.evaluate(customers.load(path))
 
 
-def test_a_hundred_thousand_draws_of_a_case_are_quick():
-    customer = customers.load("karakuri")
-    savings.evaluate(customer, n=64)
-    start = time.process_time()
-    case = savings.evaluate(customer, n=100_000)
-    uncertainty.percentiles(case.saving(3.5))
-    assert (
-        len(case.break_even) == 100_000 and time.process_time() - start < 10.0
-    )  # 0.5 s here; a guard
+def test_a_case_takes_a_hundred_thousand_draws():
+    case = savings.evaluate(customers.load("karakuri"), n=100_000)
+    low, middle, high = uncertainty.percentiles(case.saving(3.5))
+    assert len(case.break_even) == 100_000 and low < middle < high
 
 
 # ------------------------------------------------------------------------------------- in the page
