@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before NumPy loads: its threads would make forks unsafe, here as in `./run test`.
@@ -16,6 +17,15 @@ import played
 import small
 
 played.install()
+# The same examples everywhere, however slow the machine; tests/benchmarks/fuzz.py looks for new ones.
+hypothesis.settings.register_profile(
+    "trn3",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("trn3")
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 FLAGS = [
