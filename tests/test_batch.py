@@ -72,7 +72,6 @@ def test_a_case_may_name_another_report(notebooks):
             'report = "02"\n[grid]\nn = [1, 2, 99]\nchip = ["b200", "b20"]',
             "case 2: chip: .*3 more cases",
         ),
-        ('report = "02"\n[grid]\nn = 3', "grid.n: "),
         ('report = "02"\n[grid]\nn = []', "grid.n: "),
         ('report = "02"\n[grids]\nn = [1]', "grids: "),
         ('report = "02"\ncase = 3', "case: "),
@@ -85,6 +84,10 @@ def test_a_case_may_name_another_report(notebooks):
         ('report = "02"\n[[case]]\nn = 2026-11-22', "n: .* is not"),
         ('report = "02"\n[[case]]\n"n = 1; import os" = 1', "no parameter named"),
         ("report = ", "grid.toml: "),
+        ("report: 02\ngrid:\n  n: [1, 2]\n", "looks like YAML; write TOML"),
+        ('{"report": "02", "grid": {"n": [1]}}', "this is JSON; write TOML"),
+        (f"report = {'[' * 10**4}", "nested too deeply|no TOML"),
+        ('report = "02"\n["a\\nb"]\nn = 1', r"grid.toml: 'a\\nb': "),
         (
             f'report = "02"\n[grid]\nn = {list(range(400))}\nshare = {[i / 999 for i in range(999)]}',
             "more than 100,000",
@@ -95,6 +98,19 @@ def test_a_wrong_grid_is_refused_in_one_line_before_anything_is_made(notebooks, 
     with pytest.raises(BatchError, match=words) as error:
         batch.cases(grid(notebooks, text))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("grid.yaml", "YAML"), ("grid.json", "JSON")])
+def test_a_grid_in_another_language_is_named(tmp_path, name, kind):
+    (tmp_path / name).write_text("anything")
+    with pytest.raises(BatchError, match=f"this is {kind}; write TOML"):
+        batch.cases(tmp_path / name)
+
+
+def test_a_grid_may_start_with_a_byte_order_mark_and_hold_one_value(notebooks):
+    path = notebooks / "grid.toml"
+    path.write_text('report = "02"\n[grid]\nn = 3\n', encoding="utf-8-sig")
+    assert [c.values["n"] for c in batch.cases(path)] == [3]
 
 
 def test_a_missing_grid_is_named(tmp_path):

@@ -294,6 +294,35 @@ def test_compare_puts_chips_systems_and_results_side_by_side(tmp_path, capsys):
     assert code == 0 and re.search(r"x\s+s\s+2\s+5\s+2.5", out)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1]", "these are no results of a report"),
+        ('{"headline": 3}', "these are no results of a report"),
+        ('{"headline": [3]}', "headline = 3: must be a number with a name"),
+        ('{"headline": [{"name": ["x"]}]}', "must be a number with a name"),
+        ("{", "cannot be read as JSON"),
+        ('{"headline": ' + "[" * 10**5, "nested too deeply"),
+        ("", "cannot be read as JSON"),
+    ],
+)
+def test_a_file_that_is_no_results_file_is_one_line(tmp_path, capsys, text, says):
+    (tmp_path / "a.json").write_text(text)
+    code, out, err = run(capsys, "compare", tmp_path / "a.json", "h100")
+    assert code == 2 and not out and err.count("\n") == 1 and says in err
+
+
+def test_odd_numbers_of_a_results_file_are_shown_as_none(tmp_path, capsys):
+    odd = ["text", True, None, [1], 10**400, float("nan"), float("inf"), {"a": 1}]
+    rows = [{"name": f"n{i}", "unit": i, "value": value} for i, value in enumerate(odd)]
+    rows += [{"name": "\x1b[31mred\n", "unit": "s", "value": 2}]
+    (tmp_path / "a.json").write_text(json.dumps({"headline": rows}))
+    code, out, _ = run(capsys, "compare", tmp_path / "a.json", tmp_path / "a.json")
+    assert code == 0 and "\x1b" not in out and r"\x1b[31mred" in out
+    lines = [line.split() for line in out.splitlines() if line.lstrip().startswith("n")]
+    assert len(lines) == len(odd) and all(line[-2:] == ["-", "-"] for line in lines)
+
+
 def test_compare_says_what_a_number_is_worth_and_what_there_is_not(capsys):
     code, out, _ = run(capsys, "compare", "h100", "h100")
     assert code == 0 and all(line.split()[-1] == "1" for line in out.splitlines()[1:])

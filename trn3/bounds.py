@@ -272,13 +272,15 @@ def _bounds(_folder: Path, record: str) -> dict[str, Bound]:
     }
 
 
-def printable(text: str) -> str:
+def printable(text: str, keep: str = "") -> str:
     r"""Text in which every character that a terminal would act on is written as its escape.
 
     Parameters
     ----------
     text : str
-        Any text; line breaks stay.
+        Any text.
+    keep : str
+        Characters that stay as they are, such as line breaks.
 
     Returns
     -------
@@ -292,7 +294,7 @@ def printable(text: str) -> str:
     \x1b[31mred, café
     """
     return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
     )
 
 

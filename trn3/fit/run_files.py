@@ -248,7 +248,7 @@ def _known(frame: pd.DataFrame) -> None:
             workload.model(name)
         except data.TrnError as error:
             faults[name] = str(error)
-    why = frame["model"].map(faults).fillna("")
+    why = pd.Series([faults.get(name, "") for name in frame["model"]], frame.index, dtype=str)
     needed = why != ""
     if "layers" in frame:  # a training run may bring its own dimensions
         needed &= (frame[list(DIMENSIONS)] == "").any(axis=1)

@@ -116,8 +116,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     names = rows.loc[lacking, "model"].unique()
     shapes = {name: _written(workload.model(name)) for name in names}
     for column in next(iter(shapes.values()), {}):
-        known = rows["model"].map({name: cells[column] for name, cells in shapes.items()})
-        rows[column] = rows[column].where((rows[column] != "") | ~lacking, known.fillna(""))
+        known = [shapes[name][column] if name in shapes else "" for name in rows["model"]]
+        rows[column] = rows[column].where((rows[column] != "") | ~lacking, known)
     return rows
 
 

@@ -3,6 +3,7 @@ could use.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,28 +142,63 @@ def _names(fitter: Any) -> tuple[str, str]:
     return getattr(fitter, "BASELINES", ("roofline", "roofline x constant per chip"))
 
 
-def _baselines(fitter: Any, problem: Any, fold: np.ndarray) -> dict[str, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class Against:
+    """Rows held against a reference that anyone could take, as arrays.
+
+    Attributes
+    ----------
+    measured, reference : numpy.ndarray
+        Measured quantity and its reference [SI].
+    key, group, metric : numpy.ndarray
+        What has a constant of its own; group; metric, whose rows tell another nothing [-].
+    """
+
+    measured: np.ndarray
+    reference: np.ndarray
+    key: np.ndarray
+    group: np.ndarray
+    metric: np.ndarray
+
+    def __add__(self, other: "Against") -> "Against":
+        """The rows of both, one after the other."""
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other))
+        return Against(*(np.concatenate(pair) for pair in pairs))
+
+
+def _against(fitter: Any, problem: Any) -> Against:
+    """The rows of a problem and their reference."""
+    rows = problem.rows
+    measured, texts = rows["measured"].to_numpy(float), (rows["group"], rows["metric"])
+    group, metric = (column.to_numpy(str) for column in texts)
+    return Against(measured, fitter.reference(problem), _key(fitter, rows), group, metric)
+
+
+def _baselines(fitter: Any, rows: Against, fold: np.ndarray) -> dict[str, np.ndarray]:
     """Log errors of the two predictions anyone could make: a reference, and the reference times
     one constant from the other folds.
     """
-    rows = problem.rows
-    reference, measured = fitter.reference(problem), rows["measured"].to_numpy(float)
     plain, tuned = _names(fitter)
-    x, keys, group = measured / reference, _key(fitter, rows), rows["group"].to_numpy(str)
-    constant, metric = np.empty(len(x)), rows["metric"].to_numpy(str)
-    for k in (metric == m for m in np.unique(metric)):
-        constant[k] = baseline_errors(x[k], keys[k], group[k], fold[k])
-    return {plain: np.log(reference / measured), tuned: constant}
+    x = rows.measured / rows.reference
+    constant = np.empty(len(x))
+    for k in (rows.metric == m for m in np.unique(rows.metric)):
+        constant[k] = baseline_errors(x[k], rows.key[k], rows.group[k], fold[k])
+    return {plain: -np.log(x), tuned: constant}
+
+
+@functools.lru_cache(4)
+def _committed(fitter: Any, _folder: Path) -> tuple[Any, Against]:
+    """The problem of the committed rows, and these held against their reference."""
+    known = fitter.problem()
+    return known, _against(fitter, known)
 
 
 def _committed_baselines(fitter: Any, rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """The same for rows that are not among the fitted ones: constants from those."""
-    known = fitter.problem()
-    both = pd.concat([known.rows, rows], ignore_index=True)
-    mine = np.arange(len(both)) >= len(known.rows)
-    fold = np.where(mine, "mine", "committed")
-    together = dataclasses.replace(known, rows=both)
-    return {n: e[mine] for n, e in _baselines(fitter, together, fold).items()}
+    problem, known = _committed(fitter, data.DATA)
+    mine = _against(fitter, dataclasses.replace(problem, rows=rows))
+    fold = np.repeat(["committed", "mine"], [len(known.measured), len(mine.measured)])
+    return {n: e[fold == "mine"] for n, e in _baselines(fitter, known + mine, fold).items()}
 
 
 def _left_out(fitter: Any, problem: Any, folds: str) -> Lines:
@@ -171,9 +207,9 @@ def _left_out(fitter: Any, problem: Any, folds: str) -> Lines:
     def lines(label: str) -> dict[str, np.ndarray]:
         fold = problem.rows[label].to_numpy(str)
         out = {"model": calibration.left_out(problem, fold)}
-        return out | _baselines(fitter, problem, fold)
+        return out | _baselines(fitter, against, fold)
 
-    rows = problem.rows
+    rows, against = problem.rows, _against(fitter, problem)
     unseen = lines("generation")
     error = unseen if folds == "generation" else lines(folds)
     band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in error.items()}
@@ -184,7 +220,7 @@ def _as_committed(fitter: Any, problem: Any, own: bool) -> Lines:
     """The committed constants; baselines from the committed rows, without the row itself."""
     rows = problem.rows
     if own:
-        other = _baselines(fitter, problem, rows["row_id"].to_numpy(str))
+        other = _baselines(fitter, _against(fitter, problem), rows["row_id"].to_numpy(str))
     else:
         other = _committed_baselines(fitter, rows)
     error = {"model": calibration.committed_errors(problem), **other}

@@ -29,6 +29,7 @@ import pandas as pd
 import pydantic
 
 from trn3 import data
+from trn3.bounds import shown, text_of
 from trn3.reporting import (
     engine,
     exporter,
@@ -143,12 +144,22 @@ class Options:
     collection: links.Collection | None = None
 
 
+EXAMPLE = 'report = "04" and [grid] with model = ["llama3_3_70b", "gpt_oss_120b"]'
+"""What a grid file looks like, for a message."""
+Several = Annotated[
+    list[Any],
+    pydantic.Field(min_length=1),
+    pydantic.BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+]
+"""A list, also where one value stands alone."""
+
+
 class Grid(pydantic.BaseModel, extra="forbid"):
     """A grid file: values of all cases, lists that are crossed, and cases as they are."""
 
     report: str = ""
     common: dict[str, Any] = {}
-    grid: dict[str, Annotated[list[Any], pydantic.Field(min_length=1)]] = {}
+    grid: dict[str, Several] = {}
     case: list[dict[str, Any]] = []
 
 
@@ -181,6 +192,33 @@ def case(name: str, given: Mapping[str, Any]) -> Case:
     return Case(notebook, values, different, stem, key, code[0][1].strip("# ").partition("\n")[0])
 
 
+def _grid(grid: Path) -> Grid:
+    """A grid file, read and typed."""
+    try:
+        text = text_of(grid)
+    except data.TrnError as error:
+        raise BatchError(f"{grid}: {error}") from None
+    kind = {".yaml": "YAML", ".yml": "YAML", ".json": "JSON"}.get(grid.suffix.lower(), "")
+    kind = kind or ("JSON" if text.lstrip().startswith("{") else "")
+    if kind:
+        raise BatchError(f"{grid}: this is {kind}; write TOML, such as {EXAMPLE}")
+    try:
+        return Grid.model_validate(tomllib.loads(text))
+    except pydantic.ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(p if str(p).isprintable() else shown(p) for p in map(str, fault["loc"]))
+        raise BatchError(
+            f"{grid}: {where}: {fault['msg']}; a grid has report, [common], [grid] lists and "
+            f"[[case]], such as {EXAMPLE}"
+        ) from None
+    except RecursionError:
+        raise BatchError(f"{grid}: nested too deeply") from None
+    except ValueError as error:
+        yaml = re.match(r"\s*[\w-]+:(\s|$)", text)
+        why = "this looks like YAML; write TOML" if yaml else f"no TOML: {error}"
+        raise BatchError(f"{grid}: {why}, such as {EXAMPLE}") from None
+
+
 def cases(grid: Path) -> list[Case]:
     """All reports of a grid file, each once; every case is checked before any is run.
 
@@ -200,18 +238,10 @@ def cases(grid: Path) -> list[Case]:
     BatchError
         Names the first case that is wrong, and how many are.
     """
-    try:
-        text = Grid.model_validate(tomllib.loads(grid.read_text(encoding="utf-8")))
-    except pydantic.ValidationError as error:
-        where, what = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
-        raise BatchError(
-            f"{grid}: {where}: {what}; a grid has report, [common], [grid] lists and [[case]]"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise BatchError(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
+    text = _grid(grid)
     product = itertools.product(*text.grid.values()) if text.grid else []
     rows = [dict(zip(text.grid, values)) for values in itertools.islice(product, MOST_CASES + 1)]
-    if len(rows) > MOST_CASES:
+    if len(rows) + len(text.case) > MOST_CASES:
         raise BatchError(f"{grid}: more than {MOST_CASES:,} combinations, too many for one batch")
     found, wrong = {}, []
     for number, row in enumerate(rows + text.case, 1):

@@ -517,7 +517,7 @@ def say(text: str) -> None:
     """Text on standard output, safe for a terminal."""
     from trn3.bounds import printable
 
-    print(printable(text))
+    print(printable(text, keep="\n"))
 
 
 def complain(text: str) -> None:
@@ -525,7 +525,7 @@ def complain(text: str) -> None:
     from trn3.bounds import printable
 
     with contextlib.suppress(OSError):
-        print(printable(text).replace("\n", "\\n"), file=sys.stderr)
+        print(printable(text), file=sys.stderr)
 
 
 def silence() -> None:

@@ -3,12 +3,16 @@
 import contextlib
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from trn3 import data, hardware
+from trn3.bounds import printable, shown, text_of
+
+
+LARGEST = 1e300
+"""Numbers of a results file from here on are none."""
 
 
 def beside(a: str, b: str) -> pd.DataFrame:
@@ -48,14 +52,31 @@ def beside(a: str, b: str) -> pd.DataFrame:
 
 
 def _results(path: str) -> dict[str, tuple[Any, ...]]:
+    """The headline numbers of a results file, each checked."""
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))["headline"]
-        return {r["name"]: (r["value"], r["unit"] or "", 1.0, r.get("status") or "") for r in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        why = (
-            error.strerror if isinstance(error, OSError) else ""
-        ) or "these are no results of a report"
-        raise data.DataError(f"{path}: cannot be read ({why})") from None
+        content = json.loads(text_of(path))
+        rows = content.get("headline") if isinstance(content, dict) else None
+        if not isinstance(rows, list):
+            raise data.TrnError("these are no results of a report")
+        return dict(map(_number, rows))
+    except data.TrnError as error:
+        raise data.DataError(f"{path}: {error}") from None
+    except RecursionError:
+        raise data.DataError(f"{path}: nested too deeply") from None
+    except ValueError as error:
+        raise data.DataError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def _number(row: Any) -> tuple[str, tuple[Any, ...]]:
+    """Name of a headline number, and what stands beside it; what is not a finite number is none."""
+    if not isinstance(row, dict) or not isinstance(row.get("name"), str):
+        raise data.TrnError(f"headline = {shown(row)}: must be a number with a name")
+    unit, status = (printable(str(row.get(key) or "")) for key in ("unit", "status"))
+    value = row.get("value")
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
+        number = float(value)
+    return printable(row["name"]), (number, unit, 1.0, status)
 
 
 def _facts(text: str) -> dict[str, tuple[Any, ...]]:
