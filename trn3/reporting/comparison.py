@@ -10,7 +10,6 @@ import pandas as pd
 from trn3 import data, hardware
 from trn3.bounds import printable, shown, text_of
 
-
 LARGEST = 1e300
 """Numbers of a results file from here on are none."""
 
