@@ -219,7 +219,9 @@ def constants(kind: type[Record], chip: str, family: str) -> Record:
     >>> 0 < of("trainium3").matmul < 1, of("trainium3").hbm == of("trainium2").hbm
     (True, True)
     """
-    return _constants(data.DATA, kind, chip, family)
+    # a class is hashable, whatever its instances are
+    found: Record = _constants(data.DATA, kind, chip, family)  # type: ignore[arg-type]
+    return found
 
 
 @lru_cache(maxsize=256)

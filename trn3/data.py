@@ -287,7 +287,8 @@ def _nearest(text: str, known: Iterable[str]) -> str:
 def _frame(folder: Path, name: str) -> pd.DataFrame:
     import pandas as pd
 
-    resource = next((r for r in _package(folder)["resources"] if r["name"] == name), {})
+    about = {r["name"]: r for r in _package(folder)["resources"]}
+    resource: Row = about.get(name, {})
     if "checked_by" not in resource:  # a table that people add to by hand is checked on reading
         return pd.DataFrame(list(_rows(folder, name))).drop(columns="_line", errors="ignore")
     types = {

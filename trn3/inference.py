@@ -243,7 +243,7 @@ def frontier(
         raise NoLayoutMeets(f"input_tokens + output_tokens = {total:,.0f} tokens: {most}")
     model, chip = load.model, device(system, load.weights_dtype)
     some = layouts(model, system)
-    at = layout_of(some.tp[:, None], some.dp[:, None])
+    at = layout_of(np.asarray(some.tp)[:, None], np.asarray(some.dp)[:, None])
     sequences = np.geomspace(1, chip.max_sequences, N_BATCHES)
     w = work_of(load, np.unique(np.round(sequences)), context_tokens)
     s = evaluate(model, chip, at, constants(system.chip), w, disaggregated)
@@ -268,9 +268,8 @@ def frontier(
         "memory_bytes": s.memory_bytes,
         "meets": (s.ttft_s <= load.ttft_s) & (s.tpot_s <= load.tpot_s),
     }
-    points = pd.DataFrame(
-        {n: np.broadcast_to(v, np.shape(s.fits))[s.fits] for n, v in rows.items()}
-    )
+    fits = np.asarray(s.fits)
+    points = pd.DataFrame({n: np.broadcast_to(v, fits.shape)[fits] for n, v in rows.items()})
     return Frontier(
         load,
         system,
@@ -414,8 +413,8 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
         raise NoLayoutMeets(_nearest(found))
     asked_per_s = load.requests_per_s * load.output_tokens / busy
 
-    def whole_copies(rate: Array, n_chips: Array) -> Array:
-        return ties.ceil(asked_per_s / (rate * n_chips)) * n_chips
+    def whole_copies(rate: np.ndarray, n_chips: np.ndarray) -> np.ndarray:
+        return np.asarray(ties.ceil(asked_per_s / (rate * n_chips))) * n_chips
 
     rate = points["output_tokens_per_s_per_chip"].to_numpy()
     n_chips = points["n_chips"].to_numpy()

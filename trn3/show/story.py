@@ -150,7 +150,7 @@ def sides(words: Iterable[str], noun: str) -> str:
     """
     found = Counter(words)
     total = found.total()
-    parts = []
+    parts: list[str] = []
     for word in (*SIDES, "open"):
         if not found[word]:
             continue
