@@ -291,17 +291,13 @@ def describe(error: Exception) -> Row:
 def failed(one: Case, error: Exception, options: Options) -> Made:
     """The manifest line and the error page of a report that failed or whose process was lost."""
     told = describe(error)
-    neighbours: Row = {}
-    if options.collection:
-        before, after = options.collection.neighbours(one.stem)
-        neighbours = {"collection": options.collection, "before": before, "after": after}
     page = failure.page(
         report=one.notebook.stem,
         parameters=one.values,
         command=one.command,
         beside=options.shared_js,
         **told,
-        **neighbours,
+        **links.neighbours(options.collection, one.stem),
     )
     reason = told["message"].partition("\n")[0]
     row = one.row | {"status": "failed", "reason": reason, "headline": []}

@@ -11,34 +11,19 @@ import functools
 import html
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from nbconvert.exporters.exporter import Exporter
 from nbconvert.exporters.templateexporter import TemplateExporter
 from traitlets import default
 
 from trn3 import data
-from trn3.reporting import figures, links, panel, parameters, results
+from trn3.reporting import figures, links, numbers, panel, parameters, results
 from trn3.reporting.frame import TEMPLATES, frame
 from trn3.reporting.markup import clean, markdown
 from trn3.show import charts, story, words
-
-HEADINGS = {
-    "assumptions": "What we assumed",
-    "flips": "What would change the answer",
-    "checks": "Checked against",
-    "sources": "Sources",
-}
-"""Tags of regions, and the heads that they get where the notebook gives none."""
-
-BESIDE = {"half": "half", "flips": "checks", "checks": "flips"}
-"""What stands beside what, where both are short."""
-
-NOTHING = Markup()
-MOST_ITEMS = 11
-"""List items of two regions side by side; more would be a narrow column beside a gap."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +95,14 @@ class PageExporter(TemplateExporter):
         yield "badge", lambda word: Markup(story.badge(word))
         yield "day", words.day
         yield "linked", lambda page, collection: Markup(links.linked(str(page), collection))
+        yield "markdown2html", lambda text: Markup(markdown(text))
+        yield "month", numbers.month
+        yield "named", data.named
+        yield "prose", prose
+        yield "publisher", links.publisher
         yield "sentence", sentence
+        yield "shown", figures.shown
+        yield "tagged", tagged
         yield "text", lambda text: Markup(html.escape(str(text), quote=False))
 
     def _create_environment(self) -> Any:
@@ -118,6 +110,7 @@ class PageExporter(TemplateExporter):
         environment.autoescape = True
         environment.trim_blocks = environment.lstrip_blocks = True
         environment.keep_trailing_newline = True
+        environment.globals["most_rows"] = results.MOST_ROWS
         return environment
 
     def from_notebook_node(  # type: ignore[override]
@@ -142,7 +135,8 @@ class PageExporter(TemplateExporter):
         nb, resources = Exporter.from_notebook_node(self, nb, resources, **kw)
         about = resources.get("trn3") or about_stored(nb, resources["metadata"]["name"])
         resources["outputs"] = results.files(nb, about.stem, about.results)
-        return self.template.render(report_words(nb, about)), resources
+        figures.lay_out(nb, about.stem)
+        return self.template.render(page_words(nb, about)), resources
 
 
 @functools.cache
@@ -244,150 +238,100 @@ def injected(notebook: Any) -> dict[str, Any]:
     return found
 
 
-# ------------------------------------------------------------------------------ what goes where
-@dataclass(frozen=True)
-class Block:
-    """A part of a page.
+# ------------------------------------------------------------------------------------- its words
+def page_words(notebook: Any, about: About) -> dict[str, Any]:
+    """Gather what the template of a notebook shows.
 
-    Attributes
+    Parameters
     ----------
-    kind : str
-        ``prose``, ``figure``, ``half``, ``code`` or a region of `HEADINGS`.
-    text : markupsafe.Markup
-        Its HTML.
-    figure : dict, optional
-        A chart in place of it.
-    code : str
-        Lines in place of it.
+    notebook : nbformat.NotebookNode
+        Executed, with tagged cells, and charts laid out.
+    about : About
+        What the page says of itself.
+
+    Returns
+    -------
+    dict
+        By name.
     """
+    title, intro, cells = titled(notebook["cells"])
+    values, defaults = about.parameters, about.defaults
+    changed = [name for name in values if name in defaults and defaults[name] != values[name]]
+    return {
+        **named(about.report),
+        **links.neighbours(about.collection, about.stem),
+        "about": about,
+        "cells": cells,
+        "changed": changed,
+        "data_date": about.data_date,
+        "entries": panel.entries(values, declared(notebook), linked=about.collection is not None),
+        "frame": frame(bool(results.drawn(notebook)), about.beside),
+        "intro": intro,
+        "results_file": f"{about.stem}.json",
+        "title": title,
+    }
 
-    kind: str
-    text: Markup = NOTHING
-    figure: dict[str, Any] | None = None
-    code: str = ""
 
-    @property
-    def is_head(self) -> bool:
-        """Whether it starts with a head of the notebook's own."""
-        return self.kind == "prose" and self.text.startswith("<h2>")
+def titled(cells: list[Any]) -> tuple[str, str, list[Any]]:
+    """Take the title, and what stands under it, from the cells of a notebook.
 
-
-@dataclass
-class Arrangement:
-    """The parts of a page, filled cell by cell in reading order.
-
-    Attributes
+    Parameters
     ----------
-    stem : str
-        File name of the page without its ending.
-    title, intro, answer : str
-        What comes first.
-    headline : list of dict
-        Charts of the first screen.
-    blocks : list of Block
-        The rest.
-    sources : list of str
-        Code without a tag, which stands at the end.
+    cells : list of nbformat.NotebookNode
+        All of them.
+
+    Returns
+    -------
+    tuple of str, str and list
+        Title, introduction in Markdown, the other cells.
     """
-
-    stem: str
-    title: str = ""
-    intro: Markup = NOTHING
-    answer: Markup = NOTHING
-    headline: list[dict[str, Any]] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    sliders: set[str] = field(default_factory=set)
-    n_figures: int = 0
-
-    def prose(self, source: str) -> None:
-        """Place a Markdown cell; the first head is the title."""
-        if self.title or not source.startswith("# "):
-            self.blocks.append(Block("prose", Markup(markdown(source))))
-        else:
-            self.title, _, rest = source[2:].partition("\n")
-            self.intro = Markup(markdown(rest))
-
-    def code(self, cell: Mapping[str, Any]) -> None:
-        """Place the outputs of a code cell, and its lines where a tag or a chart asks for them."""
-        tags, source = cell["metadata"].get("tags", []), cell["source"]
-        if not tags:
-            self.sources.append(source)
-        drawn = [self.draw(output, source) for output in cell["outputs"]]
-        charted = [one for one in drawn if one is not None]
-        text = Markup("").join(Markup(prose_of(output)) for output in cell["outputs"])
-        region = next((tag for tag in tags if tag in HEADINGS), "")
-        if "answer" in tags:
-            self.answer += text
-        elif region and text:
-            self.blocks.append(Block(region, self.head(region) + text))
-        else:
-            self.place(charted, tags)
-            if text:
-                self.blocks.append(Block("prose", text))
-        if "worked" in tags:
-            self.blocks.append(Block("code", code=source))
-
-    def draw(self, output: Mapping[str, Any], source: str) -> dict[str, Any] | None:
-        """Lay out an output that is a chart."""
-        spec = output.get("data", {}).get(charts.MIME)
-        if spec is None:
-            return None
-        self.n_figures += 1
-        return figures.figure(spec, self.n_figures - 1, self.sliders, source, self.stem)
-
-    def place(self, charted: list[dict[str, Any]], tags: list[str]) -> None:
-        """Put charts on the first screen or among the blocks."""
-        if "headline" in tags:
-            self.headline += charted
-        else:
-            kind = "half" if "half" in tags else "figure"
-            self.blocks += [Block(kind, figure=one) for one in charted]
-
-    def head(self, region: str) -> Markup:
-        """Take the notebook's own head for a region where it stands just before."""
-        if self.blocks and self.blocks[-1].is_head:
-            return self.blocks.pop().text
-        return Markup(f"<h2>{HEADINGS[region]}</h2>")
-
-    def rows(self) -> list[list[Block]]:
-        """Blocks in order, those that belong side by side in one row."""
-        rows: list[list[Block]] = []
-        for block in self.blocks:
-            if rows and len(rows[-1]) == 1 and _beside(rows[-1][0], block):
-                rows[-1].append(block)
-            else:
-                rows.append([block])
-        return rows
+    for place, cell in enumerate(cells):
+        if cell["cell_type"] == "markdown" and cell["source"].startswith("# "):
+            title, _, intro = cell["source"][2:].partition("\n")
+            return title, intro, cells[:place] + cells[place + 1 :]
+    return "", "", cells
 
 
-def _beside(left: Block, right: Block) -> bool:
-    items = (left.text + right.text).count("<li>")
-    return right.kind == BESIDE.get(left.kind) and items <= MOST_ITEMS
+def tagged(cells: Iterable[Any], tag: str) -> list[Any]:
+    """Choose the cells with a tag.
+
+    Parameters
+    ----------
+    cells : iterable of nbformat.NotebookNode
+        Any.
+    tag : str
+        For example ``answer``.
+
+    Returns
+    -------
+    list of nbformat.NotebookNode
+        In order.
+    """
+    return [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
 
 
-def prose_of(output: Mapping[str, Any]) -> str:
-    """Give an output that is no chart as HTML.
+def prose(output: Mapping[str, Any]) -> Markup:
+    """Give an output of a code cell that is no chart as HTML.
 
     Parameters
     ----------
     output : mapping
-        Of a code cell.
+        As nbformat has it.
 
     Returns
     -------
-    str
+    markupsafe.Markup
         Harmless HTML; nothing for charts and results.
     """
     shown = output.get("data", {})
     if charts.MIME in shown or story.RESULTS in shown:
-        return ""
+        return Markup()
     if "text/html" in shown:
-        return scrolling(clean("".join(shown["text/html"])))
+        return Markup(scrolling(clean("".join(shown["text/html"]))))
     if "text/markdown" in shown:
-        return markdown("".join(shown["text/markdown"]))
+        return Markup(markdown("".join(shown["text/markdown"])))
     text = "".join(output.get("text", "")) or "\n".join(output.get("traceback", []))
-    return f"<pre>{escape(text or ''.join(shown.get('text/plain', '')))}</pre>"
+    return Markup("<pre>{}</pre>").format(text or "".join(shown.get("text/plain", "")))
 
 
 def scrolling(markup: str) -> str:
@@ -406,68 +350,6 @@ def scrolling(markup: str) -> str:
     region = '<div class="wide" tabindex="0" role="region" aria-label="Table">'
     tables = re.compile(r'<table(?! class="stats").*?</table>', re.DOTALL)
     return tables.sub(lambda found: f"{region}{found[0]}</div>", markup)
-
-
-def arranged(notebook: Any, stem: str) -> Arrangement:
-    """Put the cells of a notebook where they stand on a page.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        Executed, with tagged cells.
-    stem : str
-        File name of the page without its ending.
-
-    Returns
-    -------
-    Arrangement
-        Its parts.
-    """
-    page = Arrangement(stem)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            page.prose(cell["source"])
-        elif cell["cell_type"] == "code":
-            page.code(cell)
-    return page
-
-
-def report_words(notebook: Any, about: About) -> dict[str, Any]:
-    """Gather what the template of a notebook shows.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        Executed, with tagged cells.
-    about : About
-        What the page says of itself.
-
-    Returns
-    -------
-    dict
-        By name.
-    """
-    page = arranged(notebook, about.stem)
-    before, after = about.collection.neighbours(about.stem) if about.collection else (None, None)
-    values, defaults = about.parameters, about.defaults
-    return {
-        **named(about.report),
-        "about": about,
-        "after": after,
-        "answer": page.answer,
-        "before": before,
-        "changed": [name for name in values if name in defaults and defaults[name] != values[name]],
-        "collection": about.collection,
-        "data_date": about.data_date,
-        "entries": panel.entries(values, declared(notebook), linked=about.collection is not None),
-        "frame": frame(page.n_figures > 0, about.beside),
-        "headline": page.headline,
-        "intro": page.intro,
-        "results_file": f"{about.stem}.json",
-        "rows": page.rows(),
-        "sources": page.sources,
-        "title": page.title,
-    }
 
 
 def declared(notebook: Any) -> list[parameters.Parameter]:

@@ -2,61 +2,55 @@
 a chart.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
+from trn3.reporting import results
 from trn3.reporting.frame import chart_json
 from trn3.show import charts
 
-MOST_ROWS = 60
-"""Rows of a chart's numbers that a page shows; more stand in a file beside it."""
-
 LEFT_TO_HTML = {"title", "config", "usermeta", "background", "$schema"}
-RIGHT = Markup(' class="n"')
+ZOOM = '"bind":"scales"'
 
 
-def figure(
-    spec: Mapping[str, Any], number: int, seen: set[str], code: str = "", stem: str = ""
-) -> dict[str, Any]:
+def lay_out(notebook: Any, stem: str) -> None:
+    """Put beside each chart of a notebook what its page shows of it, as ``figure``.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Executed; changed.
+    stem : str
+        File name of the page without its ending; tables of all numbers stand beside it.
+    """
+    seen: set[str] = set()
+    for number, output in enumerate(results.drawn(notebook), 1):
+        made = figure(output["data"][charts.MIME], seen)
+        output["figure"] = made | {"file": f"{stem}-figure_{number}.csv"}
+
+
+def figure(spec: Mapping[str, Any], seen: set[str]) -> dict[str, Any]:
     """Lay out one chart.
 
     Parameters
     ----------
     spec : mapping
         A finished chart's spec.
-    number : int
-        Its place among the page's charts, from 0 [-].
     seen : set of str
         Names of the sliders that the page already shows; extended.
-    code : str
-        Source of the cell.
-    stem : str
-        File name of the page without its ending; a table of all numbers stands beside it where they
-        are many.
 
     Returns
     -------
     dict
         What the template's macro ``figure`` shows.
     """
-    about = spec.get("usermeta", {}).get("trn3", {"title": spec.get("description", "Chart")})
-    bound = [p for p in spec.get("params", []) if "input" in (p.get("bind") or {})]
-    fresh = [slider(p) for p in bound if p["name"] not in seen]
-    seen.update(p["name"] for p in bound)
-    drawn = plot(spec)
-    return {
-        **about,
-        "number": number,
-        "sliders": fresh,
-        "follows": bound and not fresh,
-        "spec": chart_json(drawn),
-        "zoom": any(p.get("bind") == "scales" for p in params(drawn)),
-        "table": table(about.get("numbers")),
-        "file": f"{stem}-figure_{number + 1}.csv",
-        "code": code,
-    }
+    about = results.told(spec) or {"title": spec.get("description", "Chart")}
+    bound = [param for param in spec.get("params", []) if has_slider(param)]
+    fresh = [param for param in bound if param["name"] not in seen]
+    seen.update(param["name"] for param in bound)
+    text = chart_json(plot(spec))
+    more = {"sliders": fresh, "follows": bound and not fresh, "spec": text, "zoom": ZOOM in text}
+    return {**about, **more}
 
 
 def plot(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,105 +68,35 @@ def plot(spec: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept = {key: part for key, part in spec.items() if key not in LEFT_TO_HTML}
     kept["width"] = "container"
-    layers = [layer for layer in spec.get("layer", []) if layer.get("name") != "notes"]
-    if layers:
-        kept["layer"] = layers
-    else:
-        kept.pop("layer", None)
+    if "layer" in spec:
+        kept["layer"] = [layer for layer in spec["layer"] if layer.get("name") != "notes"]
     if "params" in spec:
-        kept["params"] = [_unbound(param) for param in spec["params"]]
+        kept["params"] = [_free(param) if has_slider(param) else param for param in spec["params"]]
     return kept
 
 
-def _unbound(param: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter whose slider stands outside of the chart."""
-    outside = "input" in (param.get("bind") or {})
-    return {key: part for key, part in param.items() if key != "bind" or not outside}
-
-
-def params(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Find the parameters of a spec and of its layers.
-
-    Parameters
-    ----------
-    spec : mapping
-        A chart's spec.
-
-    Returns
-    -------
-    list of mapping
-        In order.
-    """
-    inner = (params(layer) for layer in spec.get("layer", []))
-    return [*spec.get("params", []), *(param for several in inner for param in several)]
-
-
-def slider(param: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe the slider of a parameter.
+def has_slider(param: Mapping[str, Any]) -> bool:
+    """Whether a parameter of Vega-Lite is moved by the reader.
 
     Parameters
     ----------
     param : mapping
-        A parameter of Vega-Lite bound to a range.
+        As a spec holds it.
 
     Returns
     -------
-    dict
-        Name, label, ends, step, value, and the value as it is shown.
+    bool
+        It then stands outside of the chart.
     """
-    bind = param["bind"]
-    decimals = len(str(bind["step"]).partition(".")[2])
-    return {
-        "name": param["name"],
-        "label": bind["name"],
-        "min": bind["min"],
-        "max": bind["max"],
-        "step": bind["step"],
-        "value": param["value"],
-        "shown": f"{param['value']:.{decimals}f}",
-    }
+    return "input" in (param.get("bind") or {})
 
 
-def table(numbers: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Lay out the numbers of a chart: those of a column to the right, texts to the left.
-
-    Parameters
-    ----------
-    numbers : mapping or None
-        Columns and rows.
-
-    Returns
-    -------
-    dict
-        Heads and rows as (text, attribute), and how many rows there are.
-    """
-    numbers = numbers or {"columns": [], "rows": []}
-    rows = numbers["rows"]
-    columns = [[row[i] for row in rows] for i in range(len(numbers["columns"]))]
-    css = [RIGHT if any(map(_is_number, column)) else "" for column in columns]
-    heads = [name.replace("_", " ") for name in numbers["columns"]]
-    return {
-        "heads": list(zip(heads, css, strict=True)),
-        "rows": [_row(row, css) for row in rows[:MOST_ROWS]],
-        "n_rows": len(rows),
-    }
-
-
-def _row(row: Sequence[Any], css: Sequence[str]) -> list[tuple[str, str]]:
-    return [(_cell(value, right), right) for value, right in zip(row, css, strict=True)]
-
-
-def _cell(value: Any, right: str) -> str:
-    text = "—" if value is None else shown(value)
-    return text.replace("-", "−") if right else text
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _free(param: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in param.items() if key != "bind"}
 
 
 def shown(value: Any) -> str:
-    """Write a value of a table.
+    """Write a value of a chart's numbers.
 
     Parameters
     ----------
@@ -186,35 +110,15 @@ def shown(value: Any) -> str:
 
     Examples
     --------
-    >>> shown(["a", True]), shown(""), shown(131072)
-    ('a, yes', 'none', '131,072')
+    >>> shown(["a", True]), shown(""), shown(-131072), shown(None)
+    ('a, yes', 'none', '−131,072', '—')
     """
+    if value is None:
+        return "—"
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return f"{value:,.15g}"
+        return f"{value:,.15g}".replace("-", "−")
     return str(value or "none")
-
-
-def long_tables(outputs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Find the numbers of charts that are too many for a page, which shows their beginning.
-
-    Parameters
-    ----------
-    outputs : iterable of mapping
-        Outputs of all cells.
-
-    Returns
-    -------
-    dict
-        Columns and data by name.
-    """
-    specs = [o["data"][charts.MIME] for o in outputs if charts.MIME in o.get("data", {})]
-    found = {}
-    for place, spec in enumerate(specs, 1):
-        numbers = spec.get("usermeta", {}).get("trn3", {}).get("numbers")
-        if numbers and len(numbers["rows"]) > MOST_ROWS:
-            found[f"figure_{place}"] = {"columns": numbers["columns"], "data": numbers["rows"]}
-    return found

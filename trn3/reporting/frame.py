@@ -121,7 +121,8 @@ def sheet() -> str:
     button = "@media screen{:root[data-theme=dark]"
     tokens = f":root{{color-scheme:light;{light}}}"
     tokens += "".join(f"{where}{{color-scheme:dark;{dark}}}}}" for where in (wish, button))
-    rules = (STATIC / "page.css").read_text(encoding="utf-8")
+    text = (STATIC / "page.css").read_text(encoding="utf-8")
+    rules = re.sub(r"/\*.*?\*/|\s+", " ", text)
     return tokens + rules.replace("FONT", charts.CONFIG["font"]).replace("MONO", MONO)
 
 

@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from trn3 import data
 
 GLOSSARY = data.home() / "docs" / "glossary.md"
-PAGES = {"numbers": "Numbers", "glossary": "Glossary"}
-"""Pages beside the reports of a collection, and what they are called."""
-
 UNLINKED = re.compile(
     r"""<(a|button|code|details|dl|h[1-4]|label|math|pre|script|svg)\b.*?</\1>
     |<span\ class="badge.*?</span>
@@ -64,22 +62,31 @@ class Collection:
 
     reports: tuple[Report, ...]
 
-    @property
-    def pages(self) -> dict[str, str]:
-        """Reference pages by file name."""
-        return PAGES
-
     def of(self, notebook: str) -> Report | None:
         """The first report that was made of a notebook."""
         return next((one for one in self.reports if one.notebook == notebook), None)
 
-    def neighbours(self, stem: str) -> tuple[Report | None, Report | None]:
-        """What is read before and after a report."""
-        stems = [one.stem for one in self.reports]
-        place = stems.index(stem)
-        before = self.reports[place - 1] if place else None
-        after = self.reports[place + 1] if place + 1 < len(stems) else None
-        return before, after
+
+def neighbours(collection: Collection | None, stem: str) -> dict[str, Any]:
+    """Say what stands around a report.
+
+    Parameters
+    ----------
+    collection : Collection or None
+        The reports beside it.
+    stem : str
+        File name of its page without the ending.
+
+    Returns
+    -------
+    dict
+        ``collection``, ``before`` and ``after`` for a page's template.
+    """
+    if collection is None:
+        return {}
+    around = [None, *collection.reports, None]
+    place = [one.stem for one in collection.reports].index(stem) + 1
+    return {"collection": collection, "before": around[place - 1], "after": around[place + 1]}
 
 
 @dataclass(frozen=True)
@@ -196,20 +203,12 @@ def publisher(source: str) -> str:
     str
         The publisher; the id itself where it is unknown.
     """
-    return publishers().get(source, source)
+    return _publishers().get(source, source)
 
 
 @functools.cache
-def publishers() -> dict[str, str]:
-    """Give the publisher of each source.
-
-    Returns
-    -------
-    dict
-        By id.
-    """
-    table = data.table("sources")
-    return dict(zip(table["id"], table["publisher"], strict=True))
+def _publishers() -> dict[str, str]:
+    return dict(data.table("sources")[["id", "publisher"]].itertuples(index=False))
 
 
 def _report(found: re.Match[str], collection: Collection | None) -> str:

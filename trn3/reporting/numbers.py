@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from trn3 import data
@@ -14,6 +13,12 @@ TABLES = ("specs", "systems", "prices", "assumptions", "sites", "failures")
 HARDWARE = ("chip", "system", "cluster")
 """Kinds of subjects that come first, in this order."""
 
+READING = ("subject", "quantity", "dtype", "basis", "region", "term")
+"""What tells one number from another; of several readings of one, one is in use."""
+
+ORDER = ("quantity", "dtype", "term", "basis")
+"""By what the numbers of a subject are sorted, each in the order of ``labels.csv``."""
+
 MISSING = {"undisclosed": "not published", "unsupported": "not supported"}
 UNITS = {"-": "", "count": "", "x": "×"}
 COUNTED = {
@@ -24,143 +29,70 @@ COUNTED = {
 """Other tables that name their source, in which column, and what a row is."""
 
 
-@dataclass(frozen=True)
-class Number:
-    """A row of the page.
-
-    Attributes
-    ----------
-    label, code : str
-        What it is, in words and in the data.
-    value, span, unit, status : str
-        As a table shows them.
-    note : str
-        How it was found.
-    source : str
-        Id of its source.
-    spare : bool
-        Whether another reading of the same is in use.
-    """
-
-    label: str
-    code: str
-    value: str
-    span: str
-    unit: str
-    status: str
-    note: str
-    source: str
-    spare: bool = False
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What several numbers are about.
-
-    Attributes
-    ----------
-    id, name : str
-        In data and in words.
-    about : str
-        Maker, kind, since when.
-    numbers : list of Number
-        In reading order.
-    is_hardware : bool
-        Whether it is a chip, a system or a cluster.
-    """
-
-    id: str
-    name: str
-    about: str
-    numbers: list[Number]
-    is_hardware: bool = False
-
-
-def subjects() -> list[Subject]:
+def subjects() -> list[dict[str, Any]]:
     """Gather all numbers by what they are about: chips, systems, clusters, then the rest.
 
     Returns
     -------
-    list of Subject
-        Those of AWS first, the newest first.
+    list of dict
+        Rows of ``subjects.csv`` with their ``numbers``, those of AWS first, the newest first; what
+        has no row there has a name alone.
     """
-    order = _places()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in [*_rows(), *_claims()]:
+        found.setdefault(row["subject"], []).append(row | shown(row))
+    table = data.table("subjects").sort_values("since", ascending=False, kind="stable")
+    known = sorted(table.to_dict("records"), key=_rank)
+    unknown = sorted(set(found) - set(table["id"]), key=data.named)
+    named = [*known, *({"id": name, "name": data.named(name)} for name in unknown)]
+    return [
+        {**subject, "numbers": found[subject["id"]]} for subject in named if subject["id"] in found
+    ]
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Rows of the long tables in reading order, the newest price first; a row is ``spare`` while
+    another reading of the same is in use.
+    """
+    places = {name: place for place, name in enumerate(data.table("labels")["name"])}
     rows = [row for table in TABLES for row in data.table(table).to_dict("records")]
-    rows.sort(key=lambda row: str(row.get("price_date")), reverse=True)
-    rows.sort(key=lambda row: _place(row, order))
-    used = {_key(row) for row in rows if row["use"] == "yes"}
-    found: dict[str, list[Number]] = {}
+    used = {_reading(row) for row in rows if row["use"] == "yes"}
     for row in rows:
-        spare = row["use"] != "yes" and _key(row) in used
-        found.setdefault(row["subject"], []).append(_number(row, spare))
-    for subject, number in _claims():
-        found.setdefault(subject, []).append(number)
-    known = {row["id"]: row for row in data.table("subjects").to_dict("records")}
-    return [_subject(name, found[name], known) for name in sorted(found, key=_rank(known))]
+        row["spare"] = row["use"] != "yes" and _reading(row) in used
+    rows.sort(key=lambda row: str(row.get("price_date")), reverse=True)
+    rows.sort(key=lambda row: [places.get(row.get(part, ""), -1) for part in ORDER])
+    return rows
 
 
-def _places() -> dict[str, int]:
-    """Reading order of the names of quantities, formats and terms."""
-    return {name: place for place, name in enumerate(data.table("labels")["name"])}
+def _reading(row: Row) -> tuple[Any, ...]:
+    return tuple(row.get(part, "") for part in READING)
 
 
-def _place(row: Row, order: Mapping[str, int]) -> list[int]:
-    parts = (row["quantity"], row["dtype"], row.get("term", ""), row["basis"])
-    return [order.get(str(part), -1) for part in parts]
+def _claims() -> list[dict[str, Any]]:
+    """The launch claims as numbers of what they are about, their verdicts as status."""
+    return [
+        {
+            "subject": row["subject"],
+            "label": f"“{row['wording']}” ({row['claimant']})",
+            "value": row["claimed"],
+            "unit": row["unit"],
+            "status": row["verdict"],
+            "note": row["reason"],
+            "source_id": row["source_id"],
+        }
+        for row in claims.verdicts().to_dict("records")
+    ]
 
 
-def _key(row: Row) -> tuple[Any, ...]:
-    """What only one row in use can be."""
-    parts = ("subject", "quantity", "dtype", "basis", "region", "term")
-    return tuple(row.get(part, "") for part in parts)
+def _rank(row: Row) -> tuple[Any, ...]:
+    """Chips, systems, clusters, each with AWS first; then the rest."""
+    kind = row["kind"]
+    place = HARDWARE.index(kind) if kind in HARDWARE else len(HARDWARE)
+    return place, row["vendor"] != "AWS", row["vendor"]
 
 
-def _rank(known: Mapping[str, Row]) -> Any:
-    """A key that sorts subjects: kinds, AWS before others, the newest first."""
-    newest = sorted({row["since"] for row in known.values()}, reverse=True)
-
-    def rank(name: str) -> tuple[Any, ...]:
-        row = known.get(name)
-        if row is None or row["kind"] not in HARDWARE:
-            return len(HARDWARE), data.named(name).lower()
-        vendor = row["vendor"]
-        return HARDWARE.index(row["kind"]), vendor != "AWS", vendor, newest.index(row["since"])
-
-    return rank
-
-
-def _subject(name: str, numbers: list[Number], known: Mapping[str, Row]) -> Subject:
-    row = known.get(name)
-    if row is None:
-        return Subject(name, _capital(data.named(name).replace("_", " ")), "", numbers)
-    since = f"since {month(row['since'])}" if row["since"] else ""
-    parts = (f"{row['vendor']} {row['kind']}", row["availability"], since)
-    about = ", ".join(filter(None, parts))
-    return Subject(name, row["name"], about, numbers, row["kind"] in HARDWARE)
-
-
-def _number(row: Row, spare: bool) -> Number:
-    quantity = str(row["quantity"])
-    details = [data.named(str(row.get(part) or "")) for part in ("dtype", "basis")]
-    offer = [data.named(str(row.get(part) or "")) for part in ("term", "region")]
-    day = month(str(row.get("price_date") or ""))
-    label = ", ".join(filter(None, [_capital(data.named(quantity)), *details, *offer, day]))
-    note = words.neat(story.derivation(str(row["note"]), row["subject"]))
-    return Number(label, quantity, *shown(row), row["status"], note, row["source_id"], spare)
-
-
-def _claims() -> Iterable[tuple[str, Number]]:
-    """The launch claims with their verdicts, as numbers of what they are about."""
-    verdict = claims.verdicts().set_index("id")["verdict"]
-    for row in data.table("claims").to_dict("records"):
-        label = f"“{row['wording']}” ({row['claimant']})"
-        value, _, unit = shown({**row, "value": row["claimed"], "status": ""})
-        status, note = verdict[row["id"]], words.neat(row["reason"])
-        yield row["subject"], Number(label, "", value, "", unit, status, note, row["source_id"])
-
-
-def shown(row: Row) -> tuple[str, str, str]:
-    """Write value, range and unit as a table shows them, in the published unit.
+def shown(row: Row) -> dict[str, str]:
+    """Write value, range, unit and note as a table shows them, in the published unit.
 
     Parameters
     ----------
@@ -169,19 +101,20 @@ def shown(row: Row) -> tuple[str, str, str]:
 
     Returns
     -------
-    tuple of str
-        Value, range, unit.
+    dict
+        ``value``, ``span``, ``unit``, ``note``.
     """
-    value, low, high = (row.get(key) for key in ("value", "low", "high"))
-    unit = str(row["unit"] or "")
+    note = words.neat(story.derivation(str(row.get("note") or ""), row["subject"]))
     if row["status"] in MISSING:
-        return MISSING[row["status"]], "", ""
-    if low == high == value:
-        low = high = None
-    ends = [plain(end) for end in (low, high)]
-    between = " to " if ends[0].startswith("−") else "–"
-    span = between.join(ends) if all(ends) else ""
-    return plain(value) or "—", span, UNITS.get(unit, unit)
+        return {"value": MISSING[row["status"]], "span": "", "unit": "", "note": note}
+    value, low, high = (plain(row.get(key)) for key in ("value", "low", "high"))
+    between = " to " if low.startswith("−") else "–"
+    return {
+        "value": value or "—",
+        "span": between.join([low, high]) if low and high and low != high else "",
+        "unit": UNITS.get(row["unit"], str(row["unit"] or "")),
+        "note": note,
+    }
 
 
 def plain(value: Any) -> str:
@@ -230,10 +163,6 @@ def month(text: str) -> str:
     return words.day(text)
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def counts() -> dict[str, list[str]]:
     """Count what else the tables take from each source.
 
@@ -262,12 +191,11 @@ def uses(reports: Sequence[Row]) -> dict[str, list[Row]]:
     dict
         Reports by the id of what they use.
     """
-    table = data.table("subjects")
-    chips = dict(zip(table["id"], table["chip"], strict=True))
+    chips = dict(data.table("subjects")[["id", "chip"]].itertuples(index=False))
     found: dict[str, list[Row]] = {}
     for report in reports:
         named = list(_texts(report["parameters"].values()))
-        inside = [chips[name] for name in named if chips.get(name)]
+        inside = [chips.get(name, "") for name in named]
         for name in dict.fromkeys([*named, *inside, *report.get("sources", [])]):
             found.setdefault(name, []).append(report)
     return found

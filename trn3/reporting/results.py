@@ -7,12 +7,64 @@ from typing import Any
 
 import pandas as pd
 
-from trn3.reporting import figures
 from trn3.reporting.files import csv
-from trn3.show import story
+from trn3.show import charts, story
+
+MOST_ROWS = 40
+"""Rows of a chart's numbers that a page shows; more stand in a file beside it."""
 
 
-def handed_out(notebook: Any) -> dict[str, Any]:
+def outputs(notebook: Any) -> list[Any]:
+    """List what the cells of a notebook show.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Executed.
+
+    Returns
+    -------
+    list of nbformat.NotebookNode
+        Outputs with data, in order.
+    """
+    shown = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return [output for output in shown if "data" in output]
+
+
+def drawn(notebook: Any) -> list[Any]:
+    """List the charts of a notebook.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Executed.
+
+    Returns
+    -------
+    list of nbformat.NotebookNode
+        Outputs that hold a spec, in order.
+    """
+    return [output for output in outputs(notebook) if charts.MIME in output["data"]]
+
+
+def told(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read what a finished chart says of itself.
+
+    Parameters
+    ----------
+    spec : mapping
+        Its spec.
+
+    Returns
+    -------
+    mapping
+        Title, subtitle, key, source and numbers; nothing for a chart of somebody else.
+    """
+    about: Mapping[str, Any] = spec.get("usermeta", {}).get("trn3", {})
+    return about
+
+
+def handed_out(notebook: Any) -> Mapping[str, Any]:
     """Read what the cell tagged ``results`` shows.
 
     Parameters
@@ -22,29 +74,11 @@ def handed_out(notebook: Any) -> dict[str, Any]:
 
     Returns
     -------
-    dict
+    mapping
         ``headline`` and ``tables``; empty without such a cell.
     """
-    for output in outputs(notebook):
-        if story.RESULTS in output.get("data", {}):
-            return dict(output["data"][story.RESULTS])
-    return {}
-
-
-def outputs(notebook: Any) -> list[Mapping[str, Any]]:
-    """List the outputs of all cells.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        Executed.
-
-    Returns
-    -------
-    list of mapping
-        In order.
-    """
-    return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    found = [output["data"].get(story.RESULTS) for output in outputs(notebook)]
+    return next(filter(None, found), {})
 
 
 def summary(notebook: Any) -> dict[str, Any]:
@@ -60,22 +94,14 @@ def summary(notebook: Any) -> dict[str, Any]:
     dict
         ``headline`` numbers, the ``answer`` as plain text, ids of the listed ``sources``.
     """
-    html = "".join("".join(o["data"].get("text/html", "")) for o in _shown(notebook))
+    tagged = [cell for cell in notebook["cells"] if "answer" in cell["metadata"].get("tags", [])]
+    answers = [output["data"].get("text/plain", "") for output in outputs({"cells": tagged})]
+    html = "".join("".join(output["data"].get("text/html", "")) for output in outputs(notebook))
     return {
         "headline": handed_out(notebook).get("headline", []),
-        "answer": _answer(notebook),
+        "answer": "".join(answers[:1]).partition(" | ")[0],
         "sources": re.findall(r'<li id="source-([^"]+)"', html),
     }
-
-
-def _shown(notebook: Any) -> list[Mapping[str, Any]]:
-    return [output for output in outputs(notebook) if "data" in output]
-
-
-def _answer(notebook: Any) -> str:
-    tagged = [c for c in notebook["cells"] if "answer" in c["metadata"].get("tags", [])]
-    texts = [o["data"].get("text/plain", "") for o in _shown({"cells": tagged})]
-    return str(texts[0]).partition(" | ")[0] if texts else ""
 
 
 def files(notebook: Any, stem: str, about: Mapping[str, Any]) -> dict[str, bytes]:
@@ -96,16 +122,31 @@ def files(notebook: Any, stem: str, about: Mapping[str, Any]) -> dict[str, bytes
         Contents by file name.
     """
     handed = handed_out(notebook)
-    tables = {**handed.get("tables", {}), **figures.long_tables(outputs(notebook))}
-    names = {name: f"{stem}-{_file_name(name)}.csv" for name in tables}
+    tables = {**handed.get("tables", {}), **long_tables(notebook)}
+    names = {name: f"{stem}-{re.sub('[^a-z0-9_]+', '_', name.lower())}.csv" for name in tables}
     results = {**about, "headline": handed.get("headline", []), "tables": names}
     found = {f"{stem}.json": json.dumps(results, indent=1, ensure_ascii=False).encode()}
     for name, table in tables.items():
-        frame = pd.DataFrame(table["data"], columns=table["columns"], dtype=object)
-        found[names[name]] = csv(frame)
+        found[names[name]] = csv(pd.DataFrame(**table, dtype=object))
     return found
 
 
-def _file_name(text: str) -> str:
-    """A name that leads to no other folder."""
-    return re.sub("[^a-z0-9_]+", "_", text.lower())
+def long_tables(notebook: Any) -> dict[str, dict[str, Any]]:
+    """Find the numbers of charts that are too many for a page, which shows their beginning.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Executed.
+
+    Returns
+    -------
+    dict
+        Columns and data by name.
+    """
+    found = {}
+    for place, output in enumerate(drawn(notebook), 1):
+        numbers = told(output["data"][charts.MIME]).get("numbers") or {"rows": []}
+        if len(numbers["rows"]) > MOST_ROWS:
+            found[f"figure_{place}"] = {"columns": numbers["columns"], "data": numbers["rows"]}
+    return found

@@ -3,6 +3,7 @@
 Codes and ids become words by ``data/labels.csv``; the templates escape all text.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -168,28 +169,19 @@ def every_number(reports: Sequence[Row]) -> str:
         The page.
     """
     subjects = numbers.subjects()
+    told = [(one, number) for one in reports for number in one["headline"]]
     sources = data.table("sources").to_dict("records")
-    cited = [number.source for subject in subjects for number in subject.numbers]
-    names = {name for one in links.terms() for name in one.names}
     return _reference(
         "numbers",
         "Every number and its source",
-        cited={source["id"]: cited.count(source["id"]) for source in sources},
+        cited=Counter(row["source_id"] for subject in subjects for row in subject["numbers"]),
         counts=numbers.counts(),
-        explained=names,
-        month=numbers.month,
-        n_numbers=len(cited),
-        results=[_result(one, number) for one in reports for number in one["headline"]],
+        explained={name for one in links.terms() for name in one.names},
+        hardware=numbers.HARDWARE,
+        results=[headline.card({**one, "headline": [number]}) for one, number in told],
         sources=sorted(sources, key=lambda source: source["publisher"].lower()),
         subjects=subjects,
-        titles={source["id"]: source for source in sources},
         uses=numbers.uses(reports),
-    )
-
-
-def _result(report: Row, number: Row) -> dict[str, Any]:
-    return {"report": report["report"], "question": headline.question(report)} | headline.told(
-        number
     )
 
 

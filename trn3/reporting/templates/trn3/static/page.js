@@ -63,7 +63,7 @@
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", spec.description);
     all("[aria-roledescription]", svg).forEach((e) => e.removeAttribute("aria-roledescription"));
-    views[box.dataset.n] = view;
+    views[boxes.indexOf(box)] = view;
     sliders.forEach(send);
   };
   all(".whole").forEach((button) => button.addEventListener("click", () => draw(button.closest("figure").querySelector(".vl"))));
@@ -85,15 +85,19 @@
   };
   const change = (slider) =>
     `${slider.getAttribute("aria-label")} ${shown(slider, slider.defaultValue)} → ${shown(slider, slider.value)}`;
+  const tell = (slider) => {
+    slider.previousElementSibling.lastElementChild.textContent = shown(slider, slider.value);
+  };
   const moved = (slider) => {
     const panel = slider.closest(".sliders");
     const changed = all("input", panel).filter((one) => one.value !== one.defaultValue);
-    slider.previousElementSibling.lastElementChild.textContent = shown(slider, slider.value);
+    tell(slider);
     panel.querySelector("p").textContent = changed.length
       ? `You changed: ${changed.map(change).join("; ")}. The answer above stays as printed.`
       : "";
     send(slider);
   };
+  sliders.forEach(tell);
   sliders.forEach((slider) => slider.addEventListener("input", () => moved(slider)));
   all(".reset").forEach((button) =>
     button.addEventListener("click", () =>
