@@ -116,3 +116,29 @@ def test_messages_say_what_is_allowed():
         e.coefficients(500.0, 1.0, 4e-11, 2e-11, (1e15, 1e12, 0.0))
     with pytest.raises(InputError, match="grid_g_per_kwh"):
         e.carbon_kg(1.0, -3.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rated=st.floats(100, 3000), share=st.floats(0, 1), time_s=st.floats(0, 1e6))
+def test_a_chip_without_requests_stays_within_its_rating(rated, share, time_s):
+    assert 0 <= e.idle_j(rated, share, time_s) <= rated * time_s * (1 + 1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rated=st.floats(100, 3000),
+    factor=st.floats(1, 3),
+    pue=st.floats(1, 2),
+    draw=st.floats(0, 1),
+    use=st.floats(0, 1),
+)
+def test_mean_power_never_exceeds_the_provisioned(rated, factor, pue, draw, use):
+    host = e.host_w(rated, factor, draw)
+    mean = sum(e.facility_parts_j({"chip": use * rated}, 1.0, host, pue).values())
+    assert mean <= e.provisioned_w(rated, factor, pue) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan])
+def test_idle_shares_out_of_range(bad):
+    with pytest.raises(InputError, match="idle_share"):
+        e.idle_j(700.0, bad, 1.0)

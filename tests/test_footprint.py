@@ -1,10 +1,13 @@
 """Footprint: identities, limits, regions and chips without data, and the published checks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trn3 import data, hardware, inference, workload
 from trn3.study import footprint, scaling
+from trn3.units import InputError
 
 SYSTEM = hardware.system("trn3_gen2")
 LOAD = workload.ServingLoad(workload.model("llama3_3_70b"), 2048, 512, 2.0, 0.03, "fp8", "fp8")
@@ -105,3 +108,82 @@ def test_training_run():
     assert 0.5 * hours * 1.275 * 1.13 < energy < hours * 1.275 * 1.13
     with pytest.raises(data.TrnError, match="does not fit"):
         footprint.runs(job, ["hgx_h100"], 8, "us-east-2")
+
+
+@pytest.mark.parametrize("utilisation", [0.1, 0.5, 1.0])
+def test_hours_without_requests_draw_idle_power(point, utilisation):
+    found = footprint.serving(point, "fp8", "us-east-2", utilisation)
+    idle_s = found.chip_s * (1 - utilisation)
+    drawn = found.x["rated_w"] * found.x["idle_share"] * idle_s
+    assert found.parts_j["idle"] == pytest.approx(drawn)
+    always = footprint.serving(point, "fp8", "us-east-2")
+    for part in ("floor", "arithmetic", "memory", "links"):  # of the busy time alone
+        assert found.parts_j[part] == pytest.approx(always.parts_j[part])
+    assert np.all(found.total_j >= always.total_j * (1 - 1e-12))
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.1, 1.01, np.nan])
+def test_a_share_of_time_lies_within_bounds(point, bad):
+    with pytest.raises(InputError, match="utilisation"):
+        footprint.serving(point, "fp8", "us-east-2", bad)
+
+
+@pytest.mark.parametrize("system", ["trn3_gen2", "trn3_gen1", "hgx_b200", "gb300_nvl72"])
+def test_the_mean_draw_stays_below_the_provisioned_power(system):
+    at = hardware.system(system)
+    for utilisation in (0.2, 1.0):
+        found = footprint.serving(inference.best(LOAD, at), "fp8", "us-east-2", utilisation)
+        cap_w = found.x["rated_w"] * footprint.nameplate_factor(at) * found.x["pue"]
+        assert np.all(found.facility_w <= cap_w)
+
+
+def test_the_share_that_time_costs(point):
+    found = footprint.serving(point, "fp8", "us-east-2", 0.6)
+    work = sum(found.parts_j[part] for part in ("arithmetic", "memory", "links"))
+    assert found.fixed_share == pytest.approx(1 - work * found.x["pue"] / found.total_j)
+
+
+def test_a_cap_feeds_whole_systems_and_is_never_exceeded():
+    found, _ = footprint.compare(LOAD, ["trn3_gen2", "hgx_b200", "hgx_h200"], "us-east-2", 0.6)
+    last = None
+    for megawatts in (0.05, 1.0, 10.0, 333.0):
+        table = footprint.under_cap(found, megawatts).set_index("system")
+        for name, each in found.items():
+            row = table.loc[name]
+            assert row["n_chips"] % each.system.n_chips == 0
+            assert row["n_chips"] * row["provisioned_w"] <= megawatts * 1e6
+            left = megawatts * 1e6 - row["n_chips"] * row["provisioned_w"]
+            assert left < each.system.n_chips * row["provisioned_w"]
+            assert row["mean_mw"] <= megawatts
+            assert row["low"] <= row["tokens_per_s"] <= row["high"]
+        assert table["tokens_per_s"].is_monotonic_decreasing
+        if last is not None:
+            assert (table["tokens_per_s"] >= last.reindex(table.index)).all()
+        last = table["tokens_per_s"]
+
+
+def test_a_cap_by_hand():
+    # 14.3 kW for eight B200 at the PUE of Ohio: 10 MW feed 618 nodes
+    found, _ = footprint.compare(LOAD, ["hgx_b200"], "us-east-2", 0.6)
+    assert footprint.under_cap(found, 10.0)["n_chips"][0] == int(10e6 / (14300 * 1.13)) * 8
+
+
+def test_tokens_per_megawatt_is_the_ratio_of_energies():
+    curve = footprint.tokens_per_megawatt(LOAD, "us-east-2", 0.6, [0.001, 0.02, 0.05])
+    assert 0.001 not in set(curve["tpot_s"])  # nothing is that fast
+    same = curve[(curve["reading"] == "FP8 against FP8") & (curve["tpot_s"] == 0.02)].iloc[0]
+    load = replace(LOAD, tpot_s=0.02)
+    found, _ = footprint.compare(load, ["trn3_gen2", "trn2_ultraserver"], "us-east-2", 0.6)
+    new, old = (each.total_j for each in found.values())
+    assert same["ratio"] == pytest.approx(np.median(old / new))
+    assert (curve["low"] <= curve["ratio"]).all() and (curve["ratio"] <= curve["high"]).all()
+
+
+def test_logged_power_of_serving_is_met():
+    rows = scaling.checks()
+    served = rows[rows["unit"] == "J"]
+    assert len(served) == 4
+    # 8 GPUs x 571.7 W over 4,789 tokens/s
+    assert served["published"].tolist()[0] == pytest.approx(8 * 571.7 / 4789.45)
+    assert (served["low"] <= served["published"]).all()
+    assert (served["published"] <= served["high"]).all()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trn3 import cost, data, hardware, uncertainty
-from trn3.study import customers, ownership, savings
+from trn3.study import customers, footprint, ownership, savings
 
 NAMES = ["anthropic", "decart", "karakuri", "splashmusic"]
 FOLDER = data.DATA / "customers"
@@ -587,8 +587,8 @@ def test_a_baseline_with_its_own_new_chip_is_gated_on_that_chip():
 
 
 def test_energy_of_a_month_lies_between_an_idle_and_a_busy_fleet():
-    """Paid chips that idle draw the floor of the power model: half as busy takes more than half
-    the power per hour.
+    """Paid chips without requests draw their idle power and hosts draw all the time: power grows
+    in a line with the busy share, and half as busy takes more than half the power per hour.
     """
     who = customers.load("template")
     rates = []
@@ -599,9 +599,13 @@ def test_energy_of_a_month_lies_between_an_idle_and_a_busy_fleet():
         use = savings.energy(case).set_index("side").loc["now"]
         rates.append(use["mwh"] / float(case.results[0].mid.now_chip_h))
         assert use["mwh_low"] <= use["mwh"] <= use["mwh_high"]
-    floor = data.assumption("energy_floor_share").value
-    full = rates[2] / (floor + (1 - floor) * 0.8)
-    assert rates == pytest.approx(
-        [full * (floor + (1 - floor) * b) for b in (0.2, 0.4, 0.8)], rel=1e-6
-    )
-    assert rates[0] < rates[1] < rates[2] < full and rates[0] > 0.5 * rates[1]
+    assert (rates[1] - rates[0]) / 0.2 == pytest.approx((rates[2] - rates[1]) / 0.4)
+    system = case.results[0].now.system
+    rated = system.chip.power_w[1]
+    hosts = (footprint.nameplate_factor(system) - 1) * rated
+    hosts *= data.assumption("host_draw_share").value
+    idle = hosts + rated * data.fact(system.chip.id, "idle_share").value
+    pue = data.fact(who.region, "pue").value
+    at_rest = rates[0] - (rates[1] - rates[0])  # carried on to no requests at all
+    assert at_rest == pytest.approx(idle * pue / 1e6)
+    assert rates[0] < rates[1] < rates[2] and rates[0] > 0.5 * rates[1]

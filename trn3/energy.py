@@ -1,8 +1,10 @@
 """Energy: power of a chip from what it does, then node, building, carbon and water.
 
-A running chip draws a floor (leakage, clocks, sequencers) and a dynamic part that grows with FLOP,
+A busy chip draws a floor (leakage, clocks, sequencers) and a dynamic part that grows with FLOP,
 bytes of HBM and bytes of links. The joules per event are bounded by the rated power, which a large
-matrix multiplication draws.
+matrix multiplication draws. A chip without requests draws its idle power, which is less than the
+floor. What a site must be able to feed, the provisioned power, is more than the mean draw: it is
+the nameplate.
 
 References
 ----------
@@ -25,7 +27,7 @@ class Joules:
     Attributes
     ----------
     floor_w : Array
-        Power of a chip that runs a program but does no work: leakage, clocks, control [W].
+        Steady part of a busy chip's power: leakage, clocks, control [W].
     per_flop : Array
         Energy of a floating-point operation in the format asked for [J].
     per_hbm_byte : Array
@@ -62,7 +64,7 @@ def coefficients(
     rated_w : Array
         Rated power of the chip [W].
     floor_share : Array
-        Power of a program that does no work, over the rated power; from 0 to below 1 [-].
+        Steady part of a busy chip's power, over the rated power; from 0 to below 1 [-].
     per_hbm_byte : Array
         Energy of a byte from or to HBM [J/B].
     per_link_byte : Array
@@ -199,6 +201,47 @@ def chip_parts_j(
     }
 
 
+def idle_j(rated_w: Array, idle_share: Array, time_s: Array) -> Array:
+    r"""Energy of a chip over a time in which it has no requests.
+
+    .. math:: E = d P_{rated} t
+
+    Parameters
+    ----------
+    rated_w : Array
+        Rated power of the chip [W].
+    idle_share : Array
+        Power without requests over the rated power; from 0 to 1 [-].
+    time_s : Array
+        Time without requests [s].
+
+    Returns
+    -------
+    Array
+        Energy of the chip [J].
+
+    Raises
+    ------
+    InputError
+        If a share or the time is negative, or the share above 1.
+
+    Notes
+    -----
+    A server that keeps its clocks up while it waits draws the floor of `Joules` instead.
+
+    Examples
+    --------
+    An H200 of 700 W drew about 74 W without work.
+
+    >>> round(float(idle_j(700.0, 74 / 700, 10.0)))
+    740
+    """
+    require("idle_share", idle_share, "", closed=True)
+    require("1 - idle_share", 1.0 - np.asarray(idle_share), "", closed=True)
+    require("time_s", time_s, "s", closed=True)
+    return rated_w * idle_share * time_s
+
+
 def host_w(rated_w: Array, nameplate_factor: Array, draw_share: Array) -> Array:
     """Power of hosts, switches, adapters and conversion per chip.
 
@@ -227,6 +270,42 @@ def host_w(rated_w: Array, nameplate_factor: Array, draw_share: Array) -> Array:
     """
     require("nameplate_factor", nameplate_factor, "", low=1.0, closed=True)
     return (nameplate_factor - 1.0) * rated_w * draw_share
+
+
+def provisioned_w(rated_w: Array, nameplate_factor: Array, pue: Array) -> Array:
+    r"""Power per chip that a site must be able to feed, at the meter of the building.
+
+    .. math:: P = PUE \, k \, P_{rated}
+
+    Parameters
+    ----------
+    rated_w : Array
+        Rated power of the chip [W].
+    nameplate_factor : Array
+        Nameplate of the node or rack over the sum of its chips' ratings, at least 1 [-].
+    pue : Array
+        Power usage effectiveness of the building, at least 1 [-].
+
+    Returns
+    -------
+    Array
+        Provisioned power per chip; the mean draw is below it [W].
+
+    Raises
+    ------
+    InputError
+        If the factor or the PUE is below 1.
+
+    Examples
+    --------
+    A DGX H100 is rated 10.2 kW for eight chips of 700 W: at PUE 1.2 a megawatt feeds 653 chips.
+
+    >>> int(1e6 / provisioned_w(700.0, 10200 / 5600, 1.2))
+    653
+    """
+    require("nameplate_factor", nameplate_factor, "", low=1.0, closed=True)
+    require("pue", pue, "", low=1.0, closed=True)
+    return rated_w * nameplate_factor * pue
 
 
 def facility_parts_j(

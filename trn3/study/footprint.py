@@ -12,10 +12,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import data, energy, hardware, inference, roofline, training, uncertainty, workload
+from trn3 import (
+    data,
+    energy,
+    hardware,
+    inference,
+    roofline,
+    serving_step,
+    training,
+    uncertainty,
+    workload,
+)
+from trn3.fit import serving_fit
 from trn3.study import compare as compare_systems
 from trn3.study.claims import readings
-from trn3.units import KWH_J, Array
+from trn3.units import KWH_J, MEGA, Array, require
 
 N_DRAWS = 1024
 """Draws of the uncertain inputs."""
@@ -25,10 +36,14 @@ PARTS = {
     "memory": "HBM traffic",
     "links": "Chip-to-chip links",
     "floor": "Chip floor: leakage, clocks",
+    "idle": "Chips without requests",
     "host": "Hosts and network",
     "cooling": "Cooling and conversion",
 }
 """Where the joules go, in the order of a stack."""
+
+FIXED = ("floor", "idle", "host")
+"""Parts that time costs and not work; cooling goes with what it cools."""
 
 BITS = {
     "fp32": 32.0,
@@ -91,9 +106,12 @@ def inputs(system: hardware.System, region: str) -> dict[str, data.Fact]:
         raise NotKnown(
             f"{system.chip.name}: no chip power is published, so its energy is not known"
         )
-    found = {"rated_w": power, "pue": data.fact(site, "pue")} | {
-        name: data.assumption(name) for name in ASSUMED
+    found = {
+        "rated_w": power,
+        "idle_share": data.fact(system.chip.id, "idle_share"),
+        "pue": data.fact(site, "pue"),
     }
+    found |= {name: data.assumption(name) for name in ASSUMED}
     local = {
         name: data.maybe(site, name)
         for name in ("water_l_per_kwh", "grid_g_per_kwh", "grid_marginal_g_per_kwh")
@@ -175,6 +193,37 @@ def nameplate_factor(system: hardware.System) -> float:
     return own if own >= 1.0 else data.assumption("nameplate_factor").value
 
 
+def provisioned_w(system: hardware.System, region: str) -> np.ndarray:
+    """Power per chip that a site must be able to feed: nameplate of the system times the PUE.
+
+    Parameters
+    ----------
+    system : System
+        The system.
+    region : str
+        Id of a region.
+
+    Returns
+    -------
+    ndarray
+        Low, middle and high, from the range of the chip's rating [W].
+
+    Raises
+    ------
+    UnknownId
+        If the region is not known.
+
+    Examples
+    --------
+    Eight H100 in a node of 10.2 kW, at the PUE of Ohio.
+
+    >>> round(float(provisioned_w(hardware.system("hgx_h100"), "us_east_2")[1])), round(10200 / 8 * 1.13)
+    (1441, 1441)
+    """
+    pue = data.fact(data.resolve("region", region), "pue").value
+    return np.asarray(energy.provisioned_w(system.chip.power_w, nameplate_factor(system), pue))
+
+
 @dataclass(frozen=True)
 class Footprint:
     """Energy per token and what follows from it; arrays are over the draws.
@@ -207,8 +256,26 @@ class Footprint:
 
     @property
     def facility_w(self) -> np.ndarray:
-        """Power per chip at the meter of the building [W]."""
+        """Mean power per chip at the meter of the building, which the bill counts [W]."""
         return self.total_j / self.chip_s
+
+    @property
+    def provisioned_w(self) -> np.ndarray:
+        """Power per chip that the site must be able to feed: low, middle, high [W]."""
+        return provisioned_w(self.system, self.region)
+
+    @property
+    def tokens_per_s_per_mw(self) -> np.ndarray:
+        """Tokens per second of a megawatt of provisioned power, the rating drawn [1/(s MW)]."""
+        rated, pue = self.x["rated_w"], self.x["pue"]
+        cap_w = energy.provisioned_w(rated, nameplate_factor(self.system), pue)
+        return np.asarray(energy.per_megawatt(1.0 / self.chip_s, cap_w))
+
+    @property
+    def fixed_share(self) -> np.ndarray:
+        """Share of the energy that time costs and not work: `FIXED`, with its cooling [-]."""
+        fixed = np.asarray(sum(self.parts_j[part] for part in FIXED))
+        return fixed / (self.total_j - self.parts_j["cooling"])
 
     @property
     def tokens_per_mwh(self) -> np.ndarray:
@@ -265,6 +332,7 @@ def of_work(
     dtype: str,
     rate: np.ndarray,
     work: Mapping[str, float],
+    utilisation: float = 1.0,
 ) -> Footprint:
     """Footprint of a stream of tokens that a system works off at a known rate.
 
@@ -279,17 +347,26 @@ def of_work(
     dtype : str
         Format of the arithmetic.
     rate : ndarray
-        Tokens per second and chip: low, middle, high [1/s].
+        Tokens per second and chip while it works: low, middle, high [1/s].
     work : Mapping
         Per token over all chips: ``flops``, ``hbm_bytes``, ``link_bytes``; ``matmul_share``, the
         share of the time in matrix multiplications whose memory traffic is not in ``hbm_bytes``,
         where there is any.
+    utilisation : float
+        Share of the time in which chips work; in the rest they are idle, their hosts are not [-].
 
     Returns
     -------
     Footprint
         Per token, over the draws.
+
+    Raises
+    ------
+    InputError
+        If the utilisation is not above 0 and at most 1.
     """
+    require("utilisation", utilisation, "")
+    require("1 - utilisation", 1.0 - utilisation, "", closed=True)
     known = {
         k: uncertainty.Input(f.low, f.value, f.high, "limits", f.unit, k)
         for k, f in inputs(system, region).items()
@@ -301,7 +378,7 @@ def of_work(
     own = np.random.default_rng(
         zlib.crc32(system.id.encode())
     )  # what systems do not share is drawn apart for each
-    x |= {name: own.permutation(x[name]) for name in ("rated_w", "tokens_per_s")}
+    x |= {name: own.permutation(x[name]) for name in ("rated_w", "tokens_per_s", "idle_share")}
     time_s = 1.0 / x["tokens_per_s"]
     streamed = (
         work.get("matmul_share", 0.0)
@@ -313,9 +390,11 @@ def of_work(
     chip = energy.chip_parts_j(
         joules, time_s, work["flops"], work["hbm_bytes"] + streamed, work["link_bytes"]
     )
+    paid_s = time_s / utilisation
+    chip["idle"] = energy.idle_j(x["rated_w"], x["idle_share"], paid_s - time_s)
     host = energy.host_w(x["rated_w"], nameplate_factor(system), x["host_draw_share"])
-    parts = energy.facility_parts_j(chip, time_s, host, x["pue"])
-    return Footprint(system, data.resolve("region", region), unit, time_s, parts, x)
+    parts = energy.facility_parts_j(chip, paid_s, host, x["pue"])
+    return Footprint(system, data.resolve("region", region), unit, paid_s, parts, x)
 
 
 def serving(
@@ -332,7 +411,7 @@ def serving(
     region : str
         Id of a region.
     utilisation : float
-        Share of time in which the fleet works at that point; in the rest it draws its floor [-].
+        Share of time in which the fleet works at that point; in the rest it is idle [-].
 
     Returns
     -------
@@ -346,8 +425,8 @@ def serving(
     """
     names = ("flops", "hbm_bytes", "link_bytes")
     work = {name: float(getattr(point, f"{name}_per_token")) for name in names}
-    rate = point.output_tokens_per_s_per_chip * utilisation
-    return of_work(point.system, region, "output token", dtype, rate, work)
+    rate = point.output_tokens_per_s_per_chip
+    return of_work(point.system, region, "output token", dtype, rate, work, utilisation)
 
 
 def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
@@ -412,6 +491,53 @@ def average_w(system: hardware.System, flops_per_s: float, chip_only: bool = Fal
     found = of_work(system, "us_east_2", "chip-second", "bf16", np.ones(3), work)
     without = found.parts_j["cooling"] + (found.parts_j["host"] if chip_only else 0.0)
     return np.array(uncertainty.percentiles(found.total_j - without))
+
+
+def measured_serving_j(row_id: str, output_tokens: float) -> np.ndarray:
+    """Energy of an output token on the chips alone, at the speed that a published run had.
+
+    Only the power is predicted: the rate is the measured one, work per token follows from the
+    model, the layout and the batch.
+
+    Parameters
+    ----------
+    row_id : str
+        Row of ``data/inference_runs.csv``.
+    output_tokens : float
+        Tokens that a request put out, as counted [token].
+
+    Returns
+    -------
+    ndarray
+        P10, P50 and P90 [J].
+    """
+    run = data.table("inference_runs").set_index("row_id").loc[row_id]
+    chip = serving_fit.chip_id(run["accelerator"])
+    system = hardware.system(hardware.chip(chip).usual_system)
+    kv_dtype = run["kv_dtype"] or "fp8"
+    load = workload.ServingLoad(
+        workload.model(run["model"]),
+        float(run["input_tokens"]),
+        output_tokens,
+        weights_dtype=serving_step.format_for(system.chip, run["weights_dtype"]),
+        kv_dtype=kv_dtype,
+    )
+    n_chips, tp = float(run["accel_count"]), float(run["tp"])
+    layout = serving_step.Layouts(tp, n_chips / tp, whole=float(run["ep"]) > 1)
+    batch = float(run["batch_or_concurrency"]) / layout.dp
+    behind = serving_step.traffic(
+        load.model,
+        serving_step.device(system, load.weights_dtype),
+        layout,
+        serving_step.constants(system.chip),
+        inference.work_of(load, batch),
+    )
+    work = {name: float(getattr(behind, name)) for name in ("flops", "hbm_bytes", "link_bytes")}
+    rate = np.full(3, float(run["throughput_tok_s"]) / n_chips)
+    # the region only sets the cooling, which is left out
+    found = of_work(system, "us_east_2", "output token", load.weights_dtype, rate, work)
+    chips_j = found.total_j - found.parts_j["cooling"] - found.parts_j["host"]
+    return np.array(uncertainty.percentiles(chips_j))
 
 
 def compare(
@@ -563,35 +689,101 @@ def _claims(rows: Iterable[tuple]) -> pd.DataFrame:
     )
 
 
-def tokens_per_megawatt(
-    load: workload.ServingLoad, region: str, utilisation: float
-) -> pd.DataFrame:
-    """The claim of five times the tokens per megawatt, at one load: both generations in its format,
-    and Trn2 in BF16.
+def under_cap(found: Mapping[str, Footprint], megawatts: float) -> pd.DataFrame:
+    """What each system gives under a cap on the power of a site.
+
+    The cap feeds whole systems by their provisioned power; the bill counts the mean power.
 
     Parameters
     ----------
-    load : ServingLoad
-        Model, lengths, limits, formats.
-    region : str
-        Id of a region.
-    utilisation : float
-        Share of time in which the fleets work [-].
+    found : Mapping
+        Footprint by the name of the system, as `compare` gives them.
+    megawatts : float
+        Power that the site may take, at the meter of the building [MW].
 
     Returns
     -------
     pandas.DataFrame
-        As `claims`, without implied power; empty where the load cannot be served.
+        One row a system, most tokens first: system, n_chips, provisioned_w and mean_w per chip,
+        mean_mw, tokens_per_s with low and high (speed and power drawn together).
+
+    Raises
+    ------
+    InputError
+        If the cap is not positive.
     """
-    claim, rows = data.table("claims").set_index("id").loc["tokens_mw_5x"], []
-    for dtype in dict.fromkeys((load.weights_dtype, "bf16")):
-        try:
-            new = compare(load, ["trn3_gen2"], region, utilisation)[0].popitem()[1]
-            old_load = replace(load, weights_dtype=dtype, kv_dtype=dtype)
-            old = compare(old_load, ["trn2_ultraserver"], region, utilisation)[0].popitem()[1]
-        except data.TrnError:
-            continue
-        ends = uncertainty.percentiles(old.total_j / new.total_j)
-        label = f"{load.model.name}, {load.weights_dtype.upper()} against {dtype.upper()}"
-        rows.append((claim["wording"], label, "fleet", float(claim["claimed"]), *ends, np.nan))
-    return _claims(rows)
+    require("megawatts", megawatts, "MW")
+    rows = []
+    for name, each in found.items():
+        chip_w = float(each.provisioned_w[1])
+        n_systems = np.floor(megawatts * MEGA / (chip_w * each.system.n_chips))
+        n_chips = int(n_systems * each.system.n_chips)
+        low, middle, high = uncertainty.percentiles(each.tokens_per_s_per_mw)
+        fed_mw = n_chips * chip_w / MEGA
+        mean_w = float(np.median(each.facility_w))
+        rows.append(
+            {
+                "system": name,
+                "n_chips": n_chips,
+                "provisioned_w": chip_w,
+                "mean_w": mean_w,
+                "mean_mw": n_chips * mean_w / MEGA,
+                "tokens_per_s": fed_mw * middle,
+                "low": fed_mw * low,
+                "high": fed_mw * high,
+            }
+        )
+    return pd.DataFrame(rows).sort_values(
+        "tokens_per_s", ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def tokens_per_megawatt(
+    load: workload.ServingLoad, region: str, utilisation: float, tpot_s: Iterable[float]
+) -> pd.DataFrame:
+    """The claim of five times the tokens per megawatt, over the time allowed per token.
+
+    Both generations in the load's format, and Trainium2 in BF16; energy is that of the bill, the
+    mean power.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths, formats.
+    region : str
+        Id of a region.
+    utilisation : float
+        Share of time in which the fleets work [-].
+    tpot_s : iterable of float
+        Longest times per token [s].
+
+    Returns
+    -------
+    pandas.DataFrame
+        reading, tpot_s, ratio with low and high, claimed and whether the claim lies within the
+        range; times within which one of the two cannot serve are left out.
+    """
+    claimed = float(data.table("claims").set_index("id").loc["tokens_mw_5x", "claimed"])
+    own = load.weights_dtype
+    rows = []
+    for limit in tpot_s:
+        new_load = replace(load, tpot_s=float(limit))
+        for dtype in dict.fromkeys((own, "bf16")):
+            old_load = replace(new_load, weights_dtype=dtype, kv_dtype=dtype)
+            pair = {"trn3_gen2": new_load, "trn2_ultraserver": old_load}
+            found = compare_systems.ask(
+                lambda each, pair=pair: serving(
+                    inference.best(pair[each.id], each),
+                    pair[each.id].weights_dtype,
+                    region,
+                    utilisation,
+                ),
+                pair,
+            ).found
+            if len(found) == len(pair):
+                new, old = (found[each].total_j for each in pair)
+                ends = uncertainty.percentiles(old / new)
+                rows.append((f"{own.upper()} against {dtype.upper()}", float(limit), *ends))
+    frame = pd.DataFrame(rows, columns=["reading", "tpot_s", "low", "ratio", "high"])
+    within = (frame["low"] <= claimed) & (claimed <= frame["high"])
+    return frame.assign(claimed=claimed, possible=within)

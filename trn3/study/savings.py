@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import cost, data, hardware, inference, serving_step, training, uncertainty, workload
+from trn3.energy import host_w
 from trn3.study import customers, footprint, ownership
 from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S, KILO, MEGA, YEAR_S
@@ -566,12 +567,10 @@ def energy(case: Case) -> pd.DataFrame:
         side, mwh, mwh_low, mwh_high, tonnes (average grid, location-based), tonnes_marginal; a
         month at mid inputs
     """
-    region, rows, floor = (
-        case.customer.region,
-        [],
-        data.assumption("energy_floor_share").value,
-    )  # in hours paid idle
-    draw = data.assumption("nameplate_draw_share").range * data.fact(region, "pue").value
+    region, rows = case.customer.region, []
+    draw = data.assumption("nameplate_draw_share").range
+    host_draw = data.assumption("host_draw_share").value
+    pue = data.fact(region, "pue").value
     for side in ("now", "new"):
         mwh = np.zeros(3)
         for r in case.results:
@@ -579,8 +578,11 @@ def energy(case: Case) -> pd.DataFrame:
             busy = r.inputs[r.keys["busy"]].mid * (
                 r.inputs[r.keys["busy_ratio"]].mid if side == "new" else 1.0
             )
-            active = floor + (1.0 - floor) * min(busy, 1.0)
-            watts = rack.chip.power_w * footprint.nameplate_factor(rack) * draw * active
+            busy = min(busy, 1.0)
+            idle = data.fact(rack.chip.id, "idle_share").value  # in hours paid without requests
+            chip_w = rack.chip.power_w * (busy * draw + (1.0 - busy) * idle)
+            factor = footprint.nameplate_factor(rack)
+            watts = pue * (chip_w + host_w(rack.chip.power_w, factor, host_draw))
             mwh = mwh + watts / MEGA * float(getattr(r.mid, f"{side}_chip_h"))
         grids = [data.maybe(region, f"grid{kind}_g_per_kwh") for kind in ("", "_marginal")]
         rows.append(

@@ -482,7 +482,7 @@ def checks() -> pd.DataFrame:
     Notes
     -----
     A fleet that is left out is predicted from the failure rates of the others; the power
-    model was fitted to nothing.
+    model was fitted to nothing. Energies of serving are those of the GPUs at the measured speed.
     """
     facts = [
         f
@@ -512,6 +512,8 @@ def checks() -> pd.DataFrame:
                     "useful"
                 ]
             )
+        elif kind == "serving_energy":
+            found = footprint.measured_serving_j(row["subject"], given)
         else:
             found = footprint.average_w(
                 hardware.system(row["subject"]), given, chip_only=kind == "chip_energy"
