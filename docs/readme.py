@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from trn3.fit import trust
+from trn3.fit import trust, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = {
@@ -24,13 +24,28 @@ KEPT_BACK = (
 )
 """What maintainers measured on runs that are in no table here."""
 
-SCORES = [
-    ("Training step time", "training", "everything"),
-    ("Time per output token, static batch", "inference", "time per token, static batch"),
-    ("Time per output token, closed loop", "inference", "time per token, closed loop"),
-    ("Time to first token, low load", "inference", "first token, low load"),
-    ("Maximum throughput, layout stated", "inference", "maximum throughput, layout stated"),
-]
+FOLDS = ("origin", "headline", "generation", "model", "source")
+"""What the second table leaves out; the headline fold is that of `trn3.fit.validation`."""
+LABELS = {
+    "origin": "the half-years before",
+    "headline": "publisher (training) or harness left out",
+    "generation": "chip generation left out",
+    "model": "model left out",
+    "source": "source left out",
+}
+PARTS = {
+    "training": ("everything", "A100", "H100", "Blackwell", "TPU", "Trainium", "MoE"),
+    "inference": (
+        "everything",
+        "time per token, static batch",
+        "time per token, closed loop",
+        "first token, low load",
+        "first token, higher load",
+        "maximum throughput, layout stated",
+        "Inferentia2 and Trainium, time per token",
+    ),
+}
+"""Families of the two tables, as `validate` names them."""
 
 
 def outputs(stem: str, tag: str) -> dict:
@@ -48,78 +63,69 @@ def findings() -> str:
     return "\n".join(lines)
 
 
-NEWER = {
-    "training": ("everything", "H100", "Blackwell", "A100", "MoE"),
-    "inference": (
-        "everything",
-        "time per token, closed loop",
-        "first token, low load",
-        "first token, higher load",
-        "maximum throughput, layout stated",
-        "Inferentia2 and Trainium, time per token",
-    ),
-}
-"""Lines of the table of runs that came in later, as `validate --folds prospective` names them."""
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """A Markdown table."""
+    rows = [head, ["---", *["--:"] * (len(head) - 1)], *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def label(kind: str, part: str) -> str:
+    name = f"{kind.replace('inference', 'serving').capitalize()}, {part}"
+    return f"**{name}**" if part == "everything" else name
 
 
 def newer() -> str:
     """How far predictions missed on runs that came in after the constants were fixed."""
-    lines = [
-        "| runs that came in after the constants were fixed | groups | publishers | models "
-        "| off by a factor of | 80% range holds | one constant per chip |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for kind, parts in NEWER.items():
+    head = ["runs that came in after the constants were fixed", "groups", "publishers", "models"]
+    head += ["off by a factor of", "80% range holds", "one constant per chip"]
+    lines = []
+    for kind, parts in PARTS.items():
         found = trust.newer(kind).set_index("part")
-        for part, row in found.loc[list(parts)].iterrows():
-            label = f"{kind.capitalize()}, {part}"
+        for part in (p for p in parts if p in found.index):
+            row = found.loc[part]
+            held = [100 * row[c] for c in ("band_coverage", "coverage_low", "coverage_high")]
+            ends = f"{row['factor_low']:.2f}–{row['factor_high']:.2f}"
+            line = [label(kind, part)]
+            line += [f"{row[f'n_{n}']:.0f}" for n in ("groups", "publishers", "models")]
+            line += [f"{row['group_median_factor']:.2f} ({ends})"]
+            line += ["{:.0f}% ({:.0f}–{:.0f})".format(*held)]
+            lines.append([*line, f"{row['constant_group_median_factor']:.2f}"])
+    return table(head, lines)
+
+
+def refitted() -> str:
+    """The same constants, fitted without what is scored."""
+    head = ["factor, fitted on", *LABELS.values(), "one constant per chip"]
+    lines = []
+    for kind, parts in PARTS.items():
+        folds = [validation.HEADLINE[kind] if f == "headline" else f for f in FOLDS]
+        found = {f: trust.by_part(kind, f).set_index("part") for f in folds}
+        for part in parts:
             cells = [
-                f"**{label}**" if part == "everything" else label,
-                *(f"{row[f'n_{n}']:.0f}" for n in ("groups", "publishers", "models")),
-                f"{row['factor']:.2f} ({row['factor_low']:.2f}–{row['factor_high']:.2f})",
-                f"{100 * row['held']:.0f}% "
-                f"({100 * row['held_low']:.0f}–{100 * row['held_high']:.0f})",
-                f"{row['constant']:.2f}",
+                f"{found[f].at[part, 'group_median_factor']:.2f}" if part in found[f].index else "–"
+                for f in folds
             ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            constant = found[folds[1]].at[part, "constant_group_median_factor"]
+            lines.append([label(kind, part), *cells, f"{constant:.2f}"])
+    return table(head, lines)
 
 
 def scores() -> str:
-    """Median errors on runs that the fit had not seen, beside the two baselines."""
-    names = (
-        "source left out",
-        "chip generation left out",
-        "groups",
-        "without data",
-        "one constant per chip",
+    """What readers may expect, runs that came in later first."""
+    lead = (
+        "Predictions stored before any refit, each beside its measurement (`./run validate training "
+        "--folds prospective`): the median over groups of the factor between the two, in brackets "
+        "where 80% of bootstrap samples of groups lie."
     )
-    lines = [
-        f"| median error over groups of runs | {' | '.join(names)} |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for label, kind, part in SCORES:
-        old, new = trust.summary(kind, "source", part), trust.summary(kind, "generation", part)
-        cells = [f"{100 * row['group_median_abs_error']:.1f}%" for row in (old, new)] + [
-            f"{old['n_groups']:.0f}"
-        ]
-        cells += [f"{100 * old[f'{b}_group_median_abs_error']:.0f}%" for b in ("rule", "constant")]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
+    again = (
+        "The runs that the constants were fitted on, predicted by fits to the others (the constant "
+        "with publisher or harness left out):"
+    )
     tables = ("Korthikanti table 5", "Narayanan table 2, PTD")
     held = [(t, trust.summary("training", "source", t)) for t in tables]
     ends = [f"{t}: mean {100 * r['mape']:.1f}%, worst {100 * r['worst']:.1f}%" for t, r in held]
-    note = "Baselines with each source left out: half of peak (training) or a roofline (serving), and one constant per "
-    note += "chip. "
-    lead = (
-        "Predictions stored before any refit, each beside its measurement (`./run validate training "
-        "--folds prospective`); the median over groups, in brackets where 80% of bootstrap samples "
-        "of groups lie:"
-    )
-    return (
-        f"{lead}\n\n{newer()}\n\nThe same constants, refitted with a part of their rows left out:\n\n"
-        + "\n".join(lines)
-        + f"\n\n{note}With every Megatron paper left out of the fit, {'; '.join(ends)}."
-    )
+    papers = f"With every Megatron paper left out of the fit, {'; '.join(ends)}."
+    return "\n\n".join([lead, newer(), again, refitted(), papers, KEPT_BACK])
 
 
 def render(text: str) -> str:
@@ -132,7 +138,7 @@ def render(text: str) -> str:
     )
     return re.sub(
         r"(<!-- trust:.*?-->\n).*?(\n?<!-- end trust -->)",
-        lambda m: f"{m[1]}{scores()}\n\n{KEPT_BACK}\n<!-- end trust -->",
+        lambda m: f"{m[1]}{scores()}\n<!-- end trust -->",
         text,
         flags=re.S,
     )

@@ -36,9 +36,11 @@ def test_the_trust_table_leads_with_runs_that_came_in_later(writer, monkeypatch)
     table = README[README.index("<!-- trust") :]
     assert table.index("before any refit") < table.index("left out") < table.index(writer.KEPT_BACK)
     found = writer.trust.newer("training").set_index("part").loc["everything"]
-    assert f"| {found['factor']:.2f} ({found['factor_low']:.2f}–" in table
+    assert f"| {found['group_median_factor']:.2f} ({found['factor_low']:.2f}–" in table
     far = writer.trust.newer
-    monkeypatch.setattr(writer.trust, "newer", lambda kind: far(kind).assign(factor=7.77))
+    monkeypatch.setattr(
+        writer.trust, "newer", lambda kind: far(kind).assign(group_median_factor=7.77)
+    )
     assert "| 7.77 (" in writer.render(README)
 
 

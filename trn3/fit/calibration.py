@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 
 from trn3 import committed, data, hardware
 from trn3.committed import Tree
@@ -138,13 +139,14 @@ def group_weights(group: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 def fit(
-    problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9
+    problem: Problem, weights: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-8
 ) -> Fit:
-    """Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge, by damped
-    Gauss-Newton.
+    r"""Robust hierarchical fit: soft-L1 on weighted log errors plus the ridge.
 
-    Cost = sum_i w_i s^2 (sqrt(1 + (r_i/s)^2) - 1) / s^2 + 1/2 |A theta - b|^2, with s the scale of
-    the problem.
+    .. math:: \sum_i w_i \left(\sqrt{1 + (r_i / s)^2} - 1\right)
+        + \tfrac{1}{2} \lVert A \theta - b \rVert^2
+
+    with the log errors r, the weights w and the scale s of the problem.
 
     Parameters
     ----------
@@ -166,47 +168,51 @@ def fit(
     -----
     A row sees one node per constant, so one extra evaluation per constant gives the whole Jacobian.
     """
-    t, s = problem.tree, problem.scale
+    t, s, n = problem.tree, problem.scale, len(problem.rows)
     used = t.used(problem.index.values())
     place = np.cumsum(used) - 1
-    index = {n: place[i] for n, i in problem.index.items()}
+    index = {name: place[i] for name, i in problem.index.items()}
     a, b = t.ridge()
     a, b = a[np.ix_(used, used)], b[used]
-    measured, rows = problem.rows["measured"].to_numpy(float), np.arange(len(problem.rows))
+    measured, rows = problem.rows["measured"].to_numpy(float), np.arange(n)
 
-    def errors(theta: np.ndarray) -> np.ndarray:
-        return np.log(problem.predict({n: np.exp(theta[i]) for n, i in index.items()}) / measured)
+    def log_errors(theta: np.ndarray) -> np.ndarray:
+        values = {name: np.exp(theta[i]) for name, i in index.items()}
+        return np.log(problem.predict(values) / measured)
 
-    def cost(r: np.ndarray, theta: np.ndarray) -> float:
-        return float(weights @ (np.sqrt(1 + (r / s) ** 2) - 1) + 0.5 * np.sum((a @ theta - b) ** 2))
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        return np.concatenate([log_errors(theta) / s, a @ theta - b])
 
-    theta, damping = (t.start() if start is None else start)[used], 1e-4
-    r = errors(theta)
-    for _ in range(60):
-        jacobian = np.zeros((len(r), len(theta)))
-        values = {n: np.exp(theta[i]) for n, i in index.items()}
-        for n, i in index.items():
-            nudged = problem.predict({**values, n: values[n] * np.exp(_NUDGE)})
-            jacobian[rows, i] = (np.log(nudged / measured) - r) / _NUDGE
-        slope, curve = (weights / s**2 * (1 + (r / s) ** 2) ** power for power in (-0.5, -1.5))
-        hessian = jacobian.T @ (curve[:, None] * jacobian) + a.T @ a
-        gradient = jacobian.T @ (slope * r) + a.T @ (a @ theta - b)
-        before = cost(r, theta)
-        for _ in range(12):
-            new = theta + np.clip(
-                np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient), -0.5, 0.5
-            )
-            new_r = errors(new)
-            gained = before - cost(new_r, new)
-            if gained >= 0:
-                break
-            damping *= 8
-        else:
-            break
-        theta, r, damping = new, new_r, max(damping / 8, 1e-9)
-        if gained < tolerance * (1 + before):
-            break
-    return Fit(*t.fill(used, theta, np.diag(np.linalg.inv(hessian))), r)
+    def jacobian(theta: np.ndarray) -> np.ndarray:
+        values = {name: np.exp(theta[i]) for name, i in index.items()}
+        here = np.log(problem.predict(values) / measured)
+        slopes = np.zeros((n, len(theta)))
+        for name, i in index.items():
+            nudged = problem.predict({**values, name: values[name] * np.exp(_NUDGE)})
+            slopes[rows, i] = (np.log(nudged / measured) - here) / _NUDGE
+        return np.vstack([slopes / s, a])
+
+    def loss(z: np.ndarray) -> np.ndarray:
+        """Soft-L1 with weights on the rows, plain squares on the ridge: value, slope, curve."""
+        far = 1 + z[:n]
+        row = weights * np.array([2 * (far**0.5 - 1), far**-0.5, -0.5 * far**-1.5])
+        ridge = np.array([z[n:], np.ones(len(z) - n), np.zeros(len(z) - n)])
+        return np.hstack([row, ridge])
+
+    found = optimize.least_squares(
+        residuals,
+        (t.start() if start is None else start)[used],
+        jacobian,
+        loss=loss,
+        ftol=tolerance,
+        xtol=tolerance,
+        gtol=tolerance,
+    )
+    errors = log_errors(found.x)
+    slopes = jacobian(found.x)[:n]
+    curve = weights * (1 + (errors / s) ** 2) ** -1.5
+    hessian = slopes.T @ (curve[:, None] * slopes) + a.T @ a
+    return Fit(*t.fill(used, found.x, np.diag(np.linalg.inv(hessian))), errors)
 
 
 def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -228,7 +234,10 @@ def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]
 
 
 def left_out(
-    problem: Problem, labels: Sequence[str] | np.ndarray, full: Fit | None = None
+    problem: Problem,
+    labels: Sequence[str] | np.ndarray,
+    full: Fit | None = None,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Log error of every row by a fit that has not seen the rows of its label.
 
@@ -240,17 +249,24 @@ def left_out(
         Label of each row; one refit per label [-].
     full : Fit, optional
         Fit to all rows, as the start of every refit [-].
+    known : numpy.ndarray, optional
+        Rows that a fit may see at all; only their labels are left out [-].
 
     Returns
     -------
     numpy.ndarray
-        Log of predicted over measured [-].
+        Log of predicted over measured, nan for rows that are not known [-].
     """
     weights = group_weights(problem.rows["group"].to_numpy(str))
+    seen = np.ones(len(weights), bool) if known is None else known
+    weights = np.where(seen, weights, 0.0)
     full = full or fit(problem, weights)
-    errors = np.empty(len(weights))
-    for _, mask in folds(labels):
-        errors[mask] = fit(problem, np.where(mask, 0.0, weights), full.theta, 1e-6).log_errors[mask]
+    errors = np.full(len(weights), np.nan)
+    for _, mask in folds(np.where(seen, np.asarray(labels, dtype=str), "")):
+        mine = mask & seen
+        if mine.any():
+            again = fit(problem, np.where(mine, 0.0, weights), full.theta, 1e-6)
+            errors[mine] = again.log_errors[mine]
     return errors
 
 

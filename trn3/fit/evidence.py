@@ -17,6 +17,8 @@ from trn3 import data
 PARTS = ("fitted", "newer", "pool", "all")
 """Rows behind the committed constants; rows that came in later; rows that were there and unused."""
 TABLES = {"training": "training_runs", "serving": "inference_runs"}
+KEYS = {"training": "source_key", "serving": "family"}
+"""Column whose values have a publisher, and in serving a harness."""
 BOOKKEEPING = ["added", "fitted_since"]
 _TEXTS = ["source", "url", "verified"]
 
@@ -76,10 +78,16 @@ def runs(kind: str, part: str = "fitted") -> pd.DataFrame:
     -------
     pandas.DataFrame
         Text columns, without the two of bookkeeping [-].
+
+    Raises
+    ------
+    trn3.data.DataError
+        A key without a publisher.
     """
     table = text_table(TABLES[kind])
     if part != "all":
         table = table[part_of(table) == part].reset_index(drop=True)
+    who(kind, table[KEYS[kind]])
     return as_printed(table)
 
 
@@ -118,7 +126,7 @@ def read_file(file: str | Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Text columns, as `as_printed` [-].
+        Text columns, as `as_printed`; rows that share an id are told apart by their line [-].
 
     Raises
     ------
@@ -138,6 +146,9 @@ def read_file(file: str | Path) -> pd.DataFrame:
         raise data.DataError(
             f"{path.name} row {odd + 1}: it has {sizes[odd]} fields, the header {sizes[0]}"
         )
+    if "row_id" in rows:
+        lines = " (line " + (rows.index + 2).astype(str) + ")"
+        rows["row_id"] += np.where(rows["row_id"].duplicated(keep=False), lines, "")
     return as_printed(rows)
 
 
@@ -175,6 +186,30 @@ def name(file: str | Path | None, kind: str) -> str:
     return Path(file or f"{TABLES[kind]}.csv").name
 
 
+def corrected(rows: pd.DataFrame, corrections: int) -> pd.DataFrame:
+    """Rows with the committed corrections up to a class applied.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Text columns with row_id [-].
+    corrections : int
+        0 none, 1 rows that are wrong whatever a model says, 2 readings that are judged [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, mended [-].
+    """
+    rows, fixes = rows.copy(), text_table("corrections")
+    fixes = fixes[(fixes["class"].astype(int) <= corrections) & fixes["column"].isin(rows.columns)]
+    place = {row_id: i for i, row_id in zip(rows.index, rows["row_id"])}
+    for row_id, column, new in fixes[["row_id", "column", "new"]].itertuples(index=False):
+        if row_id in place:
+            rows.at[place[row_id], column] = new
+    return rows
+
+
 def publishers(kind: str) -> pd.DataFrame:
     """Who published the runs of a key, and with which harness they were measured.
 
@@ -197,7 +232,7 @@ def publishers(kind: str) -> pd.DataFrame:
     return table[table["kind"] == kind].set_index("key")[["publisher", "harness"]]
 
 
-def who(kind: str, keys: pd.Series, column: str = "publisher") -> pd.Series:
+def who(kind: str, keys: pd.Series, column: str = "publisher", own: bool = False) -> pd.Series:
     """Publisher or harness of every run.
 
     Parameters
@@ -208,6 +243,8 @@ def who(kind: str, keys: pd.Series, column: str = "publisher") -> pd.Series:
         ``source_key`` of training runs, ``family`` of serving runs [-].
     column : str
         ``publisher`` or ``harness`` [-].
+    own : bool
+        A reader's own runs: a key that is not known is its own publisher [-].
 
     Returns
     -------
@@ -217,12 +254,13 @@ def who(kind: str, keys: pd.Series, column: str = "publisher") -> pd.Series:
     Raises
     ------
     trn3.data.DataError
-        A key that ``data/publishers.csv`` does not have.
+        A key that ``data/publishers.csv`` does not have, of committed runs.
     """
     known = publishers(kind)[column]
-    if missing := sorted(set(keys) - set(known.index)):
+    missing = sorted(set(keys) - set(known.index))
+    if missing and not own:
         raise data.DataError(f"publishers.csv has no {kind} row with key {missing[0]!r}")
-    return keys.map(known)
+    return keys.map(known).fillna(keys)
 
 
 def unmodelled(models: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from trn3 import committed, data
-from trn3.fit import prospective, serving_fit, training_fit
+from trn3.fit import prospective, serving_fit, training_fit, trust
 from trn3.fit.calibration import constants_frame, fit, group_weights
 
 CLOSE = {"value": (1e-3, 0.0), "log_sd": (0.0, 1e-3)}
@@ -56,7 +56,7 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     """Refit from the committed rows and write ``data/calibration.csv``.
 
     Rows that came in since are first scored with the constants as they stand
-    (`trn3.fit.prospective`).
+    (`trn3.fit.prospective`); the scores of the new ones are stored beside them (`trn3.fit.trust`).
 
     Parameters
     ----------
@@ -96,4 +96,5 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     merged = pd.concat([known[known["kind"] != kind], mine]).sort_values("kind", kind="stable")
     merged.to_csv(path, index=False, lineterminator="\n")
     committed.forget()
+    trust.store("inference" if kind == "serving" else kind)
     return mine

@@ -37,15 +37,6 @@ _UNKNOWN = re.compile(r"RTX|Arc|PCIe|NVL-|144GB")
 _CHIP = re.compile(
     r"Trainium\d|Inferentia2|TPU v\w+|MI3\d\dX|L40S|GH200|G?B[23]00|H[128]00|A100|V100", re.I
 )
-_PUBLISHER = {
-    "inferencex": "semianalysis",
-    "mlperf": "mlcommons",
-    "pope2022": "google",
-    "tpu_recipes": "google",
-    "neuron_docs": "aws",
-    "deepseek_ep": "sglang",
-    "nvidia_internal_silicon": "nvidia",
-}
 
 
 def chip_id(accelerator: str) -> str:
@@ -93,13 +84,7 @@ def read(
     if file is not None:
         run = file if isinstance(file, RunFile) else run_files.read("serving", file)
         return run.rows
-    rows = evidence.runs("serving", part)
-    fixes = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
-    fixes = fixes[(fixes["class"].astype(int) <= corrections) & fixes["column"].isin(rows.columns)]
-    place = {r: i for i, r in zip(rows.index, rows["row_id"])}
-    for row_id, column, new in fixes[["row_id", "column", "new"]].itertuples(index=False):
-        if row_id in place:
-            rows.loc[place[row_id], column] = new
+    rows = evidence.corrected(evidence.runs("serving", part), corrections)
     return rows.assign(**{UNUSED: ""})
 
 
@@ -441,6 +426,8 @@ def problem(
     rows = label(read(file, corrections, part))
     r = described(records(rows))
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
+    blank = set(rows["row_id"]) - set(skipped) - set(r["row_id"])
+    skipped |= dict.fromkeys(blank, "no measured time or rate that is predicted")
     return calibration.Problem(
         "serving",
         r,
@@ -486,7 +473,8 @@ def described(records: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With source, family, metric, group, publisher, generation and band [-].
+        With source, family, metric, group, publisher, harness, generation, band, and dated in
+        years [-].
     """
     r, chips, family = records, {c.id: c for c in hardware.chips()}, _families()
     source = r["family"]
@@ -495,9 +483,9 @@ def described(records: pd.DataFrame) -> pd.DataFrame:
         family=r["chip"].map(family),
         metric=r["quantity"].map(QUANTITIES),
         group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
-        publisher=[
-            _PUBLISHER.get(s, "nvidia" if s.startswith("trtllm") else "huggingface") for s in source
-        ],
+        publisher=evidence.who("serving", source, own=True),
+        harness=evidence.who("serving", source, "harness", own=True),
+        dated=_years(r["date"]),
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
     )
     apart = r["quantity"].isin(["open", "mlperf"])
@@ -507,6 +495,14 @@ def described(records: pd.DataFrame) -> pd.DataFrame:
         r["metric"] + np.where((r["metric"] == "ttft") & ~_low_load(r), "_load", ""),
     )
     return r
+
+
+def _years(dates: pd.Series) -> np.ndarray:
+    """Dates as years; the middle of what a date leaves open, nan where none is stated."""
+    parts = dates.str.extract(r"^(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
+    year, month, day = (numbers(parts[i]) for i in range(3))
+    months = np.where(np.isnan(month), 6.0, month - 1 + np.where(np.isnan(day), 15, day) / 31)
+    return year + months / 12
 
 
 def published(model: str, input_tokens: float, output_tokens: float, dtype: str) -> pd.DataFrame:

@@ -101,10 +101,7 @@ def read(
     if file is not None:
         run = file if isinstance(file, RunFile) else run_files.read("training", file)
         return _completed(run.rows)
-    rows = evidence.runs("training", part)
-    table = pd.read_csv(data.DATA / "corrections.csv", dtype=str, keep_default_na=False)
-    for fix in table[table["class"].astype(int) <= corrections].itertuples():
-        rows.loc[rows["row_id"] == fix.row_id, fix.column] = fix.new
+    rows = evidence.corrected(evidence.runs("training", part), corrections)
     return rows.assign(**{UNUSED: ""})
 
 
@@ -394,13 +391,12 @@ def described(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With publisher, source, chip, family, generation, group, band, metric, quantity, measured
-        [s].
+        With publisher, source, chip, family, generation, group, band, metric, quantity, measured,
+        and dated in years [s].
     """
     rows = rows.copy()
     chips = [hardware.chip(a) for a in rows["accelerator"]]
-    who = data.table("sources").set_index("id")["publisher"].to_dict()
-    rows["publisher"] = [who.get(s, s) for s in rows["source_key"]]
+    rows["publisher"] = evidence.who("training", rows["source_key"], own=True)
     rows["source"], rows["chip"] = rows["source_key"], [c.id for c in chips]
     rows["chip_family"] = [c.family for c in chips]
     rows["generation"] = [_generation(c) for c in chips]
@@ -408,6 +404,7 @@ def described(rows: pd.DataFrame) -> pd.DataFrame:
     rows["family"] = np.where(rows["n_experts"] != "", "moe", rows["chip_family"])
     rows["band"], rows["metric"] = rows["family"], "step_time_s"
     rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
+    rows["dated"] = release_year(rows)
     return rows
 
 

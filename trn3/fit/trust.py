@@ -14,34 +14,71 @@ import pandas as pd
 from trn3 import committed, data, hardware
 from trn3.fit import validation
 
-FOLDS = ("none", "source", "publisher", "generation", "model")
+FOLDS = ("none", "source", "publisher", "harness", "generation", "model", "origin")
 RUNS = ("source", "generation")
 """Folds whose single runs are stored."""
+_SCORES = (
+    "n",
+    "n_groups",
+    "n_publishers",
+    "n_models",
+    "group_median_factor",
+    "vote_median_factor",
+    "group_median_abs_error",
+    "group_p90_abs_error",
+    "mape",
+    "bias",
+    "worst",
+    "band_coverage",
+    "interval_score",
+)
+_BASES = ("group_median_factor", "group_median_abs_error", "interval_score")
 
 
 def _row(
     result: dict[str, Any], fold: str, corrections: int, part: str, score: dict[str, Any]
 ) -> dict[str, Any]:
-    keys = (
-        "n",
-        "n_groups",
-        "group_median_abs_error",
-        "group_p90_abs_error",
-        "mape",
-        "bias",
-        "worst",
-    )
     row = {"kind": result["kind"], "fold": fold, "corrections": corrections, "part": part}
-    row |= {k: score.get(k, np.nan) for k in (*keys, "band_coverage", "interval_score")}
+    row |= {k: score.get(k, np.nan) for k in _SCORES}
+    ends = score.get("interval", {})
+    for name, short in (("group_median_factor", "factor"), ("band_coverage", "coverage")):
+        low, high = ends.get(name, (np.nan, np.nan))
+        row |= {f"{short}_low": low, f"{short}_high": high}
     # The first baseline needs no data (a roofline, half of peak); the second takes one constant per
     # chip.
     for name, base in zip(("rule", "constant"), result["baselines"].values(), strict=True):
         other = base if part == "everything" else base["by"].get(part, {})
-        row |= {
-            f"{name}_{k}": other.get(k, np.nan)
-            for k in ("group_median_abs_error", "interval_score")
-        }
+        row |= {f"{name}_{k}": other.get(k, np.nan) for k in _BASES}
     return row
+
+
+def results(kind: str) -> dict[tuple[str, int], dict[str, Any]]:
+    """Scores of a kind by fold and class of corrections.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+
+    Returns
+    -------
+    dict
+        As `validation.validate`, by fold and class [-].
+    """
+    fitter = validation._fitter(kind)
+    problem = fitter.problem()
+    unseen = validation.refitted(fitter, problem, "generation")
+    out = {}
+    for fold in FOLDS:
+        if fold == "harness" and kind == "training":
+            continue
+        lines = validation.lines_of(fitter, problem, fold, True, unseen)
+        tables = None if fold == "origin" else problem
+        out[fold, 1] = validation.report(kind, fold, 1, lines, tables)
+    for corrections in (0, 2):
+        out["source", corrections] = validation.validate(kind, None, "source", corrections, False)
+    out["prospective", 1] = validation.validate(kind, None, "prospective")
+    return out
 
 
 def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -59,8 +96,7 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         [-].
     """
     summary, runs = [], []
-    for fold, corrections in [(f, 1) for f in FOLDS] + [("source", 0), ("source", 2)]:
-        result = validation.validate(kind, None, fold, corrections, False) | {"kind": kind}
+    for (fold, corrections), result in results(kind).items():
         parts = {"everything": result} | result["tables"]
         summary += [_row(result, fold, corrections, p, s) for p, s in parts.items()]
         if fold in RUNS and corrections == 1:
@@ -78,20 +114,19 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         "low",
         "high",
     ]
-    rounded = dict.fromkeys(("measured", "predicted", "low", "high"), "{:.4g}".format)
-    table = pd.concat(runs)[columns].sort_values(columns[:4], kind="stable")
-    frame = pd.DataFrame(summary).sort_values(
-        ["kind", "fold", "corrections", "part"], kind="stable"
-    )
-    numbers = {
-        c: "{:.4f}".format
-        for c in frame.select_dtypes("number")
-        if not c.startswith("n") and c != "corrections"
-    }
-    text = lambda f, how: f.assign(  # noqa: E731
-        **{c: f[c].map(g).where(f[c].notna(), "") for c, g in how.items()}
-    ).astype(str)
-    return text(frame, numbers), text(table, rounded)
+    table = pd.concat(runs)[columns].sort_values(columns[:4])
+    frame = pd.DataFrame(summary).sort_values(["kind", "fold", "corrections", "part"])
+    counts = [c for c in frame if c == "n" or c.startswith("n_")]
+    measures = [c for c in frame.select_dtypes("number") if c not in (*counts, "corrections")]
+    frame = _text(frame, dict.fromkeys(measures, "{:.4f}") | dict.fromkeys(counts, "{:.0f}"))
+    ends = ("measured", "predicted", "low", "high")
+    return frame, _text(table, dict.fromkeys(ends, "{:.4g}"))
+
+
+def _text(frame: pd.DataFrame, formats: dict[str, str]) -> pd.DataFrame:
+    """Numbers as they are written; empty where there is none."""
+    shown = {c: frame[c].map(f.format).where(frame[c].notna(), "") for c, f in formats.items()}
+    return frame.assign(**shown).astype(str)
 
 
 def store(kind: str) -> None:
@@ -105,9 +140,8 @@ def store(kind: str) -> None:
     for name, new in zip(("validation_summary", "validation"), score(kind), strict=True):
         path = data.DATA / f"{name}.csv"
         old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else new.iloc[:0]
-        whole = pd.concat([old[old["kind"] != kind], new]).sort_values(
-            list(new.columns[:4]), kind="stable"
-        )
+        whole = pd.concat([old[old["kind"] != kind], new])[list(new.columns)]
+        whole = whole.fillna("").sort_values(list(new.columns[:4]), kind="stable")
         whole.to_csv(path, index=False, lineterminator="\n")
 
 
@@ -180,23 +214,30 @@ def newer(kind: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        part, n, n_groups, n_publishers, n_models, the median factor, the share of runs inside their
-        80 % range, each with the ends of its bootstrap interval, and the factor of one constant per
-        chip [-].
+        Rows of ``validation_summary.csv`` [-].
     """
-    found = validation.validate(kind, folds="prospective")
-    constant = list(found["baselines"].values())[-1]
-    lines = []
-    for part, row in {"everything": found, **found["tables"]}.items():
-        factor, held = (row["interval"][k] for k in ("group_median_factor", "band_coverage"))
-        other = constant if part == "everything" else constant["by"][part]
-        line = {"part": part.strip()}
-        line |= {k: row[k] for k in ("n", "n_groups", "n_publishers", "n_models")}
-        line |= {"factor": row["group_median_factor"], "factor_low": factor[0]}
-        line |= {"factor_high": factor[1], "held": row["band_coverage"]}
-        line |= {"held_low": held[0], "held_high": held[1]}
-        lines.append(line | {"constant": other["group_median_factor"]})
-    return pd.DataFrame(lines)
+    return by_part(kind, "prospective")
+
+
+def by_part(kind: str, fold: str) -> pd.DataFrame:
+    """Stored scores of a fold, one row a family.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    fold : str
+        What was left out [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of ``validation_summary.csv`` with a coverage, everything first [-].
+    """
+    rows = data.table("validation_summary")
+    rows = rows[(rows["kind"] == kind) & (rows["fold"] == fold) & (rows["corrections"] == 1)]
+    rows = rows[rows["band_coverage"].notna()].assign(part=rows["part"].str.strip())
+    return rows.sort_values("part", key=lambda p: p != "everything", kind="stable")
 
 
 def sentence(kind: str, chip: hardware.Chip) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data
-from trn3.fit import calibration, evidence, prospective, run_files, serving_fit, training_fit
+from trn3.fit import calibration, prospective, run_files, serving_fit, training_fit
 from trn3.fit.run_files import UNUSED, RunFile
 from trn3.fit.scores import (
     bootstrap,
@@ -23,9 +23,13 @@ from trn3.fit.scores import (
     weighted_quantile,
 )
 
-REFITTED = ("source", "publisher", "generation", "model")
+REFITTED = ("source", "publisher", "harness", "generation", "model")
 """Folds that leave out one label in turn and fit the rest."""
-FOLDS = ("none", *REFITTED, "prospective", "pool")
+FOLDS = ("none", *REFITTED, "origin", "prospective", "pool")
+HEADLINE = {"training": "publisher", "inference": "harness"}
+"""Whose runs are left out together where a page speaks of the error."""
+FIRST_PUBLISHERS = 3
+"""Publishers that must have spoken before the rolling origin starts."""
 THOUSAND = 0.4
 """Decades by which a ratio of measured to predicted may miss 1,000 and be a slip of the unit."""
 
@@ -114,9 +118,10 @@ class Lines:
         return {
             "n": len(error),
             "n_groups": len(by),
-            "n_publishers": int(rows["published_by"].nunique()),
+            "n_publishers": int(rows["publisher"].nunique()),
             "n_models": int(rows["model"].nunique()),
             "group_median_factor": float(np.exp(factor.median())),
+            **self._votes(which, line),
             "interval": bootstrap(error, band, group),
             "group_median_abs_error": float(median.median()),
             "group_p90_abs_error": float(median.quantile(0.9)),
@@ -126,6 +131,13 @@ class Lines:
             "band_coverage": coverage(error, band, group),
             "interval_score": interval_score(error, band, group),
         }
+
+    def _votes(self, which: np.ndarray, line: str) -> dict[str, Any]:
+        """The median where every source has one vote in every family."""
+        rows, miss = self.rows[which], np.abs(self.error[line][which])
+        by = pd.Series(miss, rows.index).groupby([rows["source"], rows["family"], rows["group"]])
+        votes = by.median().groupby(level=[0, 1]).median()
+        return {"n_votes": len(votes), "vote_median_factor": float(np.exp(votes.median()))}
 
 
 def _counts(skipped: Mapping[str, str]) -> dict[str, int]:
@@ -201,17 +213,35 @@ def _committed_baselines(fitter: Any, rows: pd.DataFrame) -> dict[str, np.ndarra
     return {n: e[fold == "mine"] for n, e in _baselines(fitter, known + mine, fold).items()}
 
 
-def _left_out(fitter: Any, problem: Any, folds: str) -> Lines:
-    """The model and the baselines, each refitted with every label of a fold left out in turn."""
+def refitted(fitter: Any, problem: Any, fold: str) -> dict[str, np.ndarray]:
+    """Log errors of the model and of the baselines, each refitted with every label left out.
 
-    def lines(label: str) -> dict[str, np.ndarray]:
-        fold = problem.rows[label].to_numpy(str)
-        out = {"model": calibration.left_out(problem, fold)}
-        return out | _baselines(fitter, against, fold)
+    Parameters
+    ----------
+    fitter : module
+        `training_fit` or `serving_fit` [-].
+    problem : trn3.fit.calibration.Problem
+        Rows [-].
+    fold : str
+        Column of the rows whose labels are left out in turn [-].
 
-    rows, against = problem.rows, _against(fitter, problem)
-    unseen = lines("generation")
-    error = unseen if folds == "generation" else lines(folds)
+    Returns
+    -------
+    dict
+        Log of predicted over measured by line [-].
+    """
+    labels = problem.rows[fold].to_numpy(str)
+    out = {"model": calibration.left_out(problem, labels)}
+    return out | _baselines(fitter, _against(fitter, problem), labels)
+
+
+def _left_out(
+    fitter: Any, problem: Any, folds: str, unseen: Mapping[str, np.ndarray] | None
+) -> Lines:
+    """Refitted lines with bands; `unseen` are those with generations left out."""
+    rows = problem.rows
+    unseen = unseen or refitted(fitter, problem, "generation")
+    error = unseen if folds == "generation" else refitted(fitter, problem, folds)
     band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in error.items()}
     return Lines(rows, error, band, _counts(problem.skipped))
 
@@ -238,10 +268,55 @@ def _stored(fitter: Any, kind: str) -> Lines:
     return Lines(rows, error, band, prospective.reasons(kind))
 
 
-def _published_by(kind: str, rows: pd.DataFrame) -> pd.Series:
-    """Publisher of every row; a reader's own source is its own publisher."""
-    known = evidence.publishers(kind)["publisher"]
-    return rows["source"].map(known).fillna(rows["source"])
+def _rolling(fitter: Any, problem: Any) -> Lines:
+    """Constants and bands from what was published before a half-year, scored on that half-year."""
+    dated, who = (problem.rows[c].to_numpy() for c in ("dated", "publisher"))
+    group, metric = (problem.rows[c].to_numpy(str) for c in ("group", "metric"))
+    half = np.floor(2 * dated) / 2
+    error, band = np.full(len(half), np.nan), np.full((2, len(half)), np.nan)
+    reference = fitter.reference(problem)
+    x, keys = problem.rows["measured"].to_numpy(float) / reference, _key(fitter, problem.rows)
+    constant = np.full(len(half), np.nan)
+    for start in np.unique(half[~np.isnan(half)]):
+        known, now = half < start, half == start
+        if len(set(who[known])) < FIRST_PUBLISHERS:
+            continue
+        weights = np.where(known, calibration.group_weights(group), 0.0)
+        full = calibration.fit(problem, weights)
+        error[now] = full.log_errors[now]
+        band[:, now] = _bands_then(problem, full, known, now)
+        fold = np.where(known, "before", "after")
+        for k in (metric == m for m in np.unique(metric[now])):
+            mine, these = k & (known | now), k & now
+            if (k & known).any():
+                found = baseline_errors(x[mine], keys[mine], group[mine], fold[mine])
+                constant[these] = found[now[mine]]
+    scored = ~np.isnan(error)
+    rows = problem.rows[scored].reset_index(drop=True)
+    late = problem.rows.loc[~scored, "row_id"].unique()
+    told = dict.fromkeys(problem.rows.loc[np.isnan(dated), "row_id"], "no date")
+    skipped = {i: told.get(i, "before the first origin") for i in late}
+    plain, tuned = _names(fitter)
+    errors = {"model": error, plain: -np.log(x), tuned: constant}
+    empty = np.full((2, len(rows)), np.nan)
+    bands = dict.fromkeys(errors, empty) | {"model": band[:, scored]}
+    skipped = {**problem.skipped, **skipped}
+    return Lines(rows, {n: e[scored] for n, e in errors.items()}, bands, _counts(skipped))
+
+
+def _bands_then(problem: Any, full: Any, known: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Band of the rows of a half-year, from the misses on left-out sources before it."""
+    rows = problem.rows
+    error, unseen = (
+        calibration.left_out(problem, rows[fold], full, known) for fold in ("source", "generation")
+    )
+    before = residuals(rows[known], error[known], "source", unseen[known])
+    pairs = list(zip(rows.loc[now, "band"], rows.loc[now, "metric"]))
+    ends = {
+        pair: before.band(*pair) if pair[1] in before.metric else np.full(2, np.nan)
+        for pair in set(pairs)
+    }
+    return np.array([ends[pair] for pair in pairs]).T
 
 
 def _own(
@@ -321,8 +396,9 @@ def validate(
         A file of runs, see `run_files.read`, scored with the committed constants; the committed
         rows where None [-].
     folds : str
-        ``source``, ``publisher``, ``generation``, ``model`` left out in turn; ``none``; or rows
-        that the fit has not seen: ``prospective`` (stored before any refit) and ``pool`` (there all
+        ``source``, ``publisher``, ``harness`` (serving), ``generation``, ``model`` left out in
+        turn; ``origin``: each half-year predicted from the runs before it; ``none``; or rows that
+        the fit has not seen: ``prospective`` (stored before any refit) and ``pool`` (there all
         along, unused) [-].
     corrections : int
         Class of corrections up to which rows are mended: 0, 1 or 2 [-].
@@ -343,25 +419,94 @@ def validate(
     """
     if folds not in FOLDS:
         raise data.TrnError(f"folds = {folds!r}: must be one of {', '.join(FOLDS)}")
-    fitter, family = _fitter(kind), "training" if kind == "training" else "serving"
-    problem, run = None, None
+    fitter = _fitter(kind)
+    if folds == "harness" and fitter is training_fit:
+        raise data.TrnError("folds = 'harness': training runs have none; take publisher")
     if file is not None:
         if folds != "none":
             raise data.TrnError(
                 f"folds = {folds!r}: a file is scored with the committed constants; leave it out"
             )
         run, problem = _own(fitter, kind, file, given)
-        lines = _as_committed(fitter, problem, False)
-    elif folds == "prospective":
-        lines = _stored(fitter, family)
-    else:
-        problem = fitter.problem(None, corrections, "pool" if folds == "pool" else "fitted")
-        if folds in REFITTED:
-            lines = _left_out(fitter, problem, folds)
-        else:
-            lines = _as_committed(fitter, problem, folds == "none")
-    rows = lines.rows.assign(published_by=_published_by(family, lines.rows))
-    lines = dataclasses.replace(lines, rows=rows)
+        result = report(kind, folds, corrections, lines_of(fitter, problem, folds, False))
+        return dict(_plain(result | _about(run, problem, pd.DataFrame(result["runs"]))))
+    if folds == "prospective":
+        return report(kind, folds, corrections, _stored(fitter, _family(kind)))
+    problem = fitter.problem(None, corrections, "pool" if folds == "pool" else "fitted")
+    tables = problem if folds in ("none", *REFITTED) else None
+    result = report(kind, folds, corrections, lines_of(fitter, problem, folds), tables)
+    others = [c for c in (0, 2) if c != corrections] if beside and folds == "source" else []
+    kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
+    result["other_corrections"] = {
+        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept}
+        for c in others
+    }
+    return result
+
+
+def _family(kind: str) -> str:
+    """Kind of the run tables."""
+    return "training" if kind == "training" else "serving"
+
+
+def lines_of(
+    fitter: Any,
+    problem: Any,
+    folds: str,
+    own: bool = True,
+    unseen: Mapping[str, np.ndarray] | None = None,
+) -> Lines:
+    """Predictions of the rows of a problem by the model and the baselines.
+
+    Parameters
+    ----------
+    fitter : module
+        `training_fit` or `serving_fit` [-].
+    problem : trn3.fit.calibration.Problem
+        Rows [-].
+    folds : str
+        One of `FOLDS` but ``prospective`` [-].
+    own : bool
+        Whether these are committed rows [-].
+    unseen : mapping, optional
+        `refitted` with generations left out, where it is at hand [-].
+
+    Returns
+    -------
+    Lines
+        Errors and bands [-].
+    """
+    if own and folds in REFITTED:
+        return _left_out(fitter, problem, folds, unseen)
+    if own and folds == "origin":
+        return _rolling(fitter, problem)
+    return _as_committed(fitter, problem, own and folds == "none")
+
+
+def report(
+    kind: str, folds: str, corrections: int, lines: Lines, problem: Any = None
+) -> dict[str, Any]:
+    """Scores of predictions, ready for JSON.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``inference`` [-].
+    folds : str
+        What was left out [-].
+    corrections : int
+        Class of corrections up to which rows were mended [-].
+    lines : Lines
+        Predictions [-].
+    problem : trn3.fit.calibration.Problem, optional
+        The committed rows, to score published tables with all rows of their authors left out [-].
+
+    Returns
+    -------
+    dict
+        As `validate` [-].
+    """
+    fitter, rows = _fitter(kind), lines.rows
     slices = fitter.slices(rows)
     everything, n = np.ones(len(rows), bool), int(rows["row_id"].nunique())
     result: dict[str, Any] = {"kind": kind, "folds": folds, "corrections": corrections}
@@ -377,25 +522,16 @@ def validate(
         k: {str(v): lines.scores((rows[k] == v).to_numpy()) for v in sorted(rows[k].unique())}
         for k in ("quantity", "family", "chip", "source", "generation")
     }
-    result["tables"] = {s: lines.scores(m) for s, m in slices.items() if m.any()}
     error = lines.error["model"]
-    if problem is not None and file is None and folds != "pool":
-        result["tables"] |= _tables(fitter, problem, error)
+    result["tables"] = {s: lines.scores(m) for s, m in slices.items() if m.any()}
+    result["tables"] |= _tables(fitter, problem, error) if problem is not None else {}
     result["groups"] = group_score(error, rows["group"].to_numpy(str)).to_dict("records")
     predicted = np.exp(error) * rows["measured"].to_numpy(float)
     keep = ["row_id", "quantity", "group", "chip", "source", "measured"]
     low, high = predicted / np.exp(lines.band["model"][::-1])
     runs = rows[keep].assign(predicted=predicted, low=low, high=high)
     result["runs"] = runs.to_dict("records")
-    if run is not None and problem is not None:
-        result |= _about(run, problem, runs)
-    both = beside and file is None and folds == "source"
-    others = [c for c in (0, 2) if c != corrections] if both else []
-    kept = ("scored", "group_median_abs_error", "group_p90_abs_error", "bias", "worst")
-    result["other_corrections"] = {
-        str(c): {k: v for k, v in validate(kind, None, folds, c, False).items() if k in kept}
-        for c in others
-    }
+    result["other_corrections"] = {}
     return dict(_plain(result))
 
 
@@ -511,6 +647,7 @@ def _file_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 _HOW = {
+    "origin": "each half-year from the runs before it",
     "none": "committed constants",
     "prospective": "predicted before any refit",
     "pool": "committed constants, rows that they were not fitted to",

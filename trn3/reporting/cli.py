@@ -128,7 +128,17 @@ def parser() -> argparse.ArgumentParser:
         check=flag,
     )
     folds = {
-        "choices": ["none", "source", "publisher", "generation", "model", "prospective", "pool"],
+        "choices": [
+            "none",
+            "source",
+            "publisher",
+            "generation",
+            "model",
+            "harness",
+            "origin",
+            "prospective",
+            "pool",
+        ],
         "help": "what is left out in turn, or rows that no fit has seen",
     }
     kind, csv = (
