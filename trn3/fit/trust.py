@@ -114,8 +114,9 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         "low",
         "high",
     ]
-    table = pd.concat(runs)[columns].sort_values(columns[:4])
-    frame = pd.DataFrame(summary).sort_values(["kind", "fold", "corrections", "part"])
+    table = pd.concat(runs)[columns].sort_values(columns[:4], kind="stable")
+    keys = ["kind", "fold", "corrections", "part"]
+    frame = pd.DataFrame(summary).sort_values(keys, kind="stable")
     counts = [c for c in frame if c == "n" or c.startswith("n_")]
     measures = [c for c in frame.select_dtypes("number") if c not in (*counts, "corrections")]
     frame = _text(frame, dict.fromkeys(measures, "{:.4f}") | dict.fromkeys(counts, "{:.0f}"))
