@@ -297,6 +297,12 @@ def test_a_child_that_outlives_a_killed_set_up_is_waited_for(tree):
     assert second.returncode == 0 and json.loads(out)["given"] == ["two"], errors
 
 
+def test_an_environment_of_version_0_1_is_made_again(tree):
+    (tree.home / ".venv").mkdir()
+    (tree.home / ".venv" / ".run.stamp").touch()
+    assert "making .venv" in tree.call("hello")["errors"]
+
+
 @pytest.mark.parametrize("made_before", [False, True])
 def test_a_foreign_environment_is_left_alone(tree, made_before):
     if made_before:
@@ -429,8 +435,11 @@ def test_a_python_without_pip_is_told_what_to_install(run, monkeypatch):
     monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="python3-venv"):
         run.find_pip(None)
-    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: name == "pip" or None)
-    assert run.find_pip(None)[:4] == [sys.executable, "-m", "pip", "--python"]
+    monkeypatch.setattr(run, "step", lambda what, command, env, lock: True)
+    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: name == "ensurepip" or None)
+    assert run.find_pip(None) == [run.PYTHON, "-m", "pip"]
+    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: name)
+    assert run.find_pip(None) == [sys.executable, "-m", "pip", "--python", run.PYTHON]
 
 
 def test_a_failed_step_shows_its_last_lines(run, tmp_path, monkeypatch, capfd):
