@@ -171,7 +171,7 @@ def test_a_batch_makes_what_it_can_and_says_what_failed(made):
     assert "failed: " in done.stderr and "ValueError: no luck with <b>q</b>" in done.stderr
     names = {p.name for p in (home / "out").iterdir()}
     assert {"index.html", "index.csv", "vega.js", "manifest.jsonl", "02_small.html"} <= names
-    assert not [n for n in names if n.endswith(".part")]
+    assert {n for n in names if n.startswith(".")} <= {".lock"}, "no part is left"
 
 
 def test_results_and_tables_are_beside_the_page(made):

@@ -4,6 +4,7 @@ half-written, no orphan.
 
 import os
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -65,7 +66,7 @@ def failures(home: Path, modes: list[str], *limits: object) -> dict[str, dict]:
     for mode, row in rows.items():
         page = pages(out)[row["report"]]
         assert "</html>" in page and f"mode={mode}" in page and "./run report 02_small" in page
-    assert not running(home) and not list(out.glob("*.part"))
+    assert not running(home) and not [p for p in out.glob(".*") if p.name != ".lock"]
     return rows
 
 
@@ -107,31 +108,67 @@ def test_a_batch_that_is_killed_can_be_resumed(home, tmp_path, number):
     assert all(p.stat().st_mtime_ns == t for p, t in times.items())
 
 
-def test_a_second_batch_into_the_folder_is_refused_while_the_first_goes_on(home, tmp_path):
+def test_a_second_command_into_the_folder_is_refused_while_the_first_goes_on(home, tmp_path):
     out = tmp_path / "out"
     first = small.start(home / "notebooks", "batch", home / "hang.toml", "--out", out, cwd=home)
     small.until(lambda: (out / ".lock").exists() and batch.remembered(out))
-    second = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out, cwd=home)
-    assert second.returncode == 2 and second.stderr.startswith(
-        "trn3: another batch is writing into "
-    )
+    for command in (["batch", home / "good.toml"], ["report", "02"]):
+        second = small.trn3(home / "notebooks", *command, "--out", out, cwd=home)
+        told = "trn3: another command is writing into "
+        assert second.returncode == 2 and second.stderr.startswith(told)
     small.until(lambda: len(pages(out)) == 4)
     assert first.poll() is None, "it goes on with the two that loop"
 
 
+FULL = """
+import errno, os, sys
+from trn3.reporting import cli, files
+
+victim, kept = sys.argv[1], os.replace
+
+def full(source, target):
+    if os.path.basename(target) == victim:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+    kept(source, target)
+
+files.os.replace = full
+sys.exit(cli.main(sys.argv[2:]))
+"""
+"""The command on a disk that is full when one page takes its place."""
+
+
 def test_a_full_disk_stops_the_batch_in_one_line_and_leaves_whole_files(home, tmp_path):
     out = tmp_path / "out"
-    out.mkdir()
     victim = batch_stems(home)[3]
-    os.symlink(
-        "/dev/full", out / f".{victim}.html.part"
-    )  # the kernel answers ENOSPC to whoever writes there
-    done = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out, cwd=home)
+    arguments = ["batch", str(home / "good.toml"), "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, f"{victim}.html", *arguments],
+        env=small.environment(home / "notebooks", {}),
+        cwd=home,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and done.stderr.endswith("No space left on device\n")
     assert "Traceback" not in done.stderr and victim not in pages(out) and not running(home)
     assert all(text.endswith("</html>\n") for text in pages(out).values())
-    again = small.trn3(home / "notebooks", "batch", home / "good.toml", "--out", out, "--resume")
+    assert not [p for p in out.glob(".*") if p.name != ".lock"], "no part is left"
+    again = small.trn3(home / "notebooks", *arguments, "--resume")
     assert again.returncode == 0 and len(pages(out)) == 6
+
+
+def test_nothing_is_written_through_a_link_that_somebody_laid(home, tmp_path):
+    out, precious = tmp_path / "out", tmp_path / "precious"
+    out.mkdir()
+    precious.write_text("mine")
+    (out / "02_small.html").symlink_to(precious)
+    done = small.trn3(home / "notebooks", "report", "02", "--out", out, cwd=home)
+    assert done.returncode == 0 and precious.read_text() == "mine"
+    assert not (out / "02_small.html").is_symlink()
+    (out / ".lock").unlink()
+    (out / ".lock").symlink_to(precious)
+    refused = small.trn3(home / "notebooks", "report", "02", "--out", out, cwd=home)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    assert precious.read_text() == "mine"
 
 
 def batch_stems(home: Path) -> list[str]:

@@ -25,6 +25,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Annotated, Any
 
+import nbformat
 import pandas as pd
 import pydantic
 
@@ -43,6 +44,7 @@ from trn3.reporting import (
     warm,
 )
 from trn3.reporting.files import csv
+from trn3.reporting.files import write as whole_file
 from trn3.reporting.frame import shared_script
 
 MANIFEST, MOST_CASES, CHUNK = "manifest.jsonl", 100_000, 20
@@ -123,9 +125,11 @@ class Options:
     resume : bool
         Whether to leave whole and fresh reports as they are.
     keep : bool
-        Whether to keep a manifest, and other batches out of the folder.
+        Whether to keep a manifest.
     shared_js : bool
         Whether pages share one script file beside them.
+    notebook : bool
+        Whether the executed notebook is kept beside its page.
     reference : bool
         Whether several reports get reference pages and lead to each other.
     collection : links.Collection, optional
@@ -140,6 +144,7 @@ class Options:
     resume: bool = False
     keep: bool = True
     shared_js: bool = False
+    notebook: bool = False
     reference: bool = False
     collection: links.Collection | None = None
 
@@ -270,6 +275,8 @@ def build(one: Case, options: Options) -> Made:
         return failed(one, error, options)
     page, files = exporter.report(notebook, one.about(options))
     files = {f"{one.stem}.html": page.encode()} | files
+    if options.notebook:
+        files[f"{one.stem}.ipynb"] = f"{nbformat.writes(notebook)}\n".encode()
     row = one.row | results.summary(notebook) | {"status": "done"}
     return row | {"files": digests(files)}, files
 
@@ -442,7 +449,7 @@ def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
     Raises
     ------
     BatchError
-        When the folder cannot be written or another batch is writing into it.
+        When the folder cannot be written or another command is writing into it.
     """
     from tqdm import tqdm
 
@@ -450,7 +457,7 @@ def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
     several = len(todo) > 1
     joined = site.collection(todo) if several and options.reference else None
     options = replace(options, shared_js=several, collection=joined)
-    with locked(out, options.keep):
+    with locked(out):
         known = remembered(out) if options.resume else {}
         rows = {one.stem: known[one.stem] for one in todo if whole(out, one, known.get(one.stem))}
         left = [one for one in todo if one.stem not in rows]
@@ -470,21 +477,24 @@ def run(todo: list[Case], out: Path, options: Options) -> list[Row]:
 
 
 @contextmanager
-def locked(out: Path, alone: bool) -> Iterator[None]:
-    """A folder that can be written; no second batch gets in, and the lock goes with the process,
+def locked(out: Path) -> Iterator[None]:
+    """A folder that can be written; nobody else gets in, and the lock goes with the process,
     however it ends.
+
+    The lock is never opened through a link, and what it holds is left alone.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with open(out / ".lock", "w") as handle:
-            if alone and os.name == "posix":
+        no_link = getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(out / ".lock", os.O_RDWR | os.O_CREAT | no_link, 0o644)) as handle:
+            if os.name == "posix":
                 import fcntl
 
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise BatchError(
-                        f"another batch is writing into {out}; wait, or choose another --out"
+                        f"another command is writing into {out}; wait, or choose another --out"
                     ) from None
             yield
     except OSError as error:
@@ -494,12 +504,7 @@ def locked(out: Path, alone: bool) -> Iterator[None]:
 def write(out: Path, files: Mapping[str, bytes]) -> None:
     """Put files into a folder, each whole or not at all."""
     for name, content in files.items():
-        part = out / f".{name}.part"
-        try:
-            part.write_bytes(content)
-            os.replace(part, out / name)
-        finally:
-            part.unlink(missing_ok=True)
+        whole_file(out / name, content)
 
 
 def note(out: Path, row: Row) -> None:

@@ -90,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
         "report", "make offline HTML reports", several, customer=customer, out=out, **making
     )
     report.add_argument(
+        "--notebook", action="store_true", help="keep the executed notebook beside its page"
+    )
+    report.add_argument(
         "-p", dest="given", action="append", default=[], metavar="KEY=VALUE", help="a parameter"
     )
     add(
@@ -202,7 +205,7 @@ def report(args: argparse.Namespace) -> int:
                 f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}"
             )
     out = args.out or Path("reports")
-    rows = batch.run(todo, out, options(args, keep=False, reference=True))
+    rows = batch.run(todo, out, options(args, keep=False, reference=True, notebook=args.notebook))
     return finish(rows, out)
 
 
