@@ -208,6 +208,7 @@ vocab = 128256
         ("{ mid = 6000, low", '{ mid = "6000", low', "usd_per_engineer_week.mid = '6000'"),
         ("horizon_months = 36", "horizon_months = 36.5", "horizon_months = 36.5"),
         ("horizon_months = 36", "horizon_months = true", "horizon_months = True"),
+        ("load = { mid = 30e6, low", "load = { low", r"workloads\[0\].load.mid: is missing$"),
         ('key = "list"', 'key = "block"', "baselines: key = 'block' stands more than once"),
     ],
 )

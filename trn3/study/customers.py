@@ -243,7 +243,9 @@ def _explain(error: dict[str, Any]) -> str:
         str(parts[-1]),
     )
     if error["type"].startswith("union_tag"):
-        given = f" = {error['ctx']['tag']!r}" if "tag" in error.get("ctx", {}) else " is missing"
+        given = (
+            f" = {shown(error['ctx']['tag'])}" if "tag" in error.get("ctx", {}) else " is missing"
+        )
         return f"{key}.kind{given}; allowed: {', '.join(KINDS)}"
     if error["type"] == "extra_forbidden":
         near = get_close_matches(last, [*table.index, *Quantity.model_fields], 1)
@@ -251,21 +253,16 @@ def _explain(error: dict[str, Any]) -> str:
             f"did you mean {near[0]}?" if near else "allowed: the keys of template.toml"
         )
     if error["type"] == "missing":
-        row = (
-            table.loc[parts[-2] if last == "unit" else last]
-            if {last, *map(str, parts[-2:])} & {*table.index}
-            else {}
-        )
-        units = (
-            ", ".join(str(row["allowed"]).split())
-            if len(row) and row["kind"] in ("quantity", "choice")
-            else ""
-        )
-        about = f" ({row['meaning']})" if len(row) and row["meaning"] and last != "unit" else ""
-        return f"{key}: is missing{about}" + f"; allowed: {units}" * bool(units)
+        inner = last in Quantity.model_fields and len(parts) > 1  # mid or unit of a quantity
+        name = str(parts[-2]) if inner else last
+        row = dict(table.loc[name]) if name in table.index else {}
+        units = row.get("kind") in ("quantity", "choice") and last != "mid"
+        allowed = f"; allowed: {', '.join(str(row['allowed']).split())}" if units else ""
+        about = f" ({row['meaning']})" if row.get("meaning") and not inner else ""
+        return f"{key}: is missing{about}{allowed}"
     if error["type"].startswith("date"):
         text = "write a day, such as 2026-11-22"
-    value = "" if isinstance(error["input"], dict | list) else f" = {error['input']!r}"
+    value = "" if isinstance(error["input"], dict | list) else f" = {shown(error['input'])}"
     return (
         f"{key}{value}: {text.removeprefix('Value error, ').replace('Input should be', 'allowed:')}"
     )
