@@ -302,6 +302,11 @@ def test_a_price_comes_from_the_asked_date_term_and_region():
         customers.price({"term": "capacity_block", "region": "us_east_2"}, "now", "hgx_h100").mid
         < 6.0
     )
+    # of two H200 servers that are sold in blocks there, the cheaper one: p5e at 47.76 USD/h
+    block = customers.price({"term": "capacity_block", "region": "us_east_2"}, "now", "hgx_h200")
+    assert block.mid == pytest.approx(47.76 / 8)
+    with pytest.raises(data.UnknownId, match="us_east_1_dfw"):  # sold in one Local Zone alone
+        customers.price({"term": "capacity_block", "region": "us_east_2"}, "now", "gb200_nvl72")
     assumed = customers.price({"region": "us_east_2"}, "new", "trn3_gen2")
     assert assumed.status == "assumed" and assumed.low < assumed.mid < assumed.high
     with pytest.raises(data.UnknownId, match="trainium3 has no price for term = on_demand"):

@@ -20,6 +20,8 @@ MONTHS_A_YEAR = 12.0
 """Months in a year; every monthly series starts at month 0, which is paid in full and not
 discounted.
 """
+MONTH_H = YEAR_S / HOUR_S / MONTHS_A_YEAR
+"""Hours of a mean month [h]."""
 
 
 def usd_per_unit(
@@ -90,6 +92,89 @@ def run_usd(
     49536.0
     """
     return n_chips * duration_s / HOUR_S * price_usd_per_chip_h / goodput
+
+
+def fleet_chips(
+    units_per_s: Array,
+    units_per_s_per_chip: Array,
+    utilisation: Array = 1.0,
+    n_chips_of_a_copy: Array = 1.0,
+) -> Array:
+    r"""Chips that carry a load, in whole copies of the model.
+
+    .. math:: N = k \left\lceil \frac{X}{x\,u\,k} \right\rceil
+
+    Parameters
+    ----------
+    units_per_s : float or array
+        Work that comes in, X, on average [1/s]
+    units_per_s_per_chip : float or array
+        Work that a chip does while busy, x [1/s]
+    utilisation : float or array
+        Share of the paid hours in which the chips are busy, u [-]
+    n_chips_of_a_copy : float or array
+        Chips that hold one copy, k [-]
+
+    Returns
+    -------
+    float or array
+        Chips [-]
+
+    Examples
+    --------
+    10 requests/s of 500 tokens on chips that write 400 tokens/s, busy half the time, four a copy:
+
+    >>> float(fleet_chips(10 * 500.0, 400.0, 0.5, 4))
+    28.0
+    """
+    one_copy = units_per_s_per_chip * utilisation * n_chips_of_a_copy
+    return np.ceil(np.asarray(units_per_s) / one_copy) * n_chips_of_a_copy
+
+
+def monthly_usd(n_chips: Array, price_usd_per_chip_h: Array) -> Array:
+    """Bill of a mean month for chips that are always rented.
+
+    Parameters
+    ----------
+    n_chips : float or array
+        Chips [-]
+    price_usd_per_chip_h : float or array
+        Rent of a chip [USD/h]
+
+    Returns
+    -------
+    float or array
+        Bill of a month of 730.5 hours [USD]
+
+    Examples
+    --------
+    >>> monthly_usd(28.0, 3.0)
+    61362.0
+    """
+    return n_chips * price_usd_per_chip_h * MONTH_H
+
+
+def discounted_usd(list_usd_per_chip_h: Array, discount: Array) -> Array:
+    """A listed rent after a discount.
+
+    Parameters
+    ----------
+    list_usd_per_chip_h : float or array
+        As listed [USD/h]
+    discount : float or array
+        Share off the list, 0 to 1 [-]
+
+    Returns
+    -------
+    float or array
+        What is paid [USD/h]
+
+    Examples
+    --------
+    >>> discounted_usd(8.0, 0.25)
+    6.0
+    """
+    return list_usd_per_chip_h * (1.0 - discount)
 
 
 def usd_per_wanted_hour(

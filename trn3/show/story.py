@@ -9,7 +9,6 @@ en dash in ranges, a true minus sign).
 import html
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,10 +36,6 @@ BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ("none", "dash"))
 with.
 """
 
-
-CLEAR_SHARE, LIKELY_SHARE = 0.9, 0.8
-"""Share of the cases on one side: all of the 80% range (its ends are P10 and P90), and likely."""
-SIDES = ("cheaper", "likely cheaper", "likely dearer", "dearer")
 
 UNITS = {"-": "", "count": "", "x": "", "us": "µs", "gCO2e/kWh": "g CO₂e/kWh", "kgCO2e": "kg CO₂e"}
 """Units that the tables write otherwise than a page does."""
@@ -98,74 +93,6 @@ class Check:
     verdict: str
     text: str
     kind: str = "independent"
-
-
-def side(share: float) -> str:
-    """Say on which side of a comparison the cases lie: the grammar of all verdicts.
-
-    Parameters
-    ----------
-    share : float
-        Share of the cases in which the subject is the cheaper one, 0 to 1 [-].
-
-    Returns
-    -------
-    str
-        ``cheaper`` or ``dearer`` where the whole 80% range lies on one side (nine cases in ten),
-        with ``likely`` from eight in ten; else ``open``: either may be cheaper.
-
-    Examples
-    --------
-    >>> [side(share) for share in (0.95, 0.82, 0.57, 0.2, 0.04)]
-    ['cheaper', 'likely cheaper', 'open', 'likely dearer', 'dearer']
-    """
-    word = "cheaper" if share > 0.5 else "dearer"
-    most = max(share, 1 - share)
-    if most >= CLEAR_SHARE:
-        return word
-    return f"likely {word}" if most >= LIKELY_SHARE else "open"
-
-
-def sides(words: Iterable[str], noun: str) -> str:
-    """Count verdicts of `side`, the open ones last.
-
-    Parameters
-    ----------
-    words : iterable of str
-        One verdict for each comparison.
-    noun : str
-        What it is compared with, in the singular.
-
-    Returns
-    -------
-    str
-        For the middle of a sentence.
-
-    Examples
-    --------
-    >>> sides(["open", "likely cheaper", "open"], "rival")
-    'likely cheaper than 1 of 3 rivals, open against 2 (either may be cheaper)'
-    >>> sides(["dearer"], "rival")
-    'dearer than the rival'
-    """
-    found = Counter(words)
-    total = found.total()
-    parts: list[str] = []
-    for word in (*SIDES, "open"):
-        if not found[word]:
-            continue
-        link = "against" if word == "open" else "than"
-        if parts:
-            count = f"{found[word]}"
-        elif total == 1:
-            count = f"the {noun}"
-        elif found[word] == total:
-            count = f"all {total} {noun}s"
-        else:
-            count = f"{found[word]} of {total} {noun}s"
-        parts.append(f"{word} {link} {count}")
-    either = " (either may be cheaper)" if found["open"] else ""
-    return ", ".join(parts) + either
 
 
 def derivation(note: str, subject: str = "") -> str:

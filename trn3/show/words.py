@@ -11,6 +11,8 @@ the share of the cases that fall on the better side:
 
 import math
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -331,7 +333,7 @@ def day(text: str) -> str:
     Parameters
     ----------
     text : str
-        ISO date; anything else is given back.
+        ISO date or month; anything else is given back.
 
     Returns
     -------
@@ -340,14 +342,15 @@ def day(text: str) -> str:
 
     Examples
     --------
-    >>> day("2026-11-22"), day("2026")
-    ('22 Nov 2026', '2026')
+    >>> day("2026-11-22"), day("2026-01"), day("2026")
+    ('22 Nov 2026', 'Jan 2026', '2026')
     """
+    is_month = bool(re.fullmatch(r"\d{4}-\d{2}", text))
     try:
-        when = date.fromisoformat(text)
+        when = date.fromisoformat(f"{text}-01" if is_month else text)
     except ValueError:
         return text
-    return f"{when.day} {when:%b %Y}"
+    return f"{when:%b %Y}" if is_month else f"{when.day} {when:%b %Y}"
 
 
 def neat(text: str) -> str:
@@ -461,6 +464,36 @@ def verdict(low: float, middle: float, high: float, share: float | None = None) 
     return Verdict("open", share)
 
 
+CLEAR = 0.9
+"""Share of the cases from which on the whole 80% range lies on one side: its ends are the 10th and
+the 90th percentile [-].
+"""
+
+
+def of_share(share: float) -> Verdict:
+    """The verdict when only the share of the drawn cases is known.
+
+    Parameters
+    ----------
+    share : float
+        Share of the cases in which the subject is the better one, 0 to 1 [-].
+
+    Returns
+    -------
+    Verdict
+        ``clear`` from nine cases in ten on one side, ``likely`` from eight, else ``open``.
+
+    Examples
+    --------
+    >>> [of_share(share).word for share in (0.95, 0.82, 0.57, 0.2, 0.04)]
+    ['clear', 'likely', 'open', 'likely', 'clear']
+    """
+    most = max(share, 1 - share)
+    if most >= CLEAR:
+        return Verdict("clear", share)
+    return Verdict("likely" if most >= LIKELY else "open", share)
+
+
 def against(
     found: Verdict, subject: str, rival: str, better: str, worse: str, given: str = ""
 ) -> str:
@@ -527,3 +560,119 @@ def band(low: float, high: float, unit: str = "", digits: int = 2) -> str:
     '80% range 1.9–5.3'
     """
     return f"80% range {rng(low, high, unit, digits)}"
+
+
+def priced(found: Verdict, subject: str, rival: str, at: str, turns: str) -> str:
+    """A verdict that hangs on a rent, with the rent and where the answer turns.
+
+    Parameters
+    ----------
+    found : Verdict
+        What the ratio of the break-even rent to the rent says.
+    subject, rival : str
+        The two that are compared.
+    at : str
+        The rent, such as "at an assumed 3.50 USD".
+    turns : str
+        The rent at which both cost the same.
+
+    Returns
+    -------
+    str
+        A sentence without its stop.
+
+    Examples
+    --------
+    >>> priced(Verdict("clear", 0.03), "Trainium3", "B200", "at an assumed 3.50 USD", "1.29 USD")
+    'At an assumed 3.50 USD Trainium3 is dearer than B200; the answer turns at 1.29 USD'
+    """
+    said = against(found, subject, rival, "cheaper", "dearer")
+    return f"{at[:1].upper()}{at[1:]} {said}; the answer turns at {turns}"
+
+
+def tally(found: Iterable[Verdict], better: str, worse: str, rivals: str) -> str:
+    """Count the verdicts of one subject against several rivals, the open ones last.
+
+    Parameters
+    ----------
+    found : iterable of Verdict
+        One for each rival.
+    better, worse : str
+        Comparatives, such as "cheaper" and "dearer".
+    rivals : str
+        What it is compared with, in the plural.
+
+    Returns
+    -------
+    str
+        For the middle of a sentence.
+
+    Examples
+    --------
+    >>> tally([Verdict("open", 0.5), Verdict("likely", 0.85)], "cheaper", "dearer", "rivals")
+    'likely cheaper than 1 of 2 rivals, open against 1 (either may be cheaper)'
+    """
+    verdicts = list(found)
+    sides = Counter((v.word, v.better) for v in verdicts if v.word != "open")
+    parts = []
+    for word, is_better in (("clear", True), ("likely", True), ("likely", False), ("clear", False)):
+        n = sides[word, is_better]
+        if n:
+            side = better if is_better else worse
+            parts.append((f"likely {side} than" if word == "likely" else f"{side} than", n))
+    n_open = len(verdicts) - sides.total()
+    if n_open:
+        parts.append(("open against", n_open))
+    said = [f"{link} {n}" for link, n in parts]
+    if len(verdicts) == 1:
+        said = [f"{parts[0][0]} the {rivals.removesuffix('s')}"]
+    elif said:
+        said[0] += f" of {len(verdicts)} {rivals}"
+    return ", ".join(said) + (f" (either may be {better})" if n_open else "")
+
+
+def closing(
+    what: str,
+    where: str,
+    hours: float,
+    usd: float,
+    before: tuple[float, float],
+    after: tuple[float, float],
+    unit: str = "",
+    closes: bool = True,
+) -> str:
+    """The cheapest measurement that would close an open answer, as a sentence.
+
+    Parameters
+    ----------
+    what : str
+        What to run.
+    where : str
+        The system, one that can be had.
+    hours : float
+        For how long [h].
+    usd : float
+        What the chips cost for that time; NaN where they have no price [USD].
+    before, after : tuple of float
+        The 80% range now, and when the run comes out in the middle of it [unit].
+    unit : str
+        Unit of the range.
+    closes : bool
+        Whether the narrowed range would settle the answer.
+
+    Returns
+    -------
+    str
+        The sentence.
+
+    Examples
+    --------
+    >>> closing("X", "one H200", 24, 1146, (1.5, 4.0), (2.0, 3.0), "USD")  # doctest: +ELLIPSIS
+    'What closes it: run X on one H200 for 24 hours (about 1,100 USD); the 80% range ... USD.'
+    """
+    lead = "What closes it" if closes else "What narrows it most, without closing it by itself"
+    price = f" (about {money(rounded(usd, 2))})" if math.isfinite(usd) else ""
+    return (
+        f"{lead}: run {what} on {where} for {duration(hours * 3600.0)}{price}; the 80% range "
+        f"would narrow from {rng(*before)} to {rng(*after, unit)}."
+    )

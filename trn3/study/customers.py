@@ -356,8 +356,8 @@ def shape(shapes: dict[str, Any], name: str) -> workload.ModelShape:
 
 
 def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
-    """The row of the price table behind a rent; without a term the assumed rent of an unpriced
-    chip.
+    """The row of the price table behind a rent: the cheapest offer of a term in a region; without
+    a term the assumed rent of an unpriced chip.
 
     Parameters
     ----------
@@ -396,11 +396,8 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
         if r["term"] == term
         and (str(r["price_date"]).startswith(day) if day else r["use"] == "yes")
     ]
-    here = sorted(
-        (r for r in here if not places or r["region"] in places),
-        key=lambda r: r["price_date"],
-        reverse=True,
-    )
+    inside = [r for r in here if not places or r["region"] in places]
+    here = inside or (here if side == "new" else [])  # a baseline names one region, its own
     if not here:
         sold = {
             r["term"]: sorted({o["region"] for o in listed if o["term"] == r["term"]} - {""})
@@ -413,7 +410,8 @@ def price_row(base: dict[str, Any], side: str, system: str) -> dict[str, Any]:
         raise data.UnknownId(
             f"{chip.id} has no price for {asked}; allowed: {known or 'none, give now_price'}"
         )
-    return dict(min(here, key=lambda r: places.index(r["region"]) if places else 0))
+    newest = sorted(here, key=lambda r: r["price_date"], reverse=True)
+    return dict(min(newest, key=lambda r: r["value"]))
 
 
 @lru_cache

@@ -21,10 +21,7 @@ from trn3 import cost, data, hardware, inference, serving_step, training, uncert
 from trn3.energy import host_w
 from trn3.study import customers, footprint, ownership
 from trn3.uncertainty import Draws, Input
-from trn3.units import HOUR_S, KILO, MEGA, YEAR_S
-
-MONTH_H = YEAR_S / HOUR_S / cost.MONTHS_A_YEAR
-"""Hours of a mean month."""
+from trn3.units import HOUR_S, KILO, MEGA
 
 
 @dataclass(frozen=True)
@@ -156,10 +153,15 @@ class Result:
     def move(self, v: Draws) -> cost.Move:
         """The move for any values of the inputs, scalars or arrays."""
         work, stream = self.work, self.work.kind == "stream"
-        loads = v["load"] * (MONTH_H if stream else 1.0)
+        loads = v["load"] * (cost.MONTH_H if stream else 1.0)
         if work.load.unit == "chips":
             loads = (
-                loads * MONTH_H * HOUR_S * v["speed_own"] * v["busy"] / _amount(work, self.own, v)
+                loads
+                * cost.MONTH_H
+                * HOUR_S
+                * v["speed_own"]
+                * v["busy"]
+                / _amount(work, self.own, v)
             )
         busy = {"now": v["busy"], "new": np.minimum(v["busy"] * v["busy_ratio"], 1.0)}
         hours = {
@@ -168,7 +170,8 @@ class Result:
         }
         if work.kind != "train":
             hours = {
-                which: np.maximum(h, v[f"floor_{which}"] * MONTH_H) for which, h in hours.items()
+                which: np.maximum(h, v[f"floor_{which}"] * cost.MONTH_H)
+                for which, h in hours.items()
             }
         extra, dual = (
             v["compile_chip_h"] + v["check_chip_h"],
@@ -537,7 +540,7 @@ def unit_usd(result: Result, price_usd_per_chip_h: float) -> tuple[str, np.ndarr
     v, m = {k: result.samples[j] for k, j in result.keys.items()}, result.drawn
     units = {
         "train": v["load"],
-        "stream": v["load"] * MONTH_H,
+        "stream": v["load"] * cost.MONTH_H,
         "serve": v["load"] * v.get("output_tokens", 1.0) / MEGA,
     }
     name = {"train": "run", "stream": "stream-hour", "serve": "million output tokens"}[
@@ -622,7 +625,7 @@ def path(case: Case) -> tuple[pd.DataFrame, str, str]:
         for name, weights in zip("anm", cost.monthly_weights(m)):
             columns[f"{name}{i}"] = np.concatenate([[0.0], np.cumsum(weights)])
         slow = "1" if r.work.load.unit == "chips" else "busy"
-        least = [float(v.get(f"floor_{s}", 0.0)) * MONTH_H for s in ("now", "new")]
+        least = [float(v.get(f"floor_{s}", 0.0)) * cost.MONTH_H for s in ("now", "new")]
         rent = f"max({raw.now_chip_h:.9g}/{slow},{least[0]:.9g})*{m.now_usd_per_chip_h / MEGA:.9g}*(1-discount)"
         once = f"{m.labour_usd / MEGA:.9g}+price*{m.extra_chip_h / MEGA:.9g}"
         stay.append(f"{rent}*datum.a{i}")

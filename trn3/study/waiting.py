@@ -1,4 +1,5 @@
-"""Buy now or wait: moving to the chip of today, to the next one when it comes, or to both in turn.
+"""Buy now or wait: moving to the chip of today, to the next one when it comes, to both in turn, or
+to another one that can be rented already.
 
 All choices carry the same load over the same horizon and are counted as savings against staying
 where one is. The next chip's rent and speed are announcements and assumptions; what comes out is a
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trn3 import cost, data, hardware, uncertainty
+from trn3 import cost, data, hardware, ties, uncertainty
 from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S
 
@@ -28,7 +29,20 @@ ASSUMED = {
     "capital_rate": ("discount rate a year", ""),
 }
 """What is read from ``data/assumptions.csv``, in words, with its unit."""
-WAYS = {"buy": "Move now", "switch": "Move now, then again", "wait": "Wait for the next"}
+WAYS = {
+    "buy": "moving to Trainium3 now",
+    "switch": "moving to Trainium3 now and to Trainium4 later",
+    "wait": "waiting for Trainium4",
+    "also": "moving to Trainium2 now",
+}
+"""The choices besides staying, in words."""
+STAY = "stay"
+ANNOUNCED = (
+    ("peak_flops_per_s", "fp8"),
+    ("hbm_bytes_per_s", ""),
+    ("hbm_bytes", ""),
+)
+"""Announced ratios of Trainium4 to Trainium3: quantity and format."""
 
 
 def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
@@ -55,10 +69,38 @@ def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
     return read | {f"speed_{k}": x for k, x in speeds.items()} | given
 
 
+def next_speed(new: np.ndarray, modelled: np.ndarray) -> np.ndarray:
+    """Speed of the announced chip: the model's, but never more than the largest announced ratio
+    times that of the chip before it.
+
+    Parameters
+    ----------
+    new, modelled : array of three
+        Low, middle and high of Trainium3's speed, and of Trainium4's by the model [1/s]
+
+    Returns
+    -------
+    numpy.ndarray
+        Low, middle and high [1/s]
+
+    Notes
+    -----
+    Under a limit on the time per token a chip with more of everything also holds a larger batch, so
+    that a model of it can gain more than any of its parts; nobody has announced that.
+    """
+    ratios = [data.fact("trainium4", f"ratio_to_trainium3_{q}", d).value for q, d in ANNOUNCED]
+    most = max(ratios) * float(new[1]) / float(modelled[1])
+    return np.asarray(modelled) * min(most, 1.0)
+
+
 def moves(
-    v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int
+    v: Draws,
+    now_usd_per_chip_h: Any,
+    new_usd_per_chip_h: Any,
+    horizon_months: int,
+    also_usd_per_chip_h: Any = None,
 ) -> dict[str, Any]:
-    """The three moves that the choices are made of, each with the rent that it moves to.
+    """The moves that the choices are made of, each with the rent that it moves to.
 
     Parameters
     ----------
@@ -70,21 +112,25 @@ def moves(
         Rent of the new chip; the next one costs ``trainium4_rent_ratio`` times as much [USD/h]
     horizon_months : int
         Months counted [-]
+    also_usd_per_chip_h : float, array or None
+        Rent of another chip that can be had, with ``speed_also`` among the values [USD/h]
 
     Returns
     -------
     dict of str to (Move, rent)
         ``buy`` from the present chip to the new one, ``wait`` to the next one, ``again`` from the
-        new to the next
+        new to the next, ``also`` from the present chip to the other one
 
     Notes
-    ----- All rents fall by ``rent_fall`` a year, which weighs like a smaller load. Porting to the
+    -----
+    All rents fall by ``rent_fall`` a year, which weighs like a smaller load. Porting to the
     next chip starts when it can be rented. Selling back, contracts that bind and shortages are left
     out.
     """
     hours = {
         k: v["units_per_month"] / (v[f"speed_{k}"] * v["busy"] * HOUR_S)
-        for k in ("now", "new", "next")
+        for k in ("now", "new", "next", "also")
+        if f"speed_{k}" in v
     }
     hours["next"] = hours["next"] / v["trainium4_delivered"]
     labour, late = (
@@ -104,7 +150,11 @@ def moves(
         )
 
     next_usd = new_usd_per_chip_h * v["trainium4_rent_ratio"]
-    return {
+    others = {}
+    if also_usd_per_chip_h is not None:
+        now = move("now", "also", now_usd_per_chip_h, labour, v["port_delay"])
+        others["also"] = (now, also_usd_per_chip_h)
+    return others | {
         "buy": (
             move("now", "new", now_usd_per_chip_h, labour, v["port_delay"]),
             new_usd_per_chip_h,
@@ -118,7 +168,11 @@ def moves(
 
 
 def savings(
-    v: Draws, now_usd_per_chip_h: Any, new_usd_per_chip_h: Any, horizon_months: int
+    v: Draws,
+    now_usd_per_chip_h: Any,
+    new_usd_per_chip_h: Any,
+    horizon_months: int,
+    also_usd_per_chip_h: Any = None,
 ) -> dict[str, Any]:
     """Discounted saving of each choice against staying.
 
@@ -132,16 +186,45 @@ def savings(
         Rent of the new chip [USD/h]
     horizon_months : int
         Months counted [-]
+    also_usd_per_chip_h : float, array or None
+        Rent of another chip that can be had [USD/h]
 
     Returns
     -------
     dict of str to array
-        buy, switch, wait, and value: of waiting over the best of the others and of staying [USD]
+        buy, switch, wait, also where its rent is given, and value: of waiting over the best of the
+        others and of staying [USD]
     """
-    steps = moves(v, now_usd_per_chip_h, new_usd_per_chip_h, horizon_months)
+    steps = moves(v, now_usd_per_chip_h, new_usd_per_chip_h, horizon_months, also_usd_per_chip_h)
     out = {name: cost.saving_usd(*step) for name, step in steps.items()}
     out["switch"] = out["buy"] + out.pop("again")
-    return out | {"value": out["wait"] - np.maximum(np.maximum(out["buy"], out["switch"]), 0.0)}
+    others = [saved for way, saved in out.items() if way != "wait"]
+    best = np.maximum.reduce(np.broadcast_arrays(*others, 0.0))
+    return out | {"value": out["wait"] - best}
+
+
+def cheapest(saved: Mapping[str, Any]) -> dict[str, float]:
+    """In what share of the cases each choice costs least.
+
+    Parameters
+    ----------
+    saved : Mapping of str to array
+        From `savings`, for draws
+
+    Returns
+    -------
+    dict of str to float
+        Share by choice, ``stay`` among them; together one
+
+    Examples
+    --------
+    >>> cheapest({"buy": np.array([1.0, -1.0]), "wait": np.array([2.0, -2.0])})
+    {'stay': 0.5, 'buy': 0.0, 'wait': 0.5}
+    """
+    ways = [way for way in WAYS if way in saved]
+    gains = np.stack([np.zeros_like(saved[ways[0]]), *(saved[way] for way in ways)])
+    first = ties.most(gains)
+    return {way: float(np.mean(first == i)) for i, way in enumerate((STAY, *ways))}
 
 
 def path(steps: Mapping[str, Any], way: str) -> np.ndarray:
@@ -189,7 +272,11 @@ def with_link(system: hardware.System, factor: float) -> hardware.System:
 
 
 def against_slip(
-    given: Mapping[str, Input], rents: tuple[float, float], horizon_months: int, n: int = 2048
+    given: Mapping[str, Input],
+    rents: tuple[float, float],
+    horizon_months: int,
+    n: int = 2048,
+    also_usd_per_chip_h: float | None = None,
 ) -> dict[str, Any]:
     """Value of waiting for every slip from none to two years.
 
@@ -203,22 +290,25 @@ def against_slip(
         Months counted [-]
     n : int
         Draws [-]
+    also_usd_per_chip_h : float or None
+        Rent of another chip that can be had [USD/h]
 
     Returns
     -------
     dict of str to array
-        slip [month], low, mid, high: P10, value at the mid inputs, and P90 [USD]
+        slip [month], low, mid, high: P10, median and P90 over the cases [USD], and wins: the share
+        of the cases in which waiting costs least [-]
     """
     slips, drawn = np.arange(0.0, 25.0, 2.0), uncertainty.draws(given, n)
-    mids = {k: np.array(i.mid) for k, i in given.items()}
-    at = [savings(drawn | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips]
-    ends = np.array([uncertainty.percentiles(x) for x in at])
-    mid = np.array(
-        [savings(mids | {"slip": np.array(s)}, *rents, horizon_months)["value"] for s in slips]
-    )
+    values = [
+        savings(drawn | {"slip": np.array(s)}, *rents, horizon_months, also_usd_per_chip_h)["value"]
+        for s in slips
+    ]
+    ends = np.array([uncertainty.percentiles(x) for x in values])
     return {
         "slip": slips,
-        "low": np.minimum(ends[:, 0], mid),
-        "mid": mid,
-        "high": np.maximum(ends[:, 2], mid),
+        "low": ends[:, 0],
+        "mid": ends[:, 1],
+        "high": ends[:, 2],
+        "wins": np.array([float(np.mean(x > 0)) for x in values]),
     }
