@@ -37,7 +37,10 @@ from trn3.show.charts import Axis, Slider, finish
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-EVIL = '<script>window.hit=1</script><img src=x onerror="window.hit=1"><a href="javascript:window.hit=1">x</a>'
+EVIL = (
+    '<script>window.hit=1</script><img src=x onerror="window.hit=1">'
+    '<a href="javascript:window.hit=1">x</a>'
+)
 ABOUT = exporter.About(
     report="08_sample",
     stem="08_sample",
@@ -47,7 +50,17 @@ ABOUT = exporter.About(
     data_date="2026-11-22",
     beside=True,
 )
-HEAD = 'model: str = "llama"  # model [-] {model}\nprice: float = 4.0  # price [USD/h] {1..9}\nregion: str = "a"  # region [-] {region}'
+HEAD = """model: str = "llama"  # model [-] {model}
+price: float = 4.0  # price [USD/h] {1..9}
+region: str = "a"  # region [-] {region}"""
+HOW = """## How
+Prose **bold** EVIL and $a_1$.
+
+$$T = \\frac{F}{P}$$
+
+| a | b |
+|---|--:|
+| x | 1 |"""
 
 
 def code(source: str, *tags: str, shown: list = ()) -> nbformat.NotebookNode:
@@ -114,9 +127,7 @@ def sample() -> nbformat.NotebookNode:
             code("cost", "headline", shown=[cost]),
             code("torn", "half", shown=[torn]),
             code("stacks", "half", shown=[FORMS["stacks"]]),
-            markdown(
-                f"## How\nProse **bold** {EVIL} and $a_1$.\n\n$$T = \\frac{{F}}{{P}}$$\n\n| a | b |\n|---|--:|\n| x | 1 |"
-            ),
+            markdown(HOW.replace("EVIL", EVIL)),
             *forms,
             code("assert True", "worked", shown=[story.say(f"All {EVIL}.")]),
             code(
@@ -535,9 +546,12 @@ def site(tmp_path_factory):
 
 # By then a chart that were to follow an event would have.
 TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-OUTSIDE = """[...document.querySelectorAll('.vl svg text')].filter(t => { const r = t.getBoundingClientRect();
-  return r.width && (r.right > innerWidth + .5 || r.left < -.5) }).map(t => t.textContent)"""
-WIDTHS = "[...document.querySelectorAll('.vl')].every(v => Math.abs(v.clientWidth - v.querySelector('svg').getBoundingClientRect().width) < 1)"
+OUTSIDE = """[...document.querySelectorAll('.vl svg text')].filter(text => {
+  const box = text.getBoundingClientRect();
+  return box.width && (box.right > innerWidth + .5 || box.left < -.5);
+}).map(text => text.textContent)"""
+WIDTHS = """[...document.querySelectorAll('.vl')].every(box =>
+  Math.abs(box.clientWidth - box.querySelector('svg').getBoundingClientRect().width) < 1)"""
 
 
 @pytest.mark.browser
@@ -550,7 +564,8 @@ class TestBrowser:
         )
         assert all(u.startswith("file:") for u in page.asked) and page.said == []
         drawn = page.evaluate(
-            "[...document.querySelectorAll('.vl')].every(v => v.querySelectorAll('svg path').length > 2)"
+            """[...document.querySelectorAll('.vl')].every(box =>
+              box.querySelectorAll('svg path').length > 2)"""
         )
         assert drawn and page.evaluate("window.hit") is None
 
@@ -576,13 +591,10 @@ class TestBrowser:
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
     def test_nothing_is_smaller_than_twelve_pixels(self, visit, site):
-        sizes = "[...document.querySelectorAll('body *')].filter(e => e.textContent.trim() && e.getClientRects().length)"
-        assert (
-            visit(site / "08_sample.html").evaluate(
-                f"Math.min(...{sizes}.map(e => parseFloat(getComputedStyle(e).fontSize)))"
-            )
-            >= 12
-        )
+        sizes = """[...document.querySelectorAll('body *')]
+          .filter(e => e.textContent.trim() && e.getClientRects().length)
+          .map(e => parseFloat(getComputedStyle(e).fontSize))"""
+        assert min(visit(site / "08_sample.html").evaluate(sizes)) >= 12
 
     def test_theme_switches_without_drawing_anew(self, visit, site):
         page = visit(site / "08_sample.html")
@@ -608,7 +620,8 @@ class TestBrowser:
 
     def test_sliders_by_keyboard_move_break_even_and_tornado(self, visit, site):
         page = visit(site / "08_sample.html")
-        texts = "[...document.querySelectorAll('.vl')].slice(0, 2).map(v => v.textContent + [...v.querySelectorAll('.mark-rect path')].map(p => p.getAttribute('d')))"
+        texts = """[...document.querySelectorAll('.vl')].slice(0, 2).map(box => box.textContent
+          + [...box.querySelectorAll('.mark-rect path')].map(path => path.getAttribute('d')))"""
         first = page.evaluate(texts)
         page.focus(".sliders input")
         for _ in range(5):
@@ -633,17 +646,20 @@ class TestBrowser:
             ):
                 break
         controls = ":is(a[href], button, input, summary, [tabindex='0']):not([data-met])"
-        missed = f"[...document.querySelectorAll(`{controls}`)].filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))"
+        missed = f"""[...document.querySelectorAll(`{controls}`)]
+          .filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))"""
         assert page.evaluate(missed) == []
 
     def test_targets_are_large_enough(self, visit, site):
-        small = "[...document.querySelectorAll('button, input, summary')].filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 24)"
-        assert visit(site / "08_sample.html", 400).evaluate(small + ".length") == 0
+        low = """[...document.querySelectorAll('button, input, summary')]
+          .filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 24)"""
+        assert visit(site / "08_sample.html", 400).evaluate(f"{low}.length") == 0
 
     def test_charts_speak(self, visit, site):
         page = visit(site / "08_sample.html")
         labels = page.evaluate(
-            "[...document.querySelectorAll('.vl svg')].map(s => [s.getAttribute('role'), s.getAttribute('aria-label')])"
+            """[...document.querySelectorAll('.vl svg')]
+              .map(svg => [svg.getAttribute('role'), svg.getAttribute('aria-label')])"""
         )
         assert labels and all(role == "img" and len(label) > 20 for role, label in labels)
 
@@ -679,6 +695,16 @@ class TestBrowser:
             "e => e.getBoundingClientRect().toJSON()"
         )
         assert box["top"] >= 0 and box["bottom"] <= 900 and box["right"] <= 1280
+
+    def test_a_browser_that_cannot_unpack_the_charts_says_so(self, opened, site):
+        page = opened(offline=True)
+        page.add_init_script("delete window.DecompressionStream")
+        page.goto((site / "alone.html").as_uri())
+        page.wait_for_selector("html[data-drawn]")
+        notes = page.locator(".vl .nothing").all_text_contents()
+        assert len(notes) == page.locator(".vl").count() > 0
+        assert set(notes) == {"This browser cannot draw the charts; the numbers stand under each."}
+        assert page.locator(".numbers").count() > 0 and page.said == []
 
     def test_paper_is_light_and_whole(self, visit, site, tmp_path):
         page = visit(site / "08_sample.html", scheme="dark")

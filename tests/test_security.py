@@ -35,22 +35,41 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 print(note)
 display(pd.DataFrame({note: [note]}), Markdown(note), HTML(f"<p class='{note}'>{note}</p>"))
-display({"text/latex": note}, raw=True); display({"image/svg+xml": f"<svg>{note}</svg>"}, raw=True)
+display({"text/latex": note}, raw=True)
+display({"image/svg+xml": f"<svg>{note}</svg>"}, raw=True)
 """
 CHART = """
-numbers = {"columns": ["what " + note, "value"], "rows": [[note, 1]]}
-meta = {"title": note, "subtitle": note, "source": note, "key": [["dot", note, "trn3"]], "numbers": numbers}
-spec = {"mark": {"type": "point", "tooltip": True}, "title": note, "description": note, "usermeta": {"trn3": meta},
-        "data": {"values": [{"x": 1, "y": 2, "t": note}]},
-        "encoding": {"x": {"field": "x", "title": note, "type": "quantitative"}, "y": {"field": "y"},
-                     "tooltip": {"field": "t"}, "text": {"value": note}, "href": {"value": "javascript:" + note}}}
+meta = {
+    "title": note,
+    "subtitle": note,
+    "source": note,
+    "key": [["dot", note, "trn3"]],
+    "numbers": {"columns": ["what " + note, "value"], "rows": [[note, 1]]},
+}
+spec = {
+    "mark": {"type": "point", "tooltip": True},
+    "title": note,
+    "description": note,
+    "usermeta": {"trn3": meta},
+    "data": {"values": [{"x": 1, "y": 2, "t": note}]},
+    "encoding": {
+        "x": {"field": "x", "title": note, "type": "quantitative"},
+        "y": {"field": "y"},
+        "tooltip": {"field": "t"},
+        "text": {"value": note},
+        "href": {"value": "javascript:" + note},
+    },
+}
 display({"application/vnd.vegalite.v5+json": spec, "text/plain": note}, raw=True)
 """
 RESULTS = """
-number = {"name": note, "value": 1.0, "low": 0.5, "high": 2.0, "unit": note, "status": note, "conditions": note}
+number = {"name": note, "value": 1.0, "low": 0.5, "high": 2.0}
+number |= {"unit": note, "status": note, "conditions": note}
 tables = {"../../" + note: {"columns": [note], "data": [[note]]}}
-display({"application/vnd.trn3.results+json": {"headline": [number], "tables": tables}}, raw=True)
-if fail: raise ValueError(note)
+results = {"headline": [number], "tables": tables}
+display({"application/vnd.trn3.results+json": results}, raw=True)
+if fail:
+    raise ValueError(note)
 """
 CELL = 'note: str = "plain"  # any text\nfail: bool = False  # whether to fail'
 

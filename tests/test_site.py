@@ -57,7 +57,8 @@ ROWS = [
 ]
 PAGE = """<h1>Goodput</h1><ul class="key">
 <li>Goodput</li></ul><p class="lead">The goodput &amp; Goodput of <code>goodput</code>, its MFU and
-<a href="#x">80% range</a>s of 80% ranges.</p><dl><dd>Trn3 Gen2 UltraServer, B200 HGX, goodput</dd></dl>
+<a href="#x">80% range</a>s of 80% ranges.</p>
+<dl><dd>Trn3 Gen2 UltraServer, B200 HGX, goodput</dd></dl>
 <ol><li id="source-neuron_trn3">Neuron</li></ol>"""
 NAMES = ["numbers", "glossary", "index"]
 READINGS = ("quantity", "dtype", "basis", "region", "term")
@@ -486,7 +487,8 @@ class TestBrowser:
 
     def test_cards_of_a_row_line_up(self, visit, collection):
         page = visit(collection / "index.html")
-        tops = "[...document.querySelectorAll('.card strong')].map(e => Math.round(e.getBoundingClientRect().top))"
+        tops = """[...document.querySelectorAll('.card strong')]
+          .map(e => Math.round(e.getBoundingClientRect().top))"""
         assert len(set(page.evaluate(tops))) == 4, "twelve cards in four rows"
 
     def test_search_by_keyboard(self, visit, folder):
@@ -519,5 +521,7 @@ class TestBrowser:
         page = visit(folder / "numbers.html")
         page.locator("#source-neuron_trn3 a[href^='#find=source:neuron_trn3;']").click()
         page.wait_for_function("document.getElementById('find').value === 'source:neuron_trn3;'")
-        sources = "[...document.querySelectorAll('#found tbody tr:not(.group)')].filter(r => r.checkVisibility()).map(r => r.lastElementChild.querySelector('a').hash)"
+        sources = """[...document.querySelectorAll('#found tbody tr:not(.group)')]
+          .filter(row => row.checkVisibility())
+          .map(row => row.lastElementChild.querySelector('a').hash)"""
         assert set(page.evaluate(sources)) == {"#source-neuron_trn3"}

@@ -102,7 +102,7 @@ class PageExporter(TemplateExporter):
         yield "publisher", links.publisher
         yield "sentence", sentence
         yield "shown", figures.shown
-        yield "tagged", tagged
+        yield "tagged", results.tagged
         yield "text", lambda text: Markup(html.escape(str(text), quote=False))
 
     def _create_environment(self) -> Any:
@@ -290,24 +290,6 @@ def titled(cells: list[Any]) -> tuple[str, str, list[Any]]:
             title, _, intro = cell["source"][2:].partition("\n")
             return title, intro, cells[:place] + cells[place + 1 :]
     return "", "", cells
-
-
-def tagged(cells: Iterable[Any], tag: str) -> list[Any]:
-    """Choose the cells with a tag.
-
-    Parameters
-    ----------
-    cells : iterable of nbformat.NotebookNode
-        Any.
-    tag : str
-        For example ``answer``.
-
-    Returns
-    -------
-    list of nbformat.NotebookNode
-        In order.
-    """
-    return [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
 
 
 def prose(output: Mapping[str, Any]) -> Markup:

@@ -19,7 +19,10 @@ from trn3.units import DAY_S
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = TEMPLATES / "trn3" / "static"
-MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace'
+MONO = (
+    "ui-monospace, SFMono-Regular, Menlo, Consolas, "
+    '"Liberation Mono", "DejaVu Sans Mono", monospace'
+)
 VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(theme.TOKENS.items())}
 """The CSS variable of each colour of a chart; of two with one colour, the first."""
 

@@ -70,7 +70,7 @@ def clean(markup: str) -> str:
 
     Examples
     --------
-    >>> clean('<p onclick="x()">1 <b>2</b><script>alert(1)</script><a href="javascript:x">3</a></p>')
+    >>> clean('<p onclick="x()">1 <b>2</b><script>x()</script><a href="javascript:x">3</a></p>')
     '<p>1 <b>2</b><a>3</a></p>'
     """
     return _CLEANER.clean(markup)

@@ -1,4 +1,4 @@
-"""Every number of the tables with its range, status and source, for one page that can be searched."""
+"""Every number of the tables with range, status and source, for a page that can be searched."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

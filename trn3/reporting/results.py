@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -94,14 +94,32 @@ def summary(notebook: Any) -> dict[str, Any]:
     dict
         ``headline`` numbers, the ``answer`` as plain text, ids of the listed ``sources``.
     """
-    tagged = [cell for cell in notebook["cells"] if "answer" in cell["metadata"].get("tags", [])]
-    answers = [output["data"].get("text/plain", "") for output in outputs({"cells": tagged})]
-    html = "".join("".join(output["data"].get("text/html", "")) for output in outputs(notebook))
+    answers = outputs({"cells": tagged(notebook["cells"], "answer")})
+    answer = answers[0]["data"].get("text/plain", "") if answers else ""
+    pages = ["".join(output["data"].get("text/html", "")) for output in outputs(notebook)]
     return {
         "headline": handed_out(notebook).get("headline", []),
-        "answer": "".join(answers[:1]).partition(" | ")[0],
-        "sources": re.findall(r'<li id="source-([^"]+)"', html),
+        "answer": str(answer).partition(" | ")[0],
+        "sources": re.findall(r'<li id="source-([^"]+)"', "".join(pages)),
     }
+
+
+def tagged(cells: Iterable[Any], tag: str) -> list[Any]:
+    """Choose the cells with a tag.
+
+    Parameters
+    ----------
+    cells : iterable of nbformat.NotebookNode
+        Any.
+    tag : str
+        For example ``answer``.
+
+    Returns
+    -------
+    list of nbformat.NotebookNode
+        In order.
+    """
+    return [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
 
 
 def files(notebook: Any, stem: str, about: Mapping[str, Any]) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import nbformat
@@ -33,9 +34,7 @@ def parent(todo: Sequence[Any]) -> None:
     ]
     source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     engine.shell()
-    exporter.exporter().template  # noqa: B018  compiled once
-    frame.sheet()
-    frame.page_script()
+    _page()
     _imported(source)
     hardware.systems(), hardware.chips(), workload.models()
     for cell in cells:
@@ -49,6 +48,14 @@ def parent(todo: Sequence[Any]) -> None:
         _many(todo)
     gc.collect()
     gc.freeze()  # so that children do not copy the parent's memory just by counting references
+
+
+def _page() -> None:
+    """Templates, look and script, by a page of nothing."""
+    empty = nbformat.v4.new_notebook()
+    about = exporter.about_stored(empty, "warm")
+    exporter.report(empty, replace(about, beside=True))
+    frame.frame(charted=True)
 
 
 def _imported(source: str) -> None:
