@@ -247,10 +247,18 @@ def pages(folder, tmp_path_factory):
     return home / "out"
 
 
+def read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
 @pytest.mark.parametrize("name", ["03_training_time", "04_serving", "05_energy", "07_cost"])
 def test_whole_reports_are_made_of_rows(pages, name):
     page = next(pages.glob(f"{name}-*.html")).read_text(encoding="utf-8")
     results = json.loads(next(pages.glob(f"{name}-*.json")).read_text(encoding="utf-8"))
+    assert not [f.name for f in pages.iterdir() if f.is_file() and str(pages.parent) in read(f)]
+    assert (
+        results["parameters"]["model"].endswith("mine/config.json") and "mine/config.json" in page
+    )
     assert "Anvil 1" in page and all(
         n["value"] is None or n["value"] > 0 for n in results["headline"]
     )

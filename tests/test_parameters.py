@@ -202,7 +202,7 @@ def test_a_report_is_found_by_name_or_number(path, monkeypatch, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["22", "", "*", "..", "../02_small", "/etc/passwd", "02_small.ipynb", "\0", "02_smal"]
+    "name", ["22", "", "*", "..", "../02_small", "/etc/passwd", "\0", "02_smal"]
 )
 def test_a_report_name_is_a_name_and_no_path(path, monkeypatch, name):
     monkeypatch.setattr(parameters, "NOTEBOOKS", path.parent)
@@ -244,3 +244,78 @@ def test_500_generated_sets_over_all_notebooks_give_parameters_or_a_clean_line()
             assert state != "broken", (notebook.stem, values, what)
             states.append(state)
     assert len(states) >= 500 and states.count("accepted") > 100 and states.count("refused") > 100
+
+
+# ------------------------------------------------------------ the same checks however it is run
+@pytest.fixture
+def collection(path, monkeypatch):
+    monkeypatch.setattr(parameters, "NOTEBOOKS", path.parent)
+    return path.parent
+
+
+def defaults(path):
+    return {p.name: p.default for p in parameters.read(path)}
+
+
+def test_values_as_typed_become_those_of_the_command(collection, path, capsys):
+    here = defaults(path) | {"n": "4", "share": 1, "rivals": "H200", "sizes": 8, "other": object}
+    parameters.check(here, "02_small")
+    assert (here["n"], here["share"], here["rivals"], here["sizes"]) == (4, 1.0, ["h200"], [8])
+    assert isinstance(here["share"], float) and here["other"] is object
+    assert capsys.readouterr().out.splitlines() == ["n = 4", "rivals = ['h200']", "sizes = [8]"]
+
+
+def test_values_in_order_are_silent(collection, path, capsys):
+    here = defaults(path)
+    parameters.check(here, "02_small")
+    assert here == defaults(path) and not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"n": 99}, "n: 99 is not a whole number from 1 to 10"),
+        ({"n": "many"}, "n: 'many' is not a whole number"),
+        ({"share": float("nan")}, "share: nan is not"),
+        ({"chip": "trainium5"}, "chip: .*did you mean"),
+        ({"rivals": "b20"}, "rivals: "),
+    ],
+)
+def test_a_wrong_value_is_one_line_in_jupyter_too(collection, path, given, says):
+    with pytest.raises(ParameterError, match=says) as error:
+        parameters.check(defaults(path) | given, "02_small")
+    (line,) = error.value._render_traceback_()
+    assert line.startswith("ParameterError: ") and "\n" not in line
+
+
+def test_without_the_collection_nothing_is_declared(tmp_path, monkeypatch):
+    monkeypatch.setattr(parameters, "NOTEBOOKS", tmp_path)
+    parameters.check({"n": 99}, "02_small")
+
+
+@pytest.mark.parametrize("notebook", parameters.notebooks(), ids=lambda p: p.stem)
+def test_every_notebook_checks_its_parameters_before_it_uses_them(notebook):
+    sources = [text for kind, text, _ in parameters.code(notebook) if kind == "code"]
+    call = f'parameters.check(globals(), "{notebook.stem}")'
+    assert call in sources[1] and all(call not in text for text in sources[2:])
+    before = sources[1].partition(call)[0].splitlines()
+    assert all(line.startswith(("import ", "from ")) or not line.strip() for line in before)
+
+
+@pytest.mark.parametrize(
+    "name", ["04_serving.ipynb", "notebooks/04_serving.ipynb", "04", "Serving"]
+)
+def test_a_notebook_is_found_as_a_shell_completes_it(name):
+    assert parameters.find(name).stem == "04_serving"
+
+
+def test_a_chip_means_its_usual_system():
+    notebook = parameters.find("04")
+    assert parameters.validate(notebook, {"systems": "H200"})["systems"] == ["hgx_h200"]
+    assert parameters.validate(notebook, {"model": "Qwen/Qwen3-32B"})["model"] == "qwen3_32b"
+
+
+def test_a_page_shows_a_file_by_its_path_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = {"model": str(tmp_path / "mine" / "config.json"), "n": 3, "note": "/a/b"}
+    assert parameters.told(values) == {"model": "mine/config.json", "n": 3, "note": "/a/b"}

@@ -86,7 +86,7 @@ class Case:
         return exporter.About(
             report=self.notebook.stem,
             stem=self.stem,
-            parameters=self.values,
+            parameters=parameters.told(self.values),
             defaults=parameters.validate(self.notebook, {}),
             command=self.command,
             data_date=str(data.data_date()),
@@ -98,12 +98,12 @@ class Case:
     def row(self) -> Row:
         """The start of its manifest line."""
         about = {"report": self.stem, "notebook": self.notebook.stem, "question": self.question}
-        return about | {"parameters": self.values, "key": self.key}
+        return about | {"parameters": parameters.told(self.values), "key": self.key}
 
     @property
     def command(self) -> str:
         """What a person types to make this report alone."""
-        return panel.command(self.notebook.stem, self.given)
+        return panel.command(self.notebook.stem, parameters.told(self.given))
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ def failed(one: Case, error: Exception, options: Options) -> Made:
     told = describe(error)
     page = failure.page(
         report=one.notebook.stem,
-        parameters=one.values,
+        parameters=parameters.told(one.values),
         command=one.command,
         beside=options.shared_js,
         **told,

@@ -202,7 +202,7 @@ def report(args: argparse.Namespace) -> int:
     ):
         if unplaced := workload.from_config(model_config.read(path))[1]:
             complain(
-                f"note: {path}: not modelled, and may change the counts: {', '.join(unplaced)}"
+                f"note: {os.path.relpath(path)}: not modelled, and may change the counts: {', '.join(unplaced)}"
             )
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False, reference=True, notebook=args.notebook))

@@ -211,8 +211,9 @@ def about_stored(notebook: Any, stem: str) -> About:
     except parameters.ParameterError:  # a notebook of somebody else
         defaults, values = {}, given
     changed = {n: v for n, v in values.items() if n not in defaults or defaults[n] != v}
-    command = panel.command(name, changed)
-    return About(name, stem, values, defaults, command, str(data.data_date()))
+    command = panel.command(name, parameters.told(changed))
+    told = parameters.told(values)
+    return About(name, stem, told, defaults, command, str(data.data_date()))
 
 
 def injected(notebook: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 itself would print them.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -50,7 +49,13 @@ def value(given: Any, about: Parameter = PLAIN) -> str:
     if isinstance(given, int | float):
         return _number(given, about)
     text = str(given or "none")
-    return Path(text).name if text.endswith(FILES) else data.named(text)
+    return _file(text) if text.endswith(FILES) else data.named(text)
+
+
+def _file(text: str) -> str:
+    """A file by its path from here or, where that leads upwards, by its folder and name."""
+    parts = Path(text).parts
+    return str(Path(*parts[-2:])) if Path(text).is_absolute() or ".." in parts else text
 
 
 def _number(given: float, about: Parameter) -> str:
@@ -123,16 +128,15 @@ def command(report: str, given: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        A line for a shell; a page that is shared tells nothing of the folders around it.
+        A line for a shell.
 
     Examples
     --------
     >>> command("02_chip_on_paper", {"rivals": ["h100", "b200"]})
     './run report 02_chip_on_paper -p rivals=h100,b200'
     """
-    here = f"{Path.cwd()}{os.sep}"
     parts = ["./run report", report]
     for name, one in given.items():
         text = ",".join(map(str, one)) if isinstance(one, list) else str(one)
-        parts.append(f"-p {name}={shlex.quote(text.removeprefix(here))}")
+        parts.append(f"-p {name}={shlex.quote(text)}")
     return " ".join(parts)

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from trn3 import data, hardware, workload
-from trn3.bounds import nearest, shown
+from trn3.bounds import nearest, printable, shown
 from trn3.study import customers
 
 NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS") or data.home() / "notebooks")
@@ -42,6 +42,10 @@ class ParameterError(data.TrnError):
     """A parameter that is unknown, of the wrong type or outside what is allowed: one line that
     says what to type.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows of it: the line alone, as the command prints it."""
+        return [f"{type(self).__name__}: {printable(str(self))}"]
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,12 @@ class Parameter:
         """A value from the command line or a TOML file in this parameter's type, unchanged where
         it does not fit.
         """
-        if self.many and isinstance(value, str):
+        if not self.many:
+            return self.one(value)
+        if isinstance(value, str):
             value = [part.strip() for part in value.split(",")] if value else []
-        return (
-            [self.one(v) for v in value]
-            if self.many and isinstance(value, list)
-            else self.one(value)
-        )
+        several = value if isinstance(value, list) else [value]  # one where several may stand
+        return [self.one(v) for v in several]
 
     def one(self, value: Any) -> Any:
         """The same for one value of several."""
@@ -159,6 +162,8 @@ def notebooks() -> list[Path]:
 def find(name: str) -> Path:
     """The notebook of a report, named in full or by its number alone."""
     known = {path.stem: path for path in notebooks()}
+    if name.endswith(".ipynb"):
+        name = Path(name).stem  # as a shell completes it, with folder and ending
     for stem, path in known.items():
         if name.lower().replace("-", "_") in (
             stem,
@@ -286,6 +291,36 @@ def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _resolved(declared[name], value) for name, value in values.items()}
 
 
+def check(here: MutableMapping[str, Any], name: str) -> None:
+    """Check the parameters of a notebook, however it is run: in JupyterLab, by papermill, by nbval.
+
+    Every value becomes what the command would make of it: text a number, a single value a list, an
+    id its one spelling. What was not typed that way is said, the rest is silent.
+
+    Parameters
+    ----------
+    here : mutable mapping
+        The notebook's ``globals()``.
+    name : str
+        Its name, by which its declarations are found.
+
+    Raises
+    ------
+    ParameterError
+        With one line that names the parameter, its unit and what is allowed.
+    """
+    if not notebooks():
+        return  # the package without its collection declares nothing
+    notebook = find(name)
+    given = {p.name: here[p.name] for p in read(notebook) if p.name in here}
+    values = validate(notebook, given)
+    for key, value in values.items():
+        file = isinstance(value, str) and value.endswith(FILES)
+        if key in given and value != given[key] and not file:
+            print(f"{key} = {value!r}")
+    here.update(values)
+
+
 def _resolved(p: Parameter, value: Any) -> Any:
     """Ids in their one spelling; text must be printable, and a list names nothing twice."""
     if isinstance(value, list):
@@ -310,6 +345,27 @@ def _resolved(p: Parameter, value: Any) -> Any:
         if len(getattr(error, "lines", [])) > 1:
             raise  # a customer file, which names itself and each of its problems
         raise ParameterError(f"{p.name}: {error}") from None
+
+
+def told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as a page may show them: a file by its path from here, never from the root.
+
+    Parameters
+    ----------
+    values : mapping
+        As `validate` gives them, files as absolute paths.
+
+    Returns
+    -------
+    dict
+        The same with relative paths.
+    """
+    return {
+        name: os.path.relpath(value)
+        if isinstance(value, str) and value.endswith(FILES) and os.path.isabs(value)
+        else value
+        for name, value in values.items()
+    }
 
 
 def ids(kind: str) -> list[str]:
