@@ -218,3 +218,18 @@ def test_times_and_rates_out_of_range(bad):
     if bad != 0.0:
         with pytest.raises(InputError, match="restart_s"):
             r.simulate(60.0, 1.0, bad, 100.0, 10, seed=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(useful=st.floats(0, 1), n=st.integers(1, 2_000_000), price=st.floats(0, 100))
+def test_what_a_month_loses_is_at_most_the_month(useful, n, price):
+    hours, chip_days, usd = r.monthly_loss(useful, n, price)
+    assert 0 <= hours <= 730.5 + 1e-9  # a twelfth of 365.25 days
+    assert chip_days == pytest.approx(hours * n / 24)
+    assert usd == pytest.approx(hours * n * price)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan])
+def test_useful_shares_out_of_range(bad):
+    with pytest.raises(InputError, match="useful"):
+        r.monthly_loss(bad, 1024, 3.5)

@@ -138,7 +138,7 @@ def check(
     seq_len, global_batch : int
         Tokens of a sequence, and sequences of a step [-].
     n_chips : int, optional
-        Chips that there are; the layout must use all of them [-].
+        Chips that there are; the layout may leave some idle [-].
 
     Raises
     ------
@@ -157,7 +157,7 @@ def check(
         if not isinstance(value, int | np.integer) or int(value) not in allowed:
             top = f"to {allowed[-1]}" if name in _CODES else "or more"
             raise LayoutError(f"{name} = {value}: must be a whole number, {allowed[0]} {top}")
-    if n_chips not in (None, layout.n_chips):
+    if n_chips is not None and layout.n_chips > n_chips:
         sizes = f"{layout.tp} x {layout.pp} x {layout.dp} x {layout.cp}"
         raise LayoutError(
             f"tp x pp x dp x cp = {sizes} = {layout.n_chips} chips, "

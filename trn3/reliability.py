@@ -6,7 +6,8 @@ interruptions. It works for an interval w, writes a checkpoint in c, and after a
 restart R; failures strike during work, checkpoint and restart.
 
 References
----------- Young 1974, doi:10.1145/361147.361115; Daly 2006, doi:10.1016/j.future.2004.11.016;
+----------
+Young 1974, doi:10.1145/361147.361115; Daly 2006, doi:10.1016/j.future.2004.11.016;
 Kokolis et al. 2025, arXiv:2410.21680; Breslow and Day 1987 (Byar's interval of a Poisson count).
 """
 
@@ -15,8 +16,10 @@ import math
 
 import numpy as np
 
-from trn3.units import Array, require
+from trn3.units import DAY_S, HOUR_S, YEAR_S, Array, require
 
+MONTHS = 12
+"""Months of a year."""
 BLOCK = 8192
 """Events drawn at a time: arrays of 64 KiB stay in the cache, below the size for which the
 system maps fresh pages.
@@ -388,6 +391,49 @@ def two_level(
         name: inner[name] * outer["useful"] + (outer[name] if name != "useful" else 0.0)
         for name in inner
     }
+
+
+def monthly_loss(
+    useful: Array, n_chips: Array, usd_per_chip_h: Array
+) -> tuple[Array, Array, Array]:
+    r"""What checkpoints and failures cost a job that runs all month.
+
+    .. math:: t = (1 - g)\, T_{month}, \quad N t, \quad N t\, p
+
+    Parameters
+    ----------
+    useful : Array
+        Share g of the time that is useful work, from 0 to 1 [-].
+    n_chips : Array
+        Chips N of the job, which are paid all the time [-].
+    usd_per_chip_h : Array
+        Rent p of a chip [USD/h].
+
+    Returns
+    -------
+    tuple of Array
+        Hours of the job [h], chip-days [d] and rent [USD] of a month of 30.4 days.
+
+    Raises
+    ------
+    InputError
+        If the share lies outside 0 to 1, the chips are not positive or the rent is negative.
+
+    Examples
+    --------
+    Llama 3 405B kept 16,384 chips useful for 90% of the time: 73 hours a month were not.
+
+    >>> hours, chip_days, usd = monthly_loss(0.9, 16384, 3.5)
+    >>> round(float(hours)), round(float(chip_days)), round(float(usd) / 1e6, 1)
+    (73, 49869, 4.2)
+    """
+    require("useful", useful, "", closed=True)
+    require("1 - useful", 1.0 - np.asarray(useful), "", closed=True)
+    require("n_chips", n_chips, "chips")
+    require("usd_per_chip_h", usd_per_chip_h, "USD/h", closed=True)
+    hours = (1.0 - useful) * YEAR_S / MONTHS / HOUR_S
+    chip_h = hours * n_chips
+    return hours, chip_h * HOUR_S / DAY_S, chip_h * usd_per_chip_h
 
 
 def spares_needed(

@@ -153,7 +153,8 @@ def estimate(
     cluster : Cluster
         Chips [-].
     layout : Layouts, optional
-        How the run is split; the fastest that fits is searched without it [-].
+        How the run is split, on at most the chips of the cluster; the fastest that fits is searched
+        without it [-].
 
     Returns
     -------
@@ -183,7 +184,7 @@ def estimate(
         for end in ("low", "high")
     ]
     flops = job.flops_per_token() * job.global_batch * job.seq_len
-    ideal = float(flops / cluster.n_chips / chip.peak(job.dtype))
+    ideal = float(flops / lay.n_chips / chip.peak(job.dtype))
     shown = middle - float(steps.pipeline_s + steps.fixed_s)
     parts = {**steps.parts, "data exchange": Part(LINK, shown)}
     return TrainingEstimate(

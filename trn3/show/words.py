@@ -262,6 +262,73 @@ def pct(value: float, digits: int = 2) -> str:
     return sig(100 * value, max(digits, 3 if abs(rounded(value)) >= 0.995 else digits)) + "%"
 
 
+def share(value: float) -> str:
+    """Format a share that may be nearly nothing or nearly all.
+
+    Parameters
+    ----------
+    value : float
+        The share, 0 to 1 [-].
+
+    Returns
+    -------
+    str
+        Per cent, or the bound that it keeps.
+
+    Examples
+    --------
+    >>> share(0.0003), share(0.124), share(0.9999)
+    ('under 0.1%', '12%', 'over 99.9%')
+    """
+    if value < 0.0005:
+        return "under 0.1%"
+    return "over 99.9%" if value > 0.9995 else pct(value)
+
+
+def shares(low: float, high: float) -> str:
+    """An 80% range of shares, in per cent.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends, 0 to 1 [-].
+
+    Returns
+    -------
+    str
+        The range with what it is.
+
+    Examples
+    --------
+    >>> shares(0.83, 0.89), shares(0.0, 0.0001)
+    ('80% range 83–89%', '80% range under 0.1%')
+    """
+    if high < 0.0005:
+        return "80% range under 0.1%"
+    return f"80% range {rng(100 * low, 100 * high)}%"
+
+
+def run_time(days: float) -> str:
+    """Format the time of a run; what takes a million days never ends.
+
+    Parameters
+    ----------
+    days : float
+        The time [d].
+
+    Returns
+    -------
+    str
+        In its natural unit.
+
+    Examples
+    --------
+    >>> run_time(81), run_time(0.5), run_time(2e6)
+    ('81 days', '12 hours', 'never')
+    """
+    return duration(86400 * days) if days < 1e6 else "never"
+
+
 def si(value: float, unit: str, digits: int = 3) -> str:
     """Format with an SI prefix.
 

@@ -450,7 +450,8 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
     the fastest link.
     """
     job, cluster, chip = found.job, found.cluster, found.cluster.chip
-    chip_s = cluster.n_chips / (job.global_batch * job.seq_len)  # per second of a step and token
+    used = found.layout.n_chips
+    chip_s = used / (job.global_batch * job.seq_len)  # per second of a step and token
     link = next(
         (r for r in (chip.scale_up_bytes_per_s, chip.scale_out_bytes_per_s) if np.isfinite(r)), 0.0
     )
@@ -460,8 +461,9 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
         "link_bytes": found.kind_s(roofline.LINK) * chip_s * link,
         "matmul_share": found.kind_s(roofline.ARITHMETIC) / float(found.step_time_s[1]),
     }
-    rate = found.tokens_per_s / cluster.n_chips
-    return of_work(cluster.system, region, "training token", job.dtype, rate, work)
+    rate = found.tokens_per_s / used
+    share = used / cluster.n_chips  # chips that a layout leaves out are idle
+    return of_work(cluster.system, region, "training token", job.dtype, rate, work, share)
 
 
 def average_w(system: hardware.System, flops_per_s: float, chip_only: bool = False) -> np.ndarray:

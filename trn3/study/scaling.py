@@ -1,10 +1,11 @@
 """Scaling of a training run from one chip to a million: network, batch, stragglers, failures,
 power.
 
-At every size the best layout is searched anew; the network has pods with less bandwidth between
-them; a batch above the critical one needs more tokens; failures cost by how the job recovers. The
-useful share of a size is what it gets per chip and second over what the smallest size that holds
-the model gets without failures.
+At every size the best layout is searched anew, and it may leave chips idle; the network has pods
+with less bandwidth between them; a batch above the critical one needs more tokens; failures cost by
+how the job recovers. The useful share of a size is what one job gets per chip and second over what
+the best size gets without failures. One job on many chips and many jobs on them are two questions:
+see `many_jobs`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from trn3 import (
 )
 from trn3.layouts import Layouts
 from trn3.study import footprint
-from trn3.units import DAY_S, HOUR_S, Array, require
+from trn3.units import DAY_S, HOUR_S, YEAR_S, Array, require
 
 N_DRAWS, STATE_BYTES = 512, memory.WEIGHT_BYTES + memory.OPTIMIZER_BYTES
 RECOVERY = ("restart", "memory", "replica", "island")
@@ -34,12 +35,13 @@ RECOVERY = ("restart", "memory", "replica", "island")
 copies in memory; one replica, which copies its state from another; one pod that trains apart and
 exchanges weights now and then."""
 LOSSES = {
-    "layout": "Network and pipeline waits",
+    "layout": "Network, pipeline, idle chips",
     "batch": "Batch above the critical one",
     "straggler": "Slow chips",
+    "checkpoint": "Checkpoints",
+    "failure": "Failures: lost work, restarts",
 }
-LOSSES |= {"checkpoint": "Checkpoints", "failure": "Failures: lost work, restarts"}
-"""Losses in the order in which they are taken off."""
+"""What takes from a chip's best; each is the loss that it would cause alone."""
 UNCERTAIN: tuple[str, ...] = (
     "failures_per_chip_h",
     "restart_s",
@@ -152,8 +154,9 @@ def with_pods(
 def fastest(
     job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int]
 ) -> list[dict[str, int]]:
-    """Fastest layout on up to so many chips, for many sizes at once; a tenth of the chips may stay
-    out as spares.
+    """Fastest layout on up to so many chips, for many sizes at once.
+
+    As many chips may stay idle as are of no use, so that a step never takes longer with more chips.
 
     Parameters
     ----------
@@ -173,9 +176,10 @@ def fastest(
     room = data.assumption("training_usable_hbm_share").value
     rows = layouts.splits(shape, job.seq_len, batch, 64, True)
     used = np.asarray(rows.n_chips)
-    keep = np.any([(used <= n) & (used > 0.9 * n - 1e-9) for n in sizes], axis=0)
+    # in order of their chips, so that of equally fast layouts the smallest is taken
+    keep = np.argsort(used, kind="stable")[: int(np.sum(used <= max(sizes)))]
     rows = Layouts(*(getattr(rows, field)[keep] for field in layouts.FIELDS[:6]))
-    used, best_s = used[keep], np.full(int(keep.sum()), np.inf)
+    used, best_s = used[keep], np.full(len(keep), np.inf)
     best = np.zeros((len(layouts.FIELDS), len(best_s)), int)
     for part, lay in layouts.blocks(rows, shape, switches=False):
         need = memory.job_bytes(job, lay).total
@@ -192,7 +196,7 @@ def fastest(
             )[at]
     out = []
     for n in sizes:
-        time_s = np.where((used <= n) & (used > 0.9 * n - 1e-9), best_s, np.inf)
+        time_s = np.where(used <= n, best_s, np.inf)
         some = len(time_s) and np.isfinite(time_s.min())
         out.append(dict(zip(layouts.FIELDS, best[:, ties.least(time_s)].tolist())) if some else {})
     return out
@@ -301,7 +305,7 @@ class Curve:
         One of `RECOVERY`.
     table : pandas.DataFrame
         One row per size that holds the model: chips, batch, layout, step time, useful share with
-        P10 and P90, losses, time to interruption, days.
+        P10 and P90, losses (each alone), time to interruption, days.
     """
 
     job: workload.TrainingJob
@@ -313,13 +317,15 @@ class Curve:
         """The table."""
         return self.table.copy()
 
-    def losses(self) -> pd.DataFrame:
-        """Shares in long form for a stacked chart: n_chips, part, share; they sum to one at each
-        size.
+    def kept(self) -> pd.DataFrame:
+        """What each factor would leave if it were alone, and what all leave together, in long form:
+        n_chips, part, share. No factor is taken off before another, so their order does not matter.
         """
-        names = {"useful": "Useful"} | LOSSES
-        long = self.table.melt("n_chips", list(names), "part", "share")
-        return long.assign(part=long["part"].map(names))
+        alone = 1.0 - self.table[list(LOSSES)].rename(columns=LOSSES)
+        wide = alone.assign(**{"All together": self.table["useful"]})
+        return wide.assign(n_chips=self.table["n_chips"]).melt(
+            "n_chips", var_name="part", value_name="share"
+        )
 
 
 def curve(
@@ -435,6 +441,7 @@ def _shares(
     row is the middle.
     """
     n, parts = table["n_chips"].to_numpy(float), table["parts"].to_numpy(float)
+    used = table["n_used"].to_numpy(float)
     rate = np.array(
         [np.interp(x["pod_oversubscription"][:, 0], factors, r) for r in table[factors].to_numpy()]
     ).T
@@ -446,19 +453,19 @@ def _shares(
     )
     batch = np.minimum(batch, 1.0) / (1 + x["island_token_cost"] * (parts > 1))
     alone = parts if recovery == "island" else table["dp"].to_numpy()
-    wall = time_shares(recovery, x, n, alone, STATE_BYTES * job.model.n_params)
-    steady = batch / (1 + x["straggler_slowdown"] * (n > 1))
-    useful = layout * steady * wall["useful"]
+    wall = time_shares(recovery, x, used, alone, STATE_BYTES * job.model.n_params)
+    steady = 1 / (1 + x["straggler_slowdown"] * (used > 1))
+    useful = layout * batch * steady * wall["useful"]
     mid = {
         "useful": useful,
         "layout": 1 - layout,
-        "batch": layout * (1 - batch),
-        "straggler": layout * (batch - steady),
-        "checkpoint": layout * steady * wall["checkpoint"],
+        "batch": 1 - batch,
+        "straggler": 1 - steady,
+        "checkpoint": wall["checkpoint"],
+        "failure": wall["lost"] + wall["restart"],
         "goodput": wall["useful"],
-        "failure": layout * steady * (wall["lost"] + wall["restart"]),
-        "days": job.tokens / np.maximum(rate * steady * wall["useful"], 1e-9) / DAY_S,
-        "mtti_s": reliability.mtti_s(n, x["failures_per_chip_h"] / HOUR_S),
+        "days": job.tokens / np.maximum(rate * batch * steady * wall["useful"], 1e-9) / DAY_S,
+        "mtti_s": reliability.mtti_s(used, x["failures_per_chip_h"] / HOUR_S),
         "tokens_per_s": rate,
     }
     ends = {"useful": useful, "goodput": np.broadcast_to(wall["useful"], useful.shape)}
@@ -468,6 +475,53 @@ def _shares(
     for name, value in ends.items():
         table[f"{name}_low"], table[f"{name}_high"] = np.percentile(value[1:], [10, 90], axis=0)
     return table
+
+
+def many_jobs(sizes: pd.DataFrame, n_chips: int) -> pd.DataFrame:
+    """A cluster that runs many jobs of one size instead of one job on all of it.
+
+    Parameters
+    ----------
+    sizes : pandas.DataFrame
+        Table of a `Curve`.
+    n_chips : int
+        Chips of the cluster [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a size that the cluster holds: n_chips of a job, n_jobs at a time, days of one,
+        runs_per_year of the cluster, useful (share of a chip's best), low, high, chip_days of a
+        run, and failures_s, the time between failures anywhere among the jobs [s].
+    """
+    fit = sizes[sizes["n_chips"] <= n_chips]
+    jobs = n_chips // fit["n_chips"]
+    return pd.DataFrame(
+        {
+            "n_chips": fit["n_chips"],
+            "n_jobs": jobs,
+            "days": fit["days"],
+            "runs_per_year": jobs * YEAR_S / DAY_S / fit["days"],
+            "useful": fit["useful"],
+            "low": fit["useful_low"],
+            "high": fit["useful_high"],
+            "chip_days": fit["n_chips"] * fit["days"],
+            "failures_s": fit["mtti_s"] / jobs,
+        }
+    ).reset_index(drop=True)
+
+
+def scored_chips() -> int:
+    """Chips of the largest training run that predictions were scored on; beyond is extrapolation.
+
+    Returns
+    -------
+    int
+        Of the stored scores with each source left out [-].
+    """
+    scored = data.table("validation").query("kind == 'training' and fold == 'source'")["row_id"]
+    runs = data.table("training_runs").set_index("row_id")
+    return int(pd.to_numeric(runs.loc[scored.unique(), "n_accel"]).max())
 
 
 def checks() -> pd.DataFrame:
