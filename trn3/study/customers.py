@@ -32,6 +32,8 @@ from trn3.uncertainty import Input
 from trn3.units import MEGA, TERA
 
 KINDS = ("serve", "train", "stream")
+OWN_RENT = {"now": ("baseline_price",), "new": ("commitment_price", "price")}
+"""Keys of a baseline that hold a rent of the customer's own, by side; the first given one counts."""
 
 
 class CustomerError(data.TrnError):
@@ -292,9 +294,8 @@ def _unresolved(raw: dict[str, Any]) -> Iterator[str]:
             yield from _tried(f"workloads[{i}].model", partial(shape, models, name))
         for (j, base), side in product(enumerate(bases), ("now", "new")):
             system = str(base.get(side) or work.get(side))
-            if f"{side}_price" not in base and _is_system(
-                system
-            ):  # what is wrong with these was said above
+            own = any(key in base for key in OWN_RENT[side])
+            if not own and _is_system(system):  # what is wrong with these was said above
                 yield from _tried(f"baselines[{j}].{side}", partial(price, base, side, system))
 
 
@@ -448,13 +449,53 @@ def price(base: dict[str, Any], side: str, system: str) -> Input:
     UnknownId
         No such price in the table
     """
-    own, label = base.get(f"{side}_price"), f"rent of {hardware.system(system).chip.name}"
-    if own:
-        return as_input(_bounded("USD/h", 0.0, np.inf, Quantity(**own)), label)
+    label = f"rent of {hardware.system(system).chip.name}"
+    for key in OWN_RENT[side]:
+        if base.get(key):
+            return as_input(_bounded("USD/h", 0.0, np.inf, Quantity(**base[key])), label)
     row = price_row(base, side, system)
     fact, listed = data.to_fact(row), f"{row['term'].replace('_', ' ')}, {row['price_date']}"
-    note = fact.note if row["term"] == "assumed" else listed
-    return Input(fact.low, fact.value, fact.high, "limits", "USD/h", label, fact.status, note)
+    if row["term"] == "assumed":
+        ends = fact.low, fact.value, fact.high
+        return Input(*ends, "limits", "USD/h", label, fact.status, fact.note)
+    off = Quantity(**base["discount"]) if base.get("discount") else Quantity(mid=0.0, unit="share")
+    cut = as_input(off, "discount")
+    ends = fact.low * (1 - cut.high), fact.value * (1 - cut.mid), fact.high * (1 - cut.low)
+    if cut.mid:
+        listed += f", less {cut.mid:.0%}"
+    return Input(*ends, "limits", "USD/h", label, fact.status, listed)
+
+
+def with_rents(customer: Any, key: str, baseline_price: float = 0.0, discount: float = 0.0) -> Any:
+    """A customer who pays other rents for the present chips than the file says.
+
+    Parameters
+    ----------
+    customer : record
+        From `load`
+    key : str
+        Key of the baseline; the first without it
+    baseline_price : float
+        Own rent of the present chip; 0 keeps that of the file [USD/h]
+    discount : float
+        Share off the listed rents; 0 keeps that of the file [-]
+
+    Returns
+    -------
+    record
+        The customer
+    """
+    given: dict[str, Quantity] = {}
+    if baseline_price:
+        own = dict.fromkeys(("low", "mid", "high"), baseline_price)
+        given["baseline_price"] = Quantity(**own, unit="USD/h", why="given as a parameter")
+    if discount:
+        off = dict.fromkeys(("low", "mid", "high"), discount)
+        given["discount"] = Quantity(**off, unit="share", why="given as a parameter")
+    bases = customer.baselines
+    asked = key or bases[0].key
+    changed = [base.model_copy(update=given) if base.key == asked else base for base in bases]
+    return customer.model_copy(update={"baselines": tuple(changed)})
 
 
 def as_input(value: Quantity, label: str) -> Input:

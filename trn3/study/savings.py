@@ -17,9 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, data, hardware, inference, serving_step, training, uncertainty, workload
+from trn3 import (
+    cost,
+    data,
+    hardware,
+    inference,
+    serving_step,
+    ties,
+    training,
+    uncertainty,
+    workload,
+)
 from trn3.energy import host_w
-from trn3.study import customers, footprint, ownership
+from trn3.show import words
+from trn3.study import closing, customers, footprint, ownership, rents, sensitivity
 from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S, KILO, MEGA
 
@@ -40,6 +51,8 @@ class Side:
         Chips of one copy of the model, or of the run [-]
     memory_bytes : float
         Taken on each chip; NaN where not modelled [B]
+    limits : dict of str to tuple
+        Limits on latency that vary, each with the speed there over that at its middle [-]
     """
 
     system: hardware.System
@@ -47,6 +60,16 @@ class Side:
     prompt_share: float = 0.0
     n_chips: int = 1
     memory_bytes: float = float("nan")
+    limits: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = ()
+
+    def under(self, v: Draws) -> Any:
+        """Speed under other limits on latency over that under the middle ones [-]."""
+        factor: Any = 1.0
+        for name, points, factors in self.limits:
+            if name in v:
+                at = np.interp(np.log(v[name]), np.log(points), np.log(factors))
+                factor = factor * np.exp(at)
+        return factor
 
 
 @lru_cache(maxsize=512)
@@ -73,11 +96,30 @@ def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
         )
     lengths = round(work.input_tokens.mid), round(work.output_tokens.mid)
     kv_dtype = "bf16" if dtype == "bf16" else "fp8"
-    load = workload.ServingLoad(shape, *lengths, work.ttft_s, work.tpot_s, dtype, kv_dtype)
+    middles = {"ttft_s": work.ttft_s.mid, "tpot_s": work.tpot_s.mid}
+    load = workload.ServingLoad(shape, *lengths, **middles, weights_dtype=dtype, kv_dtype=kv_dtype)
     point = inference.best(load, rack)
     low, mid, high = point.output_tokens_per_s_per_chip
     speed = Input(low, mid, high, "band", "tokens/s", label, "derived")
-    return Side(rack, speed, prompt_share(load, point), point.n_chips, point.memory_bytes)
+    limits = tuple(
+        found
+        for name in middles
+        if (found := _under_limit(load, rack, name, getattr(work, name), float(mid)))
+    )
+    share = prompt_share(load, point)
+    return Side(rack, speed, share, point.n_chips, point.memory_bytes, limits)
+
+
+def _under_limit(
+    load: workload.ServingLoad, rack: hardware.System, name: str, limit: Any, middle: float
+) -> tuple[str, tuple[float, ...], tuple[float, ...]] | None:
+    """Speed at the ends and the middle of a limit on latency, over that at the middle."""
+    points = tuple(dict.fromkeys((limit.low, limit.mid, limit.high)))
+    if len(points) == 1:
+        return None
+    found = [inference.best(replace(load, **{name: point}), rack) for point in points]
+    speeds = [float(point.output_tokens_per_s_per_chip[1]) for point in found]
+    return name, points, tuple(speed / middle for speed in speeds)
 
 
 def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> float:
@@ -160,12 +202,15 @@ class Result:
                 * cost.MONTH_H
                 * HOUR_S
                 * v["speed_own"]
+                * self.own.under(v)
                 * v["busy"]
                 / _amount(work, self.own, v)
             )
         busy = {"now": v["busy"], "new": np.minimum(v["busy"] * v["busy_ratio"], 1.0)}
         hours = {
-            which: loads * _amount(work, side, v) / (v[f"speed_{which}"] * busy[which] * HOUR_S)
+            which: loads
+            * _amount(work, side, v)
+            / (v[f"speed_{which}"] * side.under(v) * busy[which] * HOUR_S)
             for which, side in (("now", self.now), ("new", self.new))
         }
         if work.kind != "train":
@@ -189,11 +234,6 @@ class Result:
             dual,
             *rates,
         )
-
-    @cached_property
-    def mid(self) -> cost.Move:
-        """The move with every input at its mid value."""
-        return self.move({k: np.array(self.inputs[j].mid) for k, j in self.keys.items()})
 
     @cached_property
     def drawn(self) -> cost.Move:
@@ -267,6 +307,35 @@ class Case:
         both = zip(*(cost.cumulative_usd(r.drawn, price_usd_per_chip_h) for r in self.results))
         return np.asarray(cost.crossing(*(np.sum(costs, axis=0) for costs in both)))
 
+    @property
+    def shows_sums(self) -> bool:
+        """Whether the loads are the writer's own, so that a sum of money means something."""
+        return bool(self.customer.volumes == "own")
+
+    @cached_property
+    def median(self) -> int:
+        """The drawn case that stands for all: its break-even rent is the median of all cases, to
+        within a hundredth of them, and of these its inputs lie nearest to their middles.
+        """
+        n = len(self.break_even)
+        away = np.abs(self.break_even - np.median(self.break_even))
+        near = np.argsort(away, kind="stable")[: max(n // 100, 1)]
+        distance = np.zeros(len(near))
+        for values in self.samples.values():
+            rank = np.searchsorted(np.sort(values), values[near]) / n
+            distance += (rank - 0.5) ** 2
+        return int(near[ties.least(distance)])
+
+    @cached_property
+    def at_median(self) -> dict[str, Input]:
+        """The inputs with their middles at the values of that case."""
+        at = {name: float(values[self.median]) for name, values in self.samples.items()}
+        return {
+            name: replace(each, low=min(each.low, x), mid=x, high=max(each.high, x))
+            for name, x in at.items()
+            for each in [self.inputs[name]]
+        }
+
     def total(self, v: Draws) -> np.ndarray:
         """Saving for any values of the inputs, among them ``rent`` [USD]."""
         moves = (r.move({k: v[j] for k, j in r.keys.items()}) for r in self.results)
@@ -276,26 +345,27 @@ class Case:
         at = np.broadcast_to(price_usd_per_chip_h, ())
         return lambda v: self.total(v | {"rent": at})
 
-    @lru_cache(maxsize=8)  # noqa: B019
-    def tornado(self, price_usd_per_chip_h: float) -> pd.DataFrame:
-        """What moves the saving at this rent, widest first; see `trn3.uncertainty.tornado`
-        [USD].
-        """
-        saving = self.saving(price_usd_per_chip_h)
-        return uncertainty.tornado(
-            self._total_at(price_usd_per_chip_h), self.inputs, self.samples, saving
-        )
+    @cached_property
+    def tornado(self) -> pd.DataFrame:
+        """What moves the break-even rent, widest first; see `trn3.study.sensitivity` [USD/h]."""
+        return sensitivity.medians(self.inputs, self.samples, self.break_even)
 
     def thresholds(self, price_usd_per_chip_h: float, n: int = 3) -> pd.DataFrame:
-        """The inputs that matter most, each with the value at which the saving changes sign, the
-        others at mid.
+        """The inputs that matter most, each with the value at which the saving of the median case
+        changes sign.
         """
-        top = self.tornado(price_usd_per_chip_h).copy()
-        saves = partial(uncertainty.threshold, self._total_at(price_usd_per_chip_h), self.inputs)
+        top = self.tornado.copy()
+        saves = partial(uncertainty.threshold, self._total_at(price_usd_per_chip_h), self.at_median)
+        top["mid"] = [self.at_median[name].mid for name in top["input"]]
         top["flips_at"] = [
             saves(name) if i < 3 * n else np.nan for i, name in enumerate(top["input"])
         ]
-        top["saves"] = np.where(top["at_high"] > top["at_low"], "above", "below")
+        above = []
+        for row in top.itertuples():
+            at = {name: np.array(each.mid) for name, each in self.at_median.items()}
+            at |= {row.input: np.array(row.flips_at * 1.01), "rent": price_usd_per_chip_h}
+            above.append(bool(self.total(at) > 0))
+        top["saves"] = np.where(above, "above", "below")
         can_be = top["flips_at"].notna() & ~((top["unit"] == "share") & (top["flips_at"] > 1.0))
         return top[can_be].head(n).reset_index(drop=True)
 
@@ -419,12 +489,13 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
             s: (y, "new" if s == "new" else "now", dtypes.get(s, work.dtype_now))
             for s, y in systems.items()
         }
-        rents = {
+        paid = {
             s: customers.price(base.model_dump(exclude_none=True), s, systems[s])
             for s in ("now", "new")
         }
         try:
             sides = {s: _side(work, json.dumps(customer.models), *ask) for s, ask in asks.items()}
+            sane(work, sides["now"], paid["now"].mid)
         except data.TrnError as error:
             stopped[work.name] = str(error)
             continue
@@ -433,11 +504,15 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
             for s, x in sides.items()
             if s != "own" or systems["own"] != systems["now"]
         }
-        numbers = {k: q for k, q in work if isinstance(q, customers.Quantity) and "mfu" not in k}
+        numbers = {
+            k: q
+            for k, q in work
+            if isinstance(q, customers.Quantity) and "mfu" not in k and k != "sold_for"
+        }
         given |= {k: customers.as_input(q, names[k]) for k, q in numbers.items()}
         own = ("discount_rate", "usd_per_engineer_week")
         shared = {k: customers.as_input(getattr(customer, k), names[k]) for k in own}
-        shared[f"rent {systems['now']}"] = rents["now"]
+        shared[f"rent {systems['now']}"] = paid["now"]
         where = (
             {"speed_own": f"{i}.speed_now"} | {k: f"{i}.{k}" for k in given} | {k: k for k in own}
         )
@@ -446,7 +521,7 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
         suffix = f" ({work.kind if alone else work.name})" if len(customer.workloads) > 1 else ""
         joint |= {f"{i}.{k}": replace(x, label=x.label + suffix) for k, x in given.items()} | shared
         work = work.model_copy(update={"new": systems["new"], "dtype_new": dtypes["new"]})
-        found.append((work, sides, where, rents["new"]))
+        found.append((work, sides, where, paid["new"]))
     if not found:
         raise data.TrnError(f"{customer.name}: no workload can run: " + "; ".join(stopped.values()))
     drawn = uncertainty.draws(joint, n, seed)
@@ -457,10 +532,8 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
     return Case(customer, base, results, stopped, joint, drawn, found[0][3])
 
 
-def verdict(
-    case: Case, price_usd_per_chip_h: float, results: tuple[Result, ...] = ()
-) -> tuple[str, float]:
-    """One word and the probability of saving behind it.
+def measurements(case: Case, price_usd_per_chip_h: float) -> list[closing.Measurement]:
+    """Runs of a workload that anybody can make, and how far each narrows the break-even rent.
 
     Parameters
     ----------
@@ -468,26 +541,127 @@ def verdict(
         From :func:`evaluate`
     price_usd_per_chip_h : float
         What the new chip rents for [USD/h]
-    results : tuple of Result
-        Some of its workloads; all of them without it
 
     Returns
     -------
-    tuple of str and float
-        move, pilot, wait or stay, and the probability [-]
-
-    Notes
-    ----- Limits of the probability are assumptions (``verdict_move``, ``verdict_pilot``,
-    ``verdict_wait``). A chip without a public offer is never more than a pilot for whoever has no
-    contract.
+    list of Measurement
+        Those that would settle the answer by cost, then the others by what they leave open
     """
-    some = replace(case, results=results or case.results)
-    chance = some.probability(price_usd_per_chip_h)
-    move, pilot, wait = (data.assumption(f"verdict_{w}").value for w in ("move", "pilot", "wait"))
-    blocked = case.customer.access == "public" and case.rent.status == "assumed"
-    if chance >= pilot:
-        return ("move" if chance >= move and not blocked else "pilot"), chance
-    return ("wait" if chance >= wait else "stay"), chance
+    hours = data.assumption("measurement_s").value / HOUR_S
+    before = rents.BreakEven(*uncertainty.percentiles(case.break_even))
+    found = []
+    for result in case.results:
+        for side, usd in (("new", price_usd_per_chip_h), ("now", None)):
+            name, where = result.keys[f"speed_{side}"], getattr(result, side)
+            rent = result.inputs[result.keys["now_price"]].mid if usd is None else usd
+            speed = where.speed
+            on = closing.Candidate(
+                where.system,
+                np.array([speed.low, speed.mid, speed.high]),
+                max(where.n_chips, 1),
+                rents.given(where.system.chip.id, rent),
+            )
+            if not on.can_be_had:
+                continue
+            known = replace(speed, low=on.measured[0], high=on.measured[2])
+            v = case.samples | uncertainty.draws({name: known}, len(case.break_even))
+            moves = [r.move({k: v[j] for k, j in r.keys.items()}) for r in case.results]
+            spared, new_h = (sum(side) for side in zip(*map(cost.balance, moves)))
+            after = rents.BreakEven(*uncertainty.percentiles(spared / new_h))
+            share = float(np.mean(spared / new_h > price_usd_per_chip_h))
+            closes = words.of_share(share).word != "open"
+            bill = float(cost.run_usd(on.n_rented, hours * HOUR_S, rent))
+            found.append(closing.Measurement(on, hours, bill, before, after, closes))
+    return sorted(found, key=lambda m: (not m.closes, m.usd if m.closes else m.after.high))
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """What a workload costs in units that a reader knows, at the middle of its inputs.
+
+    Attributes
+    ----------
+    unit : str
+        million output tokens, million tokens of a run, or stream-hour.
+    usd : float
+        Cost of one on the present chips, at the customer's own busy share [USD].
+    chips_per_stream : float
+        Rented chips a stream, for a live stream; NaN for others [-].
+    list_usd : tuple of float
+        Lowest and highest list price of the model, or what the customer sells it for; empty where
+        none is known [USD].
+    """
+
+    unit: str
+    usd: float
+    chips_per_stream: float = float("nan")
+    list_usd: tuple[float, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The cost beside the list price, in words."""
+        said = f"{words.money(words.rounded(self.usd, 2))} per {self.unit} on the present chips"
+        if np.isfinite(self.chips_per_stream):
+            said += f", {words.sig(self.chips_per_stream)} rented chips a stream"
+        if self.list_usd:
+            low, high = min(self.list_usd), max(self.list_usd)
+            return f"{said}; sold for {words.rng(low, high)} USD"
+        return f"{said}; no list price is known"
+
+
+def sane(work: Any, side: Side, rent_usd_per_chip_h: float) -> Sanity:
+    """What a unit of a workload costs now, and whether that can be.
+
+    Parameters
+    ----------
+    work : record
+        A workload
+    side : Side
+        The present chips
+    rent_usd_per_chip_h : float
+        What they rent for [USD/h]
+
+    Returns
+    -------
+    Sanity
+        Cost of a unit, and list prices
+
+    Raises
+    ------
+    TrnError
+        A stream would need more chips than a server has, or a token would cost many times the
+        dearest list price of any model: the numbers of the file describe something else
+    """
+    own = (work.sold_for.low, work.sold_for.high) if getattr(work, "sold_for", None) else ()
+    busy_speed = side.speed.mid * HOUR_S
+    if work.kind == "train":
+        usd = cost.usd_per_unit(rent_usd_per_chip_h, side.speed.mid, work.busy.mid) * MEGA
+        return Sanity("million tokens of a run", float(usd))
+    v = {k: np.array(q.mid) for k, q in work if isinstance(q, customers.Quantity)}
+    if work.kind == "stream":
+        busy_chips = float(_amount(work, side, v)) / busy_speed
+        most = data.assumption("stream_chips_most").value
+        if busy_chips > most:
+            raise data.TrnError(
+                f"params, tokens_per_frame, passes and frames_per_s make a stream keep "
+                f"{busy_chips:.3g} {side.system.chip.name} busy; allowed: up to {most:g}, as a "
+                "frame with a deadline runs within one server"
+            )
+        chips = busy_chips / work.busy.mid
+        return Sanity("stream-hour", chips * rent_usd_per_chip_h, chips, own)
+    hours = float(_amount(work, side, v)) / (busy_speed * work.busy.mid)
+    usd = hours * rent_usd_per_chip_h / work.output_tokens.mid * MEGA
+    rows = data.table("prices")
+    rows = rows[rows["quantity"] == "price_output_usd_per_mtok"]
+    most = data.assumption("list_price_factor_most").value * float(rows["value"].max())
+    if usd > most:
+        raise data.TrnError(
+            f"busy, input_tokens, output_tokens and the limits make a million output tokens cost "
+            f"{usd:,.0f} USD on {side.system.chip.name}; allowed: up to {most:,.0f}, many times the "
+            "dearest list price of any model"
+        )
+    listed = own or tuple(float(x) for x in rows[rows["subject"] == work.model]["value"])
+    return Sanity("million output tokens", usd, float("nan"), listed)
 
 
 def triggers(result: Result) -> set[str]:
@@ -586,7 +760,7 @@ def energy(case: Case) -> pd.DataFrame:
             chip_w = rack.chip.power_w * (busy * draw + (1.0 - busy) * idle)
             factor = footprint.nameplate_factor(rack)
             watts = pue * (chip_w + host_w(rack.chip.power_w, factor, host_draw))
-            mwh = mwh + watts / MEGA * float(getattr(r.mid, f"{side}_chip_h"))
+            mwh = mwh + watts / MEGA * float(np.median(getattr(r.drawn, f"{side}_chip_h")))
         grids = [data.maybe(region, f"grid{kind}_g_per_kwh") for kind in ("", "_marginal")]
         rows.append(
             (
@@ -603,7 +777,7 @@ def energy(case: Case) -> pd.DataFrame:
 
 
 def path(case: Case) -> tuple[pd.DataFrame, str, str]:
-    """Cumulative cost by month at the mid inputs, as Vega expressions over ``price``, ``busy`` and
+    """Cumulative cost of the median case by month, as Vega expressions over ``price``, ``busy`` and
     ``discount``.
 
     Parameters
@@ -614,59 +788,44 @@ def path(case: Case) -> tuple[pd.DataFrame, str, str]:
     Returns
     -------
     tuple of DataFrame and str
-        Sums of the monthly weights; cost of staying and of moving [million USD], where `price` is
-        the rent of the new chip [USD/h], `busy` a factor on every busy share and `discount` a share
-        off the present rent [-]
+        Sums of the monthly weights; cost of staying and of moving, in million USD where the sums
+        are shown and else in per cent of the cost of staying, where `price` is the rent of the new
+        chip [USD/h], `busy` a factor on every busy share and `discount` a share off the present
+        rent [-]
     """
     columns, stay, go = {}, [], []
+    scale = path_scale(case)
     for i, r in enumerate(case.results):
-        v = {k: np.array(case.inputs[j].mid) for k, j in r.keys.items()}
-        raw, m = r.move(v | {"floor_now": np.array(0.0), "floor_new": np.array(0.0)}), r.mid
+        v = {k: np.array(case.at_median[j].mid) for k, j in r.keys.items()}
+        free = r.move(v | {"floor_now": np.array(0.0), "floor_new": np.array(0.0)})
+        m = r.move(v)
         for name, weights in zip("anm", cost.monthly_weights(m)):
             columns[f"{name}{i}"] = np.concatenate([[0.0], np.cumsum(weights)])
         slow = "1" if r.work.load.unit == "chips" else "busy"
         least = [float(v.get(f"floor_{s}", 0.0)) * cost.MONTH_H for s in ("now", "new")]
-        rent = f"max({raw.now_chip_h:.9g}/{slow},{least[0]:.9g})*{m.now_usd_per_chip_h / MEGA:.9g}*(1-discount)"
-        once = f"{m.labour_usd / MEGA:.9g}+price*{m.extra_chip_h / MEGA:.9g}"
+        hours = f"max({free.now_chip_h:.9g}/{slow},{least[0]:.9g})"
+        rent = f"{hours}*{m.now_usd_per_chip_h / scale:.9g}*(1-discount)"
+        once = f"{m.labour_usd / scale:.9g}+price*{m.extra_chip_h / scale:.9g}"
         stay.append(f"{rent}*datum.a{i}")
-        go.append(
-            f"{once}+{rent}*datum.n{i}+price/1e6*max({raw.new_chip_h:.9g}/{slow},{least[1]:.9g})*datum.m{i}"
-        )
+        new = f"max({free.new_chip_h:.9g}/{slow},{least[1]:.9g})"
+        go.append(f"{once}+{rent}*datum.n{i}+price/{scale:.9g}*{new}*datum.m{i}")
     return pd.DataFrame(columns), "+".join(stay), "+".join(go)
 
 
-def bars(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
-    """The tornado's bars as Vega expressions over ``price`` and ``discount``, so that they follow
-    the reader.
+def path_scale(case: Case) -> float:
+    """What a cost is divided by in :func:`path`: a million, or a hundredth of the cost of staying.
 
     Parameters
     ----------
     case : Case
         From :func:`evaluate`
-    rows : DataFrame
-        Rows of :meth:`Case.tornado`
 
     Returns
     -------
-    DataFrame
-        input, low, high: saving over the horizon [million USD]; the last row is the saving at the
-        mid inputs
+    float
+        Unit of the expressions [USD]
     """
-    mids = {n: i.mid for n, i in case.inputs.items()}
-
-    def saves(change: dict[str, float]) -> str:
-        v = {n: np.array(x) for n, x in (mids | change).items()}
-        moves = [r.move({k: v[j] for k, j in r.keys.items()}) for r in case.results]
-        labour = sum(float(m.labour_usd) for m in moves)
-        spared, hours = (
-            sum(float(x) for x in side) for side in zip(*(cost.balance(m) for m in moves))
-        )
-        return f"({(spared + labour) / MEGA:.9g}*(1-discount)-{labour / MEGA:.9g}-price*{hours / MEGA:.9g})"
-
-    out = [(r.label, saves({r.input: r.low}), saves({r.input: r.high})) for r in rows.itertuples()]
-    return pd.DataFrame(
-        [*out, ("all at mid", saves({}), saves({}))], columns=["input", "low", "high"]
-    )
+    return MEGA if case.shows_sums else float(case.stay_usd[case.median]) / 100.0
 
 
 def prepare(customer: str, n: int) -> None:
