@@ -448,7 +448,7 @@ def test_a_failed_step_shows_its_last_lines(run, tmp_path, monkeypatch, capfd):
     with open(tmp_path / "lock", "w") as lock:
         assert not run.step("counting", [sys.executable, "-c", script], dict(os.environ), lock)
     shown = capfd.readouterr().err.splitlines()
-    assert shown[0] == "run: counting" and shown[1:] == [str(n) for n in range(85, 100)]
+    assert shown[0] == "run: counting" and shown[1:] == [str(n) for n in range(92, 100)]
 
 
 # ------------------------------------------------------------------------------------- the checks
