@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import venv
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
@@ -506,6 +507,8 @@ def test_a_check_that_is_told_to_end_ends_its_children(run, tmp_path, monkeypatc
 
 # ---------------------------------------------------------------------------- other ways to install
 def pip(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
+    """Run pip; `install` needs a place of its own, or it takes away the trn3 of this Python."""
+    assert "install" not in arguments or {"--target", "--python", "--dry-run"} & set(arguments)
     command = [sys.executable, "-m", "pip", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
@@ -561,10 +564,10 @@ def test_a_wheel_carries_all_numbers_and_notebooks():
             assert fnmatch.fnmatch(pattern, f"{target.removeprefix('share/trn3/')}/*")
 
 
-@pytest.mark.parametrize("option", ["--target", "--prefix"])
-def test_an_installed_wheel_finds_its_numbers(tmp_path, option):
-    """A copy of the project with one table and one notebook, built and installed for good."""
-    copy = tmp_path / "copy"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of a copy of the project that has one table and one notebook."""
+    copy = tmp_path_factory.mktemp("wheel") / "copy"
     for name in ("data/datapackage.json", "data/units.csv", "notebooks/02_chip_on_paper.ipynb"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
@@ -572,17 +575,31 @@ def test_an_installed_wheel_finds_its_numbers(tmp_path, option):
     (copy / "docs").mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "docs/glossary.md"):
         shutil.copy(ROOT / name, copy / name)
-    options = ("--no-index", "--no-deps", "--no-build-isolation", option, tmp_path / "there")
-    done = pip("install", *options, ".", cwd=copy)
+    options = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist")
+    done = pip("wheel", *options, ".", cwd=copy)
     assert done.returncode == 0, done.stderr
-    place = next((tmp_path / "there").rglob("trn3/data.py")).parent.parent
+    return next((copy / "dist").glob("*.whl"))
+
+
+@pytest.mark.parametrize("kind", ["environment", "folder"])
+def test_an_installed_wheel_finds_its_numbers(tmp_path, wheel, kind):
+    """Installed into an environment of its own, or with `pip install --target`."""
+    there = tmp_path / "there"
+    if kind == "environment":
+        venv.create(there, symlinks=True)
+        into = ["--python", there / "bin" / "python", "install"]
+    else:
+        into = ["install", "--target", there]
+    done = pip(*into, "--no-index", "--no-deps", wheel, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    place = next(there.rglob("trn3/data.py")).parent.parent
     script = "from trn3 import data; print(data.home())"
     env = os.environ | {"PYTHONPATH": str(place)}
     found = subprocess.run(
         [sys.executable, "-P", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True
     )
     home = Path(found.stdout.strip())
-    assert home.name == "trn3" and (tmp_path / "there") in home.parents, found.stderr
+    assert home.name == "trn3" and there in home.parents, found.stderr
     assert (home / "data" / "units.csv").exists()
     assert (home / "notebooks" / "02_chip_on_paper.ipynb").exists()
 
