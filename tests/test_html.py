@@ -28,6 +28,7 @@ from trn3.reporting import (
     files,
     frame,
     links,
+    parameters,
     results,
 )
 from trn3.reporting import markup as markup_
@@ -476,17 +477,19 @@ class TestIndexAndError:
     def test_error_page_names_the_parameter_and_hides_the_traceback(self):
         text = failure.page(
             report="07_cost",
-            parameters={"region": "eu-west-3", "model": "m"},
+            parameters={"region": "eu-west-3", "price": 4.3},
             command="trn3 report 07_cost",
             message="ParameterError: region: no price in eu-west-3",
             cell=4,
             source="x = 1",
             traceback="Traceback " + EVIL,
+            declared=[parameters.Parameter("price", "float", 4.0, "rent", "USD/h", "1..9")],
         )
         assert (
             "<strong>region: no price in eu-west-3.</strong>" in text
             and text.count("not possible") == 1
         )
+        assert ">4.3 USD/h<" in text
         assert "Traceback" not in text[: text.index("<details")] and "<script>window" not in text
 
 
@@ -512,7 +515,7 @@ class TestStored:
 
     def test_words(self, path, stored):
         text = words(stored(path).read_text())
-        assert not re.search(r"\b(nan|NaN|None(?! of)|inf|undefined|object at)\b", text)
+        assert not re.search(r"\b(nan|NaN|None(?! (?:of|is))|inf|undefined|object at)\b", text)
         assert not re.search(r"(?<![\d-])\d+(\.\d+)? ?- ?\d+(\.\d+)? (USD|W|J|ms|days|%)", text), (
             "an en dash in ranges"
         )

@@ -43,8 +43,10 @@ def test_a_zero_that_stands_for_something_says_for_what():
     assert panel.value(0.0, declared("delay", "months")) == "0 months"
 
 
-def test_a_file_is_named_without_its_folder():
-    assert panel.value("models/mine/config.json") == "config.json"
+def test_a_file_is_named_by_its_path_from_here_and_never_from_the_root():
+    assert panel.value("models/mine/config.json") == "models/mine/config.json"
+    assert panel.value("/home/somebody/mine/config.json") == "mine/config.json"
+    assert panel.value("../../mine/config.json") == "mine/config.json"
 
 
 def test_undeclared_parameters_are_still_listed():

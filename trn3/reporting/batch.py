@@ -302,6 +302,7 @@ def failed(one: Case, error: Exception, options: Options) -> Made:
         report=one.notebook.stem,
         parameters=parameters.told(one.values),
         command=one.command,
+        declared=parameters.read(one.notebook),
         beside=options.shared_js,
         **told,
         **links.neighbours(options.collection, one.stem),

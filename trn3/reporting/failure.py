@@ -1,12 +1,13 @@
 """The page that stands where a report could not be made."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trn3.reporting import panel
 from trn3.reporting.exporter import named, render
 from trn3.reporting.frame import frame
+from trn3.reporting.parameters import Parameter
 
 
 def page(
@@ -18,6 +19,7 @@ def page(
     cell: int | None = None,
     source: str = "",
     traceback: str = "",
+    declared: Iterable[Parameter] = (),
     beside: bool = False,
     **neighbours: Any,
 ) -> str:
@@ -39,6 +41,8 @@ def page(
         Its code.
     traceback : str
         The full message, folded.
+    declared : iterable of Parameter
+        What the notebook says of its parameters.
     beside : bool
         Whether an index stands beside it.
     neighbours : Any
@@ -63,7 +67,7 @@ def page(
         **neighbours,
         bad=bad,
         command=command,
-        entries=panel.entries(parameters),
+        entries=panel.entries(parameters, declared),
         facts=facts.items(),
         frame=frame(beside=beside),
         full=[text for text in (source, traceback or message) if text],

@@ -85,10 +85,10 @@ def _claims() -> list[dict[str, Any]]:
 
 
 def _rank(row: Row) -> tuple[Any, ...]:
-    """Chips, systems, clusters, each with AWS first; then the rest."""
+    """Chips, systems, clusters, each with AWS first and what is announced last; then the rest."""
     kind = row["kind"]
     place = HARDWARE.index(kind) if kind in HARDWARE else len(HARDWARE)
-    return place, row["vendor"] != "AWS", row["vendor"]
+    return place, row["vendor"] != "AWS", row["vendor"], row["availability"] != "available"
 
 
 def shown(row: Row) -> dict[str, str]:
