@@ -106,9 +106,10 @@ def inputs(system: hardware.System, region: str) -> dict[str, data.Fact]:
         raise NotKnown(
             f"{system.chip.name}: no chip power is published, so its energy is not known"
         )
+    idle = data.maybe(system.chip.id, "idle_share") or data.assumption("energy_idle_share")
     found = {
         "rated_w": power,
-        "idle_share": data.fact(system.chip.id, "idle_share"),
+        "idle_share": idle,
         "pue": data.fact(site, "pue"),
     }
     found |= {name: data.assumption(name) for name in ASSUMED}

@@ -274,6 +274,47 @@ def paid(
     return listed(system, term, region, discount)
 
 
+def paid_in_some_way(
+    system: hardware.System,
+    ways: Iterable[str],
+    region: str = "",
+    price: float = 0.0,
+    discount: float = 0.0,
+) -> tuple[str, Rent]:
+    """What a reader pays for a chip in the first of several ways in which it can be had.
+
+    Parameters
+    ----------
+    system : System
+        What is rented
+    ways : iterable of str
+        Terms, or `COMMITMENT`, the one that is wanted first
+    region : str
+        Where
+    price : float
+        Their own rent; 0 for none [USD/h]
+    discount : float
+        Share off a listed rent [-]
+
+    Returns
+    -------
+    tuple of str and Rent
+        The way, and the rent
+
+    Raises
+    ------
+    UnknownId
+        It cannot be had in any of them
+    """
+    asked = list(dict.fromkeys(ways))
+    for way in asked:
+        try:
+            return way, paid(system, way, region, price, discount)
+        except data.UnknownId:
+            continue
+    return asked[0], paid(system, asked[0], region, price, discount)
+
+
 @dataclass(frozen=True)
 class BreakEven:
     """The rent of one chip at which its work costs the same as on another.
