@@ -115,6 +115,21 @@ def test_a_notebook_of_somebody_else_becomes_a_page():
     assert list(resources["outputs"]) == ["Notebook.json"]
 
 
+@pytest.mark.parametrize(
+    "cell", ["%matplotlib inline\nn = 1", "n: int = f(", "n = (", "n: list = [x", "'''"]
+)
+def test_parameters_that_are_no_plain_python_cost_no_page(cell):
+    notebook = stranger()
+    notebook.cells[1].source = cell
+    page, _ = exporter.PageExporter().from_notebook_node(notebook)
+    assert "<h1>Mine</h1>" in page and "<code>rate</code>" in page
+    notebook.cells[2].source += "\nbad = float('nan')\n"
+    assert set(exporter.injected(notebook)) == {"n", "rate"}
+    notebook.cells[2].source = cell
+    page, _ = exporter.PageExporter().from_notebook_node(notebook)
+    assert "<h1>Mine</h1>" in page
+
+
 def test_options_of_nbconvert_work():
     from traitlets.config import Config
 

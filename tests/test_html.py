@@ -388,6 +388,8 @@ def test_clean_keeps_what_is_harmless(markup):
         "<form action=x>",
         "<img src=x>",
         '<p id="theme">',
+        "<p class='a>goodput onclick=x'>",
+        "<p class='<img src=x>'>",
         '<math><annotation-xml encoding="text/html"><img src=x onerror=1></annotation-xml></math>',
         "<svg><style><img src=x onerror=1></style></svg>",
         "<form><math><mtext></form><form><mglyph><style></math><img src onerror=1>",

@@ -10,7 +10,9 @@ import ast
 import functools
 import html
 import re
+import tokenize
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,9 @@ from trn3.reporting import figures, links, numbers, panel, parameters, results
 from trn3.reporting.frame import TEMPLATES, frame
 from trn3.reporting.markup import clean, markdown
 from trn3.show import charts, story, words
+
+NOT_OURS = (parameters.ParameterError, SyntaxError, tokenize.TokenError, ValueError)
+"""What reading the parameters of somebody else's notebook may raise."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,7 @@ def about_stored(notebook: Any, stem: str) -> About:
     try:
         defaults = parameters.validate(notebook, {})
         values = parameters.validate(notebook, given)
-    except parameters.ParameterError:  # a notebook of somebody else
+    except NOT_OURS:
         defaults, values = {}, given
     changed = {n: v for n, v in values.items() if n not in defaults or defaults[n] != v}
     command = panel.command(name, parameters.told(changed))
@@ -233,10 +238,19 @@ def injected(notebook: Any) -> dict[str, Any]:
     for cell in notebook["cells"]:
         if "injected-parameters" not in cell["metadata"].get("tags", []):
             continue
-        for node in ast.parse(cell["source"]).body:
+        for node in _statements(cell["source"]):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                found[node.targets[0].id] = ast.literal_eval(node.value)
+                with suppress(ValueError):
+                    found[node.targets[0].id] = ast.literal_eval(node.value)
     return found
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    """What a cell does; nothing where it is no plain Python."""
+    try:
+        return ast.parse(source).body
+    except SyntaxError:
+        return []
 
 
 # ------------------------------------------------------------------------------------- its words
@@ -350,7 +364,7 @@ def declared(notebook: Any) -> list[parameters.Parameter]:
     """
     try:
         return parameters.read(notebook)
-    except parameters.ParameterError:
+    except NOT_OURS:
         return []
 
 

@@ -35,8 +35,11 @@ ANCHOR = "source-"
 """Only anchors of sources keep their name, so that no text poses as a part of the page."""
 
 
-def _own_anchor(_: str, attribute: str, value: str) -> str | None:
-    return None if attribute == "id" and not value.startswith(ANCHOR) else value
+def _plain(_: str, attribute: str, value: str) -> str | None:
+    """A value of an attribute without markup; the links of a page are found as text."""
+    if re.search('[<>"]', value) or (attribute == "id" and not value.startswith(ANCHOR)):
+        return None
+    return value
 
 
 def _beside(link: str) -> str | None:
@@ -48,7 +51,7 @@ _CLEANER = nh3.Cleaner(
     tags=PROSE | TABLES | FORMULAS,
     clean_content_tags=DROPPED_WHOLE,
     attributes=ATTRIBUTES,
-    attribute_filter=_own_anchor,
+    attribute_filter=_plain,
     url_schemes={"http", "https"},
     url_relative=_beside,
     link_rel=None,
