@@ -207,7 +207,7 @@ def listed(system: hardware.System, term: str, region: str = "", discount: float
                 source_id=row["source_id"],
                 note=row["note"],
             )
-    raise last
+    raise data.UnknownId(str(last).replace(f"term = {YEARLY[-1]}", f"term = {term}"))
 
 
 def assumed(system: hardware.System) -> Rent:
