@@ -12,6 +12,7 @@ from trn3.fit import trust, validation
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = {
     "Claims": "01_claims",
+    "Training": "03_training_time",
     "Serving": "04_serving",
     "Energy": "05_energy",
     "Scaling": "06_scaling",
