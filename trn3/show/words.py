@@ -1,7 +1,7 @@
 """Words: how numbers, ranges and verdicts read, on all pages.
 
-One set of rules for numbers: two significant digits for predictions, three for specifications, an en
-dash in ranges, a true minus sign. One grammar for comparisons, from the 80% range of a ratio and
+One set of rules for numbers: two significant digits for predictions, three for specifications, an
+en dash in ranges, a true minus sign. One grammar for comparisons, from the 80% range of a ratio and
 the share of the cases that fall on the better side:
 
 * **clear**: the whole range lies on one side ("Trainium3 is cheaper than B200");

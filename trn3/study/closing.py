@@ -1,7 +1,7 @@
 """Which measurement closes an open answer, what it costs, and how far it narrows the range.
 
-The break-even rent of two chips is uncertain because both speeds are predictions. A run of one's own
-on one of them replaces the range of that speed by the scatter of a measurement
+The break-even rent of two chips is uncertain because both speeds are predictions. A run of one's
+own on one of them replaces the range of that speed by the scatter of a measurement
 (``measured_speed_spread``). Only systems with a listed rent can be measured by anybody; for the
 others an offer in writing, held against the ends of the range, is all there is.
 """

@@ -33,7 +33,7 @@ from trn3.units import MEGA, TERA
 
 KINDS = ("serve", "train", "stream")
 OWN_RENT = {"now": ("baseline_price",), "new": ("commitment_price", "price")}
-"""Keys of a baseline that hold a rent of the customer's own, by side; the first given one counts."""
+"""Keys of a baseline that hold a rent of the customer's own, by side; the first one counts."""
 
 
 class CustomerError(data.TrnError):

@@ -50,9 +50,17 @@ def owned(
     >>> sum(np.median(v) for v in owned(hardware.system("hgx_h100")).values()) > 1.0
     np.True_
     """
-    names = "server_life facility_life capital_rate operations_share nameplate_draw_share electricity_usd_per_kwh "
-    names += "dealer_margin cluster_network_share"
-    given = {k: data.assumption(k) for k in names.split()} | {
+    names = (
+        "server_life",
+        "facility_life",
+        "capital_rate",
+        "operations_share",
+        "nameplate_draw_share",
+        "electricity_usd_per_kwh",
+        "dealer_margin",
+        "cluster_network_share",
+    )
+    given = {k: data.assumption(k) for k in names} | {
         "building": _bought("facility", "capex_usd_per_w")
     }
     retail, given["server"] = _purchase(system)

@@ -657,8 +657,8 @@ def sane(work: Any, side: Side, rent_usd_per_chip_h: float) -> Sanity:
     if usd > most:
         raise data.TrnError(
             f"busy, input_tokens, output_tokens and the limits make a million output tokens cost "
-            f"{usd:,.0f} USD on {side.system.chip.name}; allowed: up to {most:,.0f}, many times the "
-            "dearest list price of any model"
+            f"{usd:,.0f} USD on {side.system.chip.name}; allowed: up to {most:,.0f}, "
+            "many times the dearest list price of any model"
         )
     listed = own or tuple(float(x) for x in rows[rows["subject"] == work.model]["value"])
     return Sanity("million output tokens", usd, float("nan"), listed)
@@ -880,7 +880,8 @@ def _claimed(folder: Path, name: str) -> list[tuple[Any, ...]]:
         cheaper, said = 1.0 - then / now, customer.claim.saving.mid
         low, mid, high = uncertainty.percentiles(cheaper)
         reach = np.mean(cheaper >= said)
-        note = f"unit cost without porting; {reach:.0%} of the drawn cases reach the claim; compared with {base.label}"
+        note = f"unit cost without porting; {reach:.0%} of the drawn cases reach the claim; "
+        note += f"compared with {base.label}"
         kind, label = (
             ("independent", customer.claim.source_id),
             f"{customer.name}: {customer.claim.wording}",
