@@ -114,8 +114,9 @@ def refitted() -> str:
 def scores() -> str:
     """What readers may expect, runs that came in later first."""
     lead = (
-        "Predictions stored before any refit, each beside its measurement (`./run validate training "
-        "--folds prospective`): the median over groups of the factor between the two, in brackets "
+        "Predictions stored before any refit, each beside its measurement "
+        "(`./run validate training --folds prospective`): the median over groups of the factor "
+        "between the two, in brackets "
         "where 80% of bootstrap samples of groups lie."
     )
     again = (

@@ -17,7 +17,8 @@ import played
 import small
 
 played.install()
-# The same examples everywhere, however slow the machine; tests/benchmarks/fuzz.py looks for new ones.
+# The same examples everywhere, however slow the machine; tests/benchmarks/fuzz.py looks for new
+# ones.
 hypothesis.settings.register_profile(
     "trn3",
     deadline=None,

@@ -43,9 +43,11 @@ if mode == "stop": os.kill(os.getpid(), signal.SIGSTOP)
 if mode == "write": print("x" * 100)"""
 
 RESULTS = """from IPython.display import display
-number = {"name": "rows", "value": n, "low": n - 1, "high": n + 1, "unit": "-", "status": "derived", "conditions": ""}
+number = {"name": "rows", "value": n, "low": n - 1, "high": n + 1, "unit": "-"}
+number |= {"status": "derived", "conditions": ""}
 table = {"columns": ["row", "double"], "data": [[i, 2 * i] for i in range(n)]}
-display({"application/vnd.trn3.results+json": {"headline": [number], "tables": {"rows": table}}}, raw=True)"""
+results = {"headline": [number], "tables": {"rows": table}}
+display({"application/vnd.trn3.results+json": results}, raw=True)"""
 
 ANSWER = """from IPython.display import display, HTML
 display(pd.DataFrame({"row": range(n), "note": note, "chip": chip}))"""
@@ -127,8 +129,8 @@ def end_all() -> None:
 WARM = multiprocessing.get_context("forkserver")
 """Starts processes that have the packages of others imported already, and nothing of ours."""
 
-OTHERS = """altair IPython ipykernel.zmqshell jinja2 latex2mathml.converter mistune nbclient nbformat
-numpy pandas pydantic scipy.optimize scipy.special scipy.stats tqdm"""
+OTHERS = """altair IPython ipykernel.zmqshell jinja2 latex2mathml.converter mistune nbclient
+nbformat numpy pandas pydantic scipy.optimize scipy.special scipy.stats tqdm"""
 
 
 def trn3(notebooks: Path, *arguments: object, **options: Any) -> subprocess.CompletedProcess:

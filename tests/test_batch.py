@@ -89,7 +89,8 @@ def test_a_case_may_name_another_report(notebooks):
         (f"report = {'[' * 10**4}", "nested too deeply|no TOML"),
         ('report = "02"\n["a\\nb"]\nn = 1', r"grid.toml: 'a\\nb': "),
         (
-            f'report = "02"\n[grid]\nn = {list(range(400))}\nshare = {[i / 999 for i in range(999)]}',
+            f'report = "02"\n[grid]\nn = {list(range(400))}\n'
+            f"share = {[i / 999 for i in range(999)]}",
             "more than 100,000",
         ),
     ],
@@ -158,7 +159,8 @@ def made(tmp_path_factory):
     small.report(home / "notebooks")
     path = home / "grid.toml"
     path.write_text(
-        'report = "02"\n[grid]\nn = [2, 3]\nmode = ["fine"]\n[[case]]\nn = 5\n[[case]]\nmode = "raise"\nnote = "q"\n'
+        'report = "02"\n[grid]\nn = [2, 3]\nmode = ["fine"]\n'
+        '[[case]]\nn = 5\n[[case]]\nmode = "raise"\nnote = "q"\n'
     )
     done = small.trn3(home / "notebooks", "batch", path, "--out", home / "out")
     return home, done

@@ -37,7 +37,8 @@ def notebooks(tmp_path, monkeypatch):
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys; from trn3.reporting.cli import parser; parser().format_help(); print(*sys.modules)"
+    code = "import sys; from trn3.reporting.cli import parser; "
+    code += "parser().format_help(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {
         "numpy",

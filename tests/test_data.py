@@ -360,7 +360,7 @@ def test_judged_verdicts_are_written_and_reasoned():
 
 @pytest.mark.parametrize(
     ("claim", "word"),
-    [  # the audit of the launch claims: only the UltraServer at FP8 is four times faster; no memory measure is fourfold
+    [  # of the launch claims: only the UltraServer at FP8 is fourfold, no memory
         ("faster_4x", "Partly"),
         ("memory_4x", "Does not hold"),
         ("chips_144", "Holds"),
@@ -702,7 +702,8 @@ def test_another_folder_by_the_environment(tmp_path):
 
 
 def test_facts_need_no_pandas():
-    code = "import sys; from trn3 import data, hardware; hardware.system('trn3'); print('pandas' in sys.modules)"
+    code = "import sys; from trn3 import data, hardware; "
+    code += "hardware.system('trn3'); print('pandas' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 

@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 from trn3 import data, hardware
 
 CHIPS = """
-trainium1 trainium2 trainium3 trainium4 inferentia2 a100_40 a100_80 h100 h200 b200 b300 gb200 gb300 h800 gh200 l40s v100
+trainium1 trainium2 trainium3 trainium4 inferentia2 a100_40 a100_80 h100 h200 b200 b300
+gb200 gb300 h800 gh200
+l40s v100
 tpu_v4 tpu_v5e tpu_v5p tpu_v6e tpu_v7 mi300x mi325x mi355x"""
 SYSTEMS = """
-trn1_32xl trn2_48xl trn2_ultraserver trn3_gen1 trn3_gen2 inf2_48xl hgx_a100 hgx_h100 hgx_h200 hgx_b200 hgx_b300
-gb200_nvl72 gb300_nvl72 mi300x_8 mi325x_8 mi355x_8 tpu_v4_pod tpu_v5e_pod tpu_v5p_pod tpu_v6e_pod tpu_v7_pod"""
+trn1_32xl trn2_48xl trn2_ultraserver trn3_gen1 trn3_gen2 inf2_48xl hgx_a100 hgx_h100 hgx_h200
+hgx_b200 hgx_b300
+gb200_nvl72 gb300_nvl72 mi300x_8 mi325x_8 mi355x_8 tpu_v4_pod tpu_v5e_pod tpu_v5p_pod tpu_v6e_pod
+tpu_v7_pod"""
 ALL_SYSTEMS = data.ids("system")
 
 
@@ -182,7 +186,10 @@ def test_a_new_chip_is_a_few_rows(tmp_path, monkeypatch):
     folder = tmp_path / "data"
     shutil.copytree(data.DATA, folder)
     monkeypatch.setattr(data, "DATA", folder)
-    subject = "{id},{kind},{name},Acme,anvil,1,available,2027-01,{usual},{chip},ring,air,,,,,,{alias},this_survey\n"
+    subject = (
+        "{id},{kind},{name},Acme,anvil,1,available,2027-01,{usual},{chip},ring,air,,,,,,{alias},"
+    )
+    subject += "this_survey\n"
     row = "{s},{q},{v},,,{u},,{d},{b},published,yes,this_survey,,2026-11-22,\n"
     with (folder / "subjects.csv").open("a", encoding="utf-8") as file:
         file.write(

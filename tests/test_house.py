@@ -413,7 +413,8 @@ def test_the_tree_names_no_machine_and_nothing_unfinished():
 
 
 def test_import_is_light():
-    code = "import sys; import trn3; print(sorted({'numpy', 'pandas', 'altair', 'scipy', 'pydantic'} & set(sys.modules)))"
+    code = "import sys; import trn3; "
+    code += "print(sorted({'numpy', 'pandas', 'altair', 'scipy', 'pydantic'} & set(sys.modules)))"
     import sys
 
     out = subprocess.run(

@@ -117,8 +117,8 @@ def folder(tmp_path_factory):
         "context": 32768,
     }
     zero = (
-        "n_experts top_k n_shared_experts d_ff_expert n_dense_layers kv_lora_rank q_lora_rank rope_dim v_head_dim "
-        "window n_window_layers n_positions"
+        "n_experts top_k n_shared_experts d_ff_expert n_dense_layers kv_lora_rank q_lora_rank "
+        "rope_dim v_head_dim window n_window_layers n_positions"
     )
     add(folder, "models", read | shape | dict.fromkeys(zero.split(), 0) | {"attention": "gqa"})
     return folder
@@ -149,12 +149,14 @@ run = training.estimate(workload.TrainingJob(model, 1e11, 4096, 256), hardware.C
 load = workload.ServingLoad(model, 2048, 512, 3.0, 0.03, "fp8", "fp8")
 point = inference.best(load, system)
 prints = footprint.serving(point, "fp8", "us_east_2", 1.0)
-rent = customers.price_row({"term": "capacity_block", "region": "us_east_2"}, "now", system.id)["value"]
+base = {"term": "capacity_block", "region": "us_east_2"}
+rent = customers.price_row(base, "now", system.id)["value"]
 usd = cost.usd_per_unit(rent, point.output_tokens_per_s_per_chip, 1.0)
 bands = [inference.band(each, "throughput").tolist() for each in (chip, *hardware.chips())]
 odd = int(inference.frontier(load, system).points.isna().sum().sum())
-print(json.dumps({"bands": bands, "odd": odd, "note": run.note, "n_params": model.n_params, "system": system.id,
-    "days": list(run.days), "mfu": list(run.mfu), "memory": float(run.memory_bytes), "chips": int(point.n_chips),
+print(json.dumps({"bands": bands, "odd": odd, "note": run.note, "n_params": model.n_params,
+    "system": system.id, "days": list(run.days), "mfu": list(run.mfu),
+    "memory": float(run.memory_bytes), "chips": int(point.n_chips),
     "rate": list(point.output_tokens_per_s_per_chip), "tpot_s": list(point.tpot_s),
     "joule": list(percentiles(prints.total_j)), "usd": list(usd)}, default=float))
 """

@@ -1,4 +1,6 @@
-"""The user's own tools on the collection, from any folder: papermill, nbval, and what `report --notebook` keeps."""
+"""The user's own tools on the collection, from any folder: papermill, nbval, and what `report
+--notebook` keeps.
+"""
 
 import os
 import subprocess

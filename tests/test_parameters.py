@@ -155,7 +155,8 @@ def test_unknown_names_get_the_nearest_and_cannot_hold_code(path):
 
 
 def test_models_and_customers_are_checked_before_anything_runs(tmp_path):
-    cell = 'model: str = "llama2_7b"  # the model {model}\ncustomer: str = "karakuri"  # who {customer}'
+    cell = 'model: str = "llama2_7b"  # the model {model}\n'
+    cell += 'customer: str = "karakuri"  # who {customer}'
     assert one(cell, tmp_path, model="Llama-3.3-70B")["model"] == "llama3_3_70b"
     assert one(cell, tmp_path, customer="Karakuri")["customer"] == "karakuri"
     for bad in (

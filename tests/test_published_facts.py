@@ -90,7 +90,8 @@ def test_every_surveyed_spec_stands_in_the_tables():
             f for f in found if any(abs(v / value - 1) < 1e-6 for v in (f.low, f.value, f.high))
         ]
         assert near, (
-            f"{row['entity']} {row['quantity']} = {row['value']} {row['unit']}: {[f.value for f in found]}"
+            f"{row['entity']} {row['quantity']} = {row['value']} {row['unit']}: "
+            f"{[f.value for f in found]}"
         )
 
 

@@ -71,7 +71,9 @@ def run():
 
 
 class Tree:
-    """A checkout in small: `run`, locks, a package that says where it lies, and a stand-in for uv."""
+    """A checkout in small: `run`, locks, a package that says where it lies, and a stand-in for
+    uv.
+    """
 
     def __init__(self, home: Path, tools: Path):
         self.home, self.tools = home, tools
@@ -481,7 +483,8 @@ def test_the_slowest_tests_come_first_with_their_outcome(run, tmp_path):
     report.write_text(
         "<testsuites><testsuite><testcase classname='a' name='quick' time='0.1'/>"
         "<testcase classname='a' name='slow' time='9'><failure/></testcase>"
-        "<testcase classname='b' name='left' time='2'><skipped/></testcase></testsuite></testsuites>"
+        "<testcase classname='b' name='left' time='2'><skipped/></testcase>"
+        "</testsuite></testsuites>"
     )
     assert run.slowest(report, 2) == [("a::slow", 9.0, "failure"), ("b::left", 2.0, "skipped")]
     report.write_text("<testsuites><tests")
@@ -515,7 +518,9 @@ def pip(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize("line", ["the file's own", "--no-deps -e ."])
 def test_pip_accepts_the_pip_section_of_environment_yml(tree, line):
-    """conda hands the section to `pip install -r`, where an option such as --no-deps is an error."""
+    """conda hands the section to `pip install -r`, where an option such as --no-deps is an
+    error.
+    """
     listing = (ROOT / "environment.yml").read_text().partition("- pip:\n")[2]
     lines = re.findall(r"^ +- (.+)$", listing, re.M) if line[0] != "-" else [line]
     assert lines

@@ -92,7 +92,8 @@ def test_stored_constants_predict_what_is_stored(problem):
         )
 
 
-BARS = {  # the median over groups of the median error with each source left out, and the bar set for it
+# the median over groups of the median error with each source left out, and the bar set for it
+BARS = {
     "time per token, closed loop": 0.12,
     "  dense, GPU and TPU": 0.10,
     "  mixture of experts, GPU": 0.18,

@@ -103,7 +103,7 @@ def test_deepseek_fleet_of_96_h100_is_met():
     )
     assert 16384 / float(time) == pytest.approx(6288, rel=0.25)
 
-    # ------------------------------------------------------------------------------ limits, identities
+    # -------------------------------------------------------------------------- limits, identities
 
 
 def test_one_sequence_without_costs_reads_weights_once():

@@ -48,8 +48,8 @@ SPLITS = st.fixed_dictionaries(
 @pytest.mark.parametrize("recompute", [NONE, FULL])
 def test_operations_of_a_step_are_those_of_narayanan(recompute):
     # Narayanan et al. 2021, equation 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h) with the forward
-    # pass of the layers twice; 72 B s l h^2 (...) without. Attention is counted whole by the paper and
-    # half, because causal, here; a flash kernel adds the scores once more backward.
+    # pass of the layers twice; 72 B s l h^2 (...) without. Attention is counted whole by the paper
+    # and half, because causal, here; a flash kernel adds the scores once more backward.
     b, s, layers, h, v = 1536, 2048, 96, 12288, GPT3.vocab
     steps = training_step.evaluate(WORK, COUNT, Layouts(recompute=recompute))
     forwards = 4 if recompute == FULL else 3

@@ -209,7 +209,8 @@ def test_nearly_every_complete_row_is_scored() -> None:
 
 def test_result_is_json_and_text(left) -> None:
     result = json.loads(json.dumps(left["source"]))
-    needed = "folds corrections baselines tables rows scored skipped group_median_abs_error mape bias worst band_coverage"
+    needed = "folds corrections baselines tables rows scored skipped group_median_abs_error "
+    needed += "mape bias worst band_coverage"
     assert {*needed.split(), "groups", "by", "runs"} <= set(result)
     assert {"row_id", "quantity", "measured", "predicted", "low", "high"} <= set(result["runs"][0])
     assert all(r["low"] < r["predicted"] < r["high"] for r in result["runs"])

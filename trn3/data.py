@@ -542,7 +542,8 @@ def price(subject: str, term: str, region: str = "", basis: str = "") -> Fact:
         return to_fact(max(here, key=lambda r: (r["price_date"], len(r["region"]) * bool(region))))
     terms = ", ".join(sorted({f"{r['term']} {r['region']}".strip() for r in rows})) or "none"
     raise UnknownId(
-        f"{subject} has no price for {' '.join(filter(None, (term, region, basis)))}; there are: {terms}"
+        f"{subject} has no price for {' '.join(filter(None, (term, region, basis)))}; "
+        f"there are: {terms}"
     )
 
 
@@ -642,7 +643,8 @@ def resolve(kind: str, text: str) -> str:
             known.values()
         )
         raise UnknownId(
-            f"{kind} {text!r} is unknown; did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?"
+            f"{kind} {text!r} is unknown; "
+            f"did you mean {' or '.join(list(dict.fromkeys(near))[:8])}?"
         )
     return known[_plain(text)]
 

@@ -132,8 +132,8 @@ class Frontier:
         Returns
         -------
         pandas.DataFrame
-            n_chips, n_systems, tp, dp, ep, batch, tokens_per_s_per_user, output_tokens_per_s_per_chip with
-            _low and _high, ttft_s, tpot_s [-].
+            n_chips, n_systems, tp, dp, ep, batch, tokens_per_s_per_user,
+            output_tokens_per_s_per_chip with _low and _high, ttft_s, tpot_s [-].
         """
         ok = self.points[self.points["meets"]]
         user = ties.ranks(-ok["tokens_per_s_per_user"].to_numpy())

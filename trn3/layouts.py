@@ -338,7 +338,8 @@ def choices(kind: int, switches: bool) -> dict[str, Sequence[int]]:
     --------
     One stage and one replica: what is computed again, the tensor-parallel switches, no ZeRO.
 
-    >>> {axis: list(values) for axis, values in choices(2, switches=True).items() if len(values) > 1}
+    >>> both = choices(2, switches=True)
+    >>> {axis: list(values) for axis, values in both.items() if len(values) > 1}
     {'recompute': [0, 1, 2], 'sequence_parallel': [0, 1], 'tp_overlap': [0, 1]}
     """
     stages, tensor, shared = kind >> 2 & 1, kind >> 1 & 1, kind & 1

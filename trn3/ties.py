@@ -1,10 +1,10 @@
 """Ties: which of several equals is taken, the same on every processor.
 
-Vector units of different processors round differently in the last bits, so candidates that are equal
-in truth come out in one order here and in another there. Whatever picks a least or a best among
-candidates calls values equal that differ by less than a relative `TIE` and takes the first of them in
-the order in which they were given. Whatever rounds to whole numbers or powers of two takes a number
-that close to one for that one.
+Vector units of different processors round differently in the last bits, so candidates that are
+equal in truth come out in one order here and in another there. Whatever picks a least or a best
+among candidates calls values equal that differ by less than a relative `TIE` and takes the first of
+them in the order in which they were given. Whatever rounds to whole numbers or powers of two takes
+a number that close to one for that one.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ Array = float | np.ndarray
 """A scalar or an array."""
 
 TIE = 1e-9
-"""Relative difference below which values count as equal: far above rounding, far below meaning [-]."""
+"""Relative difference below which values count as equal: far above rounding, far below meaning
+[-].
+"""
 
 
 def ranks(values: np.ndarray, size: float | None = None) -> np.ndarray:

@@ -65,7 +65,8 @@ class Input:
         name, values = self.label or "input", (self.low, self.mid, self.high)
         if not self.low <= self.mid <= self.high or not np.isfinite(values).all():
             raise ValueError(
-                f"{name}: low, mid, high = {values} {self.unit}: allowed are finite numbers in that order"
+                f"{name}: low, mid, high = {values} {self.unit}: "
+                "allowed are finite numbers in that order"
             )
         if self.kind not in ("band", "limits"):
             raise ValueError(f"{name}: kind = {self.kind!r}: allowed are band, limits")
@@ -237,7 +238,8 @@ def tornado(
     --------
     >>> given = {"a": Input(1.0, 2.0, 3.0), "b": Input(1.0, 1.1, 1.2)}
     >>> x = draws(given, 256)
-    >>> tornado(lambda v: v["a"] - v["b"], given, x, x["a"] - x["b"])[["input", "rank_correlation"]].round(1)
+    >>> table = tornado(lambda v: v["a"] - v["b"], given, x, x["a"] - x["b"])
+    >>> table[["input", "rank_correlation"]].round(1)
       input  rank_correlation
     0     a               1.0
     1     b              -0.1

@@ -674,8 +674,9 @@ def from_config(
 
     Examples
     --------
-    >>> shape, unplaced = from_config({"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4,
-    ...     "intermediate_size": 128, "vocab_size": 100, "hyper_connections": 3})
+    >>> fields = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4}
+    >>> fields |= {"intermediate_size": 128, "vocab_size": 100, "hyper_connections": 3}
+    >>> shape, unplaced = from_config(fields)
     >>> shape.n_params, unplaced
     (95040, ['hyper_connections'])
     """

@@ -31,12 +31,14 @@ if __name__ == "__main__":
         print(f"{label}: {N_EVENTS / seconds / 1e6:.1f} million events/s")
     long = reliability.simulate(500.0, 20.0, 120.0, 180.0, 50_000, seed=0)
     print(
-        f"50,000 failures cover {long.wall_s / 86400:.0f} days of a job that is interrupted every three minutes"
+        f"50,000 failures cover {long.wall_s / 86400:.0f} days of a job "
+        "that is interrupted every three minutes"
     )
     job = workload.TrainingJob(workload.model("llama3_1_405b"), 15.6e12, 8192, 2048, "bf16")
     sizes = [2**i for i in range(20)] + [1_000_000]
     for way in scaling.RECOVERY:
         seconds = process_s(lambda _: scaling.curve(job, hardware.system("trn3_gen2"), sizes, way))  # noqa: B023
         print(
-            f"{len(sizes)} sizes from 1 to 1,000,000 chips, layout searched at each, recovery by {way}: {seconds:.2f} s"
+            f"{len(sizes)} sizes from 1 to 1,000,000 chips, layout searched at each, "
+            f"recovery by {way}: {seconds:.2f} s"
         )

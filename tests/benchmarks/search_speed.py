@@ -93,7 +93,8 @@ def main() -> None:
             where["enumeration and the rest"] = best_s - sum(where.values())
             print(f"  overlap switches {'as axes' if switches else 'all on'}")
             print(
-                f"    distinct {found.distinct:,} = feasible {found.feasible:,} + infeasible {found.infeasible:,}"
+                f"    distinct {found.distinct:,} = feasible {found.feasible:,} "
+                f"+ infeasible {found.infeasible:,}"
             )
             print(f"    {best_s:.3f} s process time: {rate / 1e6:.1f} million layouts/s{bar}")
             print(f"    one at a time {single:,.0f} layouts/s: {rate / single:,.0f} times as fast")
@@ -103,7 +104,8 @@ def main() -> None:
             )
         print("    axes: " + "; ".join(f"{axis} {values}" for axis, values in found.axes.items()))
     print(
-        f"\nlargest memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+        "\nlargest memory of the process "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
     )
 
 

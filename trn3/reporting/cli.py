@@ -19,7 +19,10 @@ from typing import Any, NoReturn
 
 from trn3 import __version__
 
-EXAMPLE = "examples: ./run report 02 -p model=llama3_3_70b; ./run params 02; ./run batch grid.toml --resume"
+EXAMPLE = (
+    "examples: ./run report 02 -p model=llama3_3_70b; ./run params 02; "
+    "./run batch grid.toml --resume"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -172,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     add("doctor", "check environment, data and browser")
     add(
         "lab",
-        "open the notebooks in JupyterLab; its options, such as --no-browser or --port 8890, may follow",
+        "open the notebooks in JupyterLab; its options, such as --no-browser, may follow",
     )
     return root
 
@@ -202,7 +205,8 @@ def report(args: argparse.Namespace) -> int:
     ):
         if unplaced := workload.from_config(model_config.read(path))[1]:
             complain(
-                f"note: {os.path.relpath(path)}: not modelled, and may change the counts: {', '.join(unplaced)}"
+                f"note: {os.path.relpath(path)}: not modelled, and may change the counts: "
+                f"{', '.join(unplaced)}"
             )
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False, reference=True, notebook=args.notebook))

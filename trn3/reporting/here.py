@@ -1,4 +1,6 @@
-"""What this machine offers: safe forks, a browser, the packages, and how old the data are by its clock."""
+"""What this machine offers: safe forks, a browser, the packages, and how old the data are by its
+clock.
+"""
 
 import importlib.metadata
 import os

@@ -90,7 +90,11 @@ class Parameter:
         if self.allowed in KINDS:
             words = f"a {self.allowed} id" + " or file" * (self.allowed in ("model", "customer"))
         pure = self.unit == "-" and self.item in ("str", "bool")  # an id has no unit
-        return f"{words}{f' [{self.unit}]' * bool(self.unit and not pure)}{' (several: with commas)' * self.many}"
+        if self.unit and not pure:
+            words += f" [{self.unit}]"
+        if self.many:
+            words += " (several: with commas)"
+        return words
 
     @property
     def shown(self) -> str:
@@ -215,7 +219,8 @@ def _declared(source: str) -> dict[str, Parameter]:
             or node.value is None
         ):
             raise ParameterError(
-                f"parameters cell, line {node.lineno}: write `name: type = default  # meaning [unit]`"
+                f"parameters cell, line {node.lineno}: "
+                "write `name: type = default  # meaning [unit]`"
             )
         lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
         told = next((comments[n] for n in reversed(lines) if n in comments), "#")

@@ -5,9 +5,11 @@ A form takes a tidy frame and the names of its columns and returns a `Chart`; `f
 reader needs:
 
 >>> import pandas as pd
->>> frame = pd.DataFrame({"what": ["Chip, FP8", "Chip, BF16"], "ratio": [1.94, 1.01], "claim": [4.0, 4.0]})
->>> chart = rows(frame, "ratio", "what", axis=Axis("Trainium3 over Trainium2"), unit="×", reference=1)
->>> chart = finish(chart, title="One chip gains 1.9×", subtitle="Published dense peaks, ratio", source="Source: AWS.")
+>>> frame = pd.DataFrame({"what": ["Chip, FP8", "Chip, BF16"], "ratio": [1.94, 1.01], "claim": 4.0})
+>>> axis = Axis("Trainium3 over Trainium2")
+>>> chart = rows(frame, "ratio", "what", axis=axis, unit="×", reference=1)
+>>> about = {"title": "One chip gains 1.9×", "subtitle": "Published dense peaks, ratio"}
+>>> chart = finish(chart, **about, source="Source: AWS.")
 >>> chart.meta["numbers"]["columns"]
 ['what', 'ratio', 'claim']
 
@@ -109,8 +111,10 @@ def rows(
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"what": ["FP8", "BF16"], "ratio": [1.94, 1.01], "group": "“4× faster”", "claim": 4.0})
-    >>> chart = rows(frame, "ratio", "what", axis=Axis("Trainium3 over Trainium2"), unit="×", reference=1)
+    >>> frame = pd.DataFrame({"what": ["FP8", "BF16"], "ratio": [1.94, 1.01], "claim": 4.0})
+    >>> frame = frame.assign(group="“4× faster”")
+    >>> axis = Axis("Trainium3 over Trainium2")
+    >>> chart = rows(frame, "ratio", "what", axis=axis, unit="×", reference=1)
     >>> [layer["name"] for layer in chart.spec["layer"]]
     ['reference', 'claims', 'gaps', 'points', 'values halo', 'values', 'labels']
     """
@@ -250,8 +254,9 @@ def lines(
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"n": [64, 128], "days": [20, 11], "low": [17, 9], "high": [25, 14], "chip": "trainium3"})
-    >>> chart = lines(frame, "n", "days", "chip", x_axis=Axis("Chips (log)", True, 2), y_axis=Axis("Days (log)", True))
+    >>> frame = pd.DataFrame({"n": [64, 128], "days": [20, 11], "low": [17, 9], "high": [25, 14]})
+    >>> axes = {"x_axis": Axis("Chips (log)", True, 2), "y_axis": Axis("Days (log)", True)}
+    >>> chart = lines(frame.assign(chip="trainium3"), "n", "days", "chip", **axes)
     >>> [layer["name"] for layer in chart.spec["layer"]]
     ['bands', 'lines', 'labels']
     """

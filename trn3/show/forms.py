@@ -147,7 +147,8 @@ def stacks(
     )
     if len(parts) > len(PARTS):
         raise ValueError(
-            f"parts: {len(parts)} given, {len(PARTS)} can be told apart; merge the smallest into overhead"
+            f"parts: {len(parts)} given, {len(PARTS)} can be told apart; "
+            "merge the smallest into overhead"
         )
     total, bars = dict.fromkeys(names, 0.0), []
     for r in _table(frame, s=row, p=part, v=value):
@@ -417,7 +418,10 @@ def cumulative(
         word,
     ]
     month = [*meet, {"calculate": "'Break-even: month '+format(datum.x,'.1f')", "as": "t"}]
-    words = f"datum.most>0 ? 'No break-even within {months} months' : 'Moving costs less from the first month'"
+    words = (
+        f"datum.most>0 ? 'No break-even within {months} months'"
+        " : 'Moving costs less from the first month'"
+    )
     never = [*one, {"filter": "datum.n==0 && datum.x==0"}, {"calculate": words, "as": "t"}]
     after = {"drop": meet, "break-even": meet, "month": month, "never": never, "last": last}
     tips = _tips(s="way", x="month", y=y_axis.title)

@@ -20,18 +20,35 @@ from trn3 import data
 from trn3.show.words import big, day, neat, rounded, sig
 
 RESULTS = "application/vnd.trn3.results+json"
-_STATES = """published measured derived reported assumed undisclosed unsupported; good good info info warn none none;
-disc square half half ring dashed cross"""
 BADGES = {
-    word: (s, g) for word, s, g in zip(*(part.split() for part in _STATES.split(";")), strict=True)
+    "published": ("good", "disc"),
+    "measured": ("good", "square"),
+    "derived": ("info", "half"),
+    "modelled": ("info", "half"),
+    "computed": ("info", "half"),
+    "reported": ("info", "half"),
+    "assumed": ("warn", "ring"),
+    "undisclosed": ("none", "dashed"),
+    "unsupported": ("none", "cross"),
+    "holds": ("good", "tick"),
+    "within band": ("good", "tick"),
+    "clear": ("good", "tick"),
+    "move": ("good", "tick"),
+    "buy": ("good", "tick"),
+    "partly": ("warn", "half"),
+    "likely": ("warn", "half"),
+    "pilot": ("warn", "half"),
+    "extrapolated": ("warn", "half"),
+    "out of date": ("warn", "half"),
+    "does not hold": ("bad", "cross"),
+    "failed": ("bad", "cross"),
+    "outside band": ("bad", "cross"),
+    "wrong": ("bad", "cross"),
+    "cannot be checked": ("none", "dash"),
+    "open": ("none", "dash"),
+    "stay": ("none", "dash"),
+    "wait": ("none", "dash"),
 }
-BADGES |= dict.fromkeys(("holds", "within band", "move", "buy"), ("good", "tick"))
-BADGES |= dict.fromkeys(("modelled", "computed"), ("info", "half"))
-BADGES |= dict.fromkeys(
-    ("partly", "likely", "pilot", "extrapolated", "out of date"), ("warn", "half")
-)
-BADGES |= dict.fromkeys(("does not hold", "failed", "outside band", "wrong"), ("bad", "cross"))
-BADGES |= dict.fromkeys(("cannot be checked", "stay", "wait"), ("none", "dash"))
 """Status and verdict words: (state, glyph). A longer text takes the badge of the word it starts
 with.
 """
@@ -188,7 +205,8 @@ def answer(lead: str, rest: str = "", figures: Sequence[Figure] = ()) -> Shown:
 
     Examples
     --------
-    >>> answer("Yes, below 6 USD.", "At 4 USD it saves.", [Figure("Break-even", "6 USD")]).bundle["text/plain"]
+    >>> shown = answer("Yes, below 6 USD.", "At 4 USD it saves.", [Figure("Break-even", "6 USD")])
+    >>> shown.bundle["text/plain"]
     'Yes, below 6 USD. At 4 USD it saves. | Break-even: 6 USD'
     """
     cells = "".join(
@@ -428,7 +446,8 @@ def sources(ids: Iterable[str]) -> Shown:
         link = f'<a href="{html.escape(url)}">{link}</a>' if url.startswith("http") else link
         read = f", read {day(str(row['accessed']))}" if str(row["accessed"]) else ""
         rows.append(
-            f'<li id="source-{html.escape(row["id"])}">{html.escape(row["publisher"])}, {link}{read}.</li>'
+            f'<li id="source-{html.escape(row["id"])}">'
+            f"{html.escape(row['publisher'])}, {link}{read}.</li>"
         )
         plain.append(f"{row['publisher']}, {row['title']}{read}.")
     return _show(f'<ol class="sources">{"".join(rows)}</ol>', "\n".join(plain))

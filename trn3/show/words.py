@@ -473,8 +473,8 @@ class Verdict:
 def share_above(low: float, middle: float, high: float, threshold: float = 1.0) -> float:
     """Share of the cases above a threshold, when only an 80% range of a ratio is known.
 
-    The logarithm is taken as normal on either side of the middle, with the deviation that the end on
-    that side gives: P = Phi(Z80 ln(middle / threshold) / ln(middle / end)).
+    The logarithm is taken as normal on either side of the middle, with the deviation that the end
+    on that side gives: P = Phi(Z80 ln(middle / threshold) / ln(middle / end)).
 
     Parameters
     ----------
@@ -590,7 +590,8 @@ def against(
     >>> against(verdict(0.5, 0.7, 1.02), *pair)
     'Trainium3 is likely dearer than B200: 89% of the cases'
     >>> against(Verdict("open", 0.57), *pair, given="at an assumed 3.50 USD")
-    'either may be cheaper, Trainium3 or B200: at an assumed 3.50 USD, 57% of the cases say Trainium3'
+    'either may be cheaper, Trainium3 or B200: at an assumed 3.50 USD, 57% of the cases say
+    Trainium3'
     """
     word = better if found.better else worse
     if found.word == "clear":
