@@ -184,8 +184,8 @@ def test_what_a_result_file_does_not_say_is_asked_for(tmp_path):
     assert line.endswith("template: data/templates/inference_runs.csv") and "\n" not in line
     path.write_text(json.dumps(BENCH | H100))  # vLLM's --metadata writes fields of one's own
     one(run_files.read("inference", path), accelerator="h100", tpot_ms=21.3)
-    with pytest.raises(data.DataError, match="no column 'acelerator'; did you mean accelerator"):
-        run_files.read("inference", path, given("acelerator=h100"))
+    with pytest.raises(data.DataError, match="no column 'acceleratr'; did you mean accelerator"):
+        run_files.read("inference", path, given("acceleratr=h100"))
 
 
 def test_the_serving_benchmark_of_sglang_is_read_line_by_line(tmp_path):

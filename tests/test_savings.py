@@ -63,6 +63,12 @@ def test_every_key_of_the_table_is_used_or_optional():
     assert not table.duplicated(["record", "field"]).any()
 
 
+def test_every_number_has_a_floor_and_a_cap():
+    table = data.table("customer_fields")
+    numbers = table[table["kind"].isin(["quantity", "number", "whole"])]
+    assert all(numbers["floor"] != "") and all(numbers["cap"] != "")
+
+
 def test_the_template_shows_every_key_and_its_optional_lines_work(tmp_path):
     text = (FOLDER / "template.toml").read_text()
     assert set(data.table("customer_fields")["field"]) <= set(
