@@ -187,3 +187,15 @@ def test_logged_power_of_serving_is_met():
     assert served["published"].tolist()[0] == pytest.approx(8 * 571.7 / 4789.45)
     assert (served["low"] <= served["published"]).all()
     assert (served["published"] <= served["high"]).all()
+
+
+def test_a_reading_narrows_what_it_tells_about():
+    found, _ = footprint.compare(LOAD, ["trn3_gen2", "trn2_ultraserver"], "us-east-2", 0.6)
+    subject, base = found.values()
+    table = footprint.readings(subject, base)
+    assert table["left"].is_monotonic_increasing and table["left"][0] < 0.95
+    assert (table["low"] <= table["high"]).all()
+    assert set(table[table["chip"] == "Trainium3"]["can_be_had"]) == {False}
+    assert set(table[table["chip"] == "Trainium2"]["can_be_had"]) == {True}
+    # the speed of either chip is the widest of its inputs
+    assert table["reading"][0] == "speed"

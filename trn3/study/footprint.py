@@ -24,8 +24,9 @@ from trn3 import (
     workload,
 )
 from trn3.fit import serving_fit
+from trn3.study import claims as claim_readings
 from trn3.study import compare as compare_systems
-from trn3.study.claims import readings
+from trn3.study import rents
 from trn3.units import KWH_J, MEGA, Array, require
 
 N_DRAWS = 1024
@@ -671,7 +672,7 @@ def claims() -> pd.DataFrame:
         claim, reading, level, claimed, ratio with low and high, implied_w per chip or UltraServer,
         and whether the assumed powers of both generations allow the claim.
     """
-    told = readings().query("metric == 'peak rate per watt'")
+    told = claim_readings.readings().query("metric == 'peak rate per watt'")
     power = {
         level: data.fact(who, "power_w").value
         for level, who in (("chip", "trainium3"), ("ultraserver", "trn3_gen2"))
@@ -739,6 +740,58 @@ def under_cap(found: Mapping[str, Footprint], megawatts: float) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(
         "tokens_per_s", ascending=False, kind="stable", ignore_index=True
     )
+
+
+READINGS = {"tokens_per_s": "speed", "rated_w": "power"}
+"""Draws of a footprint that a measurement on one system would replace."""
+
+READING_ERROR = 0.05
+"""A reading that comes out in the middle is taken to be right within this share [-]."""
+
+
+def readings(subject: Footprint, base: Footprint) -> pd.DataFrame:
+    """How far one reading, on one of two systems, would narrow the ratio of their energies.
+
+    The reading is taken to come out in the middle of its range; the draws that agree with it within
+    `READING_ERROR` are kept.
+
+    Parameters
+    ----------
+    subject, base : Footprint
+        The two systems, with the same draws of what they share [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``chip, reading, can_be_had`` (whether anybody rents the chip), ``low, high`` of the ratio
+        of energies per token, subject over base, after the reading, and ``left``, the width of that
+        range over the width now, on a logarithmic scale; the narrowest first. What has no range is
+        left out.
+    """
+    ratio = subject.total_j / base.total_j
+    low, _, high = uncertainty.percentiles(ratio)
+    width = np.log(high / low)
+    rows = []
+    for each in (subject, base):
+        for name, reading in READINGS.items():
+            drawn = each.x[name]
+            near = np.abs(drawn / np.median(drawn) - 1) < READING_ERROR
+            if near.all():
+                continue
+            after_low, _, after_high = uncertainty.percentiles(ratio[near])
+            rows.append(
+                {
+                    "chip": each.system.chip.name,
+                    "reading": reading,
+                    "can_be_had": not rents.unlisted(each.system.chip.id),
+                    "low": after_low,
+                    "high": after_high,
+                    "left": float(np.log(after_high / after_low) / width),
+                }
+            )
+    columns = ["chip", "reading", "can_be_had", "low", "high", "left"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values("left", kind="stable", ignore_index=True)
 
 
 def tokens_per_megawatt(
