@@ -338,6 +338,15 @@ def test_a_file_that_is_no_file_of_runs_is_refused_with_the_template(tmp_path, k
     assert line.startswith("mine.csv") and run_files.template(kind) in line and "\n" not in line
 
 
+def test_runs_of_the_other_kind_are_named(tmp_path):
+    (tmp_path / "result.json").write_text(json.dumps(BENCH))
+    with pytest.raises(data.DataError, match="these are inference runs; give the file to validate"):
+        run_files.read("training", tmp_path / "result.json")
+    path = write(tmp_path / "mine.csv", GOOD["training"])
+    with pytest.raises(data.DataError, match="these are training runs; give the file to validate"):
+        run_files.read("inference", path)
+
+
 def test_rows_of_one_name_stay_apart(tmp_path):
     rows = [GOOD["training"], GOOD["training"], GOOD["training"] | {"row_id": ""}]
     result = validation.validate("training", write(tmp_path / "a.csv", *rows), "none")

@@ -122,7 +122,7 @@ def read(kind: str, file: str | Path, given: Mapping[str, str] | None = None) ->
     about = f"{name}, read as {title}" if form != foreign.PLAIN else name
     frame = pd.DataFrame(rows, columns=None if rows else ["line"]).fillna("")
     frame = evidence.as_printed(frame)
-    _complete(about, kind, frame, ignored, limits)
+    _complete(about, kind, frame, ignored, limits, names)
     own = "quality" not in frame or _OWN[table] not in frame
     frame = frame.reindex(columns=["line", *columns], fill_value="")
     frame["row_id"] = _ids(frame)
@@ -152,7 +152,12 @@ def _given(given: Mapping[str, str], columns: list[str]) -> dict[str, str]:
 
 
 def _complete(
-    about: str, kind: str, frame: pd.DataFrame, ignored: list[str], limits: Mapping[str, Bound]
+    about: str,
+    kind: str,
+    frame: pd.DataFrame,
+    ignored: list[str],
+    limits: Mapping[str, Bound],
+    names: list[str],
 ) -> None:
     """Refuse a file in which a needed column is missing or misspelt."""
     if not len(frame):
@@ -163,12 +168,24 @@ def _complete(
             raise data.DataError(f"{about} row 1: column {shown(name)} is unknown{near}")
     missing = [c for c, limit in limits.items() if limit.needed and c not in frame]
     if missing:
+        other = "inference" if kind == "training" else "training"
+        if _is_of(other, names):
+            raise data.DataError(
+                f"{about}: these are {other} runs; give the file to validate {other}; "
+                f"template: {template(kind)}"
+            )
         what = ", ".join(f"{c} ({limits[c].meaning})" for c in missing)
         hint = " ".join(f"-p {c}=..." for c in missing)
         raise data.DataError(
             f"{about}: it does not say {what}; add a column for each, or give it for all rows: "
             f"{hint}; template: {template(kind)}"
         )
+
+
+def _is_of(kind: str, names: list[str]) -> bool:
+    """Whether the columns are those of runs of a kind."""
+    needed = {column for column, limit in bounds(kind).items() if limit.needed}
+    return needed <= set(names) or foreign.form(kind, names)[0] != foreign.PLAIN
 
 
 def _ids(frame: pd.DataFrame) -> list[str]:
