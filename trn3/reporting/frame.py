@@ -125,7 +125,7 @@ def sheet() -> str:
     tokens = f":root{{color-scheme:light;{light}}}"
     tokens += "".join(f"{where}{{color-scheme:dark;{dark}}}}}" for where in (wish, button))
     text = (STATIC / "page.css").read_text(encoding="utf-8")
-    rules = re.sub(r"/\*.*?\*/|\s+", " ", text)
+    rules = re.sub(r"/\*.*?\*/|\s*\n\s*|(?<=[{};,]) |(?<=\w:) ", "", text)
     return tokens + rules.replace("FONT", charts.CONFIG["font"]).replace("MONO", MONO)
 
 
