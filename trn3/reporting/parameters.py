@@ -353,7 +353,7 @@ def _resolved(p: Parameter, value: Any) -> Any:
 
 
 def told(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as a page may show them: a file by its path from here, never from the root.
+    """Values as a page may show them: no page tells of the folders around a reader's file.
 
     Parameters
     ----------
@@ -363,14 +363,20 @@ def told(values: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The same with relative paths.
+        Files by their path from here or, where that leads upwards, by their folder and name.
     """
-    return {
-        name: os.path.relpath(value)
-        if isinstance(value, str) and value.endswith(FILES) and os.path.isabs(value)
-        else value
-        for name, value in values.items()
-    }
+    return {name: _near(value) if _is_file(value) else value for name, value in values.items()}
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and value.endswith(FILES) and os.path.isabs(value)
+
+
+def _near(path: str) -> str:
+    near = os.path.relpath(path)
+    if near.startswith(os.pardir):
+        return os.path.join(*Path(path).parts[-2:])
+    return near
 
 
 def ids(kind: str) -> list[str]:
