@@ -4,6 +4,7 @@ browser without a network.
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -16,7 +17,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import played
 import small
 
+# A shell that starts the tests in the background makes them deaf to Ctrl-C; their children, to
+# which some tests send it, shall hear it as in a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 played.install()
+
 # The same examples everywhere, however slow the machine; tests/benchmarks/fuzz.py looks for new
 # ones.
 hypothesis.settings.register_profile(

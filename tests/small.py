@@ -84,11 +84,12 @@ def report(folder: Path, name: str = "02_small") -> Path:
     return write(folder, name, *cells)
 
 
-def until(state: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
-    """What a state gives as soon as it is true; asked again and again."""
-    give_up = time.monotonic() + limit_s
+def until(state: Callable[[], Any], process: subprocess.Popen | None = None) -> Any:
+    """What a state gives as soon as it is true; asked again and again while a process goes on."""
+    give_up = time.monotonic() + LIMIT_S
     while not (found := state()):
-        assert time.monotonic() < give_up, f"waited {limit_s:g} s for {state}"
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up, f"waited {LIMIT_S:g} s for {state}"
         time.sleep(0.02)
     return found
 
@@ -109,10 +110,7 @@ def start(notebooks: Path, *arguments: object, **options: Any) -> subprocess.Pop
     command = [sys.executable, "-m", "trn3", *map(str, arguments)]
     env = environment(notebooks, options.pop("env", {}))
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # A shell that starts the tests in the background makes its children deaf to Ctrl-C; a terminal
-    # does not.
-    hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    process = subprocess.Popen(command, env=env, start_new_session=True, **pipes | hears | options)
+    process = subprocess.Popen(command, env=env, start_new_session=True, **pipes | options)
     STARTED.append(process)
     return process
 

@@ -94,7 +94,7 @@ def test_a_batch_that_is_killed_can_be_resumed(home, tmp_path, number):
     out = tmp_path / "out"
     arguments = ("batch", home / "hang.toml", "--out", out)
     process = small.start(home / "notebooks", *arguments, "--jobs", 3, cwd=home)
-    small.until(lambda: len(batch.remembered(out)) == 4)  # four are made, two loop
+    small.until(lambda: len(batch.remembered(out)) == 4, process)  # four are made, two loop
     process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == (130 if number == signal.SIGINT else -number)
@@ -111,12 +111,12 @@ def test_a_batch_that_is_killed_can_be_resumed(home, tmp_path, number):
 def test_a_second_command_into_the_folder_is_refused_while_the_first_goes_on(home, tmp_path):
     out = tmp_path / "out"
     first = small.start(home / "notebooks", "batch", home / "hang.toml", "--out", out, cwd=home)
-    small.until(lambda: (out / ".lock").exists() and batch.remembered(out))
+    small.until(lambda: batch.remembered(out), first)
     for command in (["batch", home / "good.toml"], ["report", "02"]):
         second = small.trn3(home / "notebooks", *command, "--out", out, cwd=home)
         told = "trn3: another command is writing into "
         assert second.returncode == 2 and second.stderr.startswith(told)
-    small.until(lambda: len(pages(out)) == 4)
+    small.until(lambda: len(pages(out)) == 4, first)
     assert first.poll() is None, "it goes on with the two that loop"
 
 

@@ -414,7 +414,7 @@ def cluster(address: str) -> Any:
     try:
         from distributed import Client
 
-        client = Client(address, timeout="5s", set_as_default=False)
+        client = Client(address, set_as_default=False)  # waits as long as Dask is told to
         client.get_versions(check=True)
         theirs = set(client.run(fingerprint).values())
     except ImportError:
