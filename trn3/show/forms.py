@@ -406,8 +406,15 @@ def cumulative(
             ]
         },
     ]
-    place = [("datum.y0+datum.part*(datum.y-datum.y0)", "y"), ("datum.x-1+datum.part", "x")]
-    meet = [*one, {"filter": "isValid(datum.part)"}, *({"calculate": t, "as": f} for t, f in place)]
+    # Where the lines never meet one faint row stays: an empty layer has no extent, and Vega says so.
+    met = "isValid(datum.part)"
+    meet = [
+        *one,
+        {"filter": f"{met} || datum.n==0 && datum.x==0"},
+        {"calculate": f"{met} ? datum.y0+datum.part*(datum.y-datum.y0) : datum.y", "as": "y"},
+        {"calculate": f"{met} ? datum.x-1+datum.part : datum.x", "as": "x"},
+        {"calculate": f"{met} ? 1 : 0", "as": "shown"},
+    ]
     gap = "(datum.y-datum.rival)"
     word = {"calculate": "datum.s+' '+format(datum.y,',.3~r')", "as": "t"}
     near = f"abs({gap})<0.05*datum.y ? ({gap}>0 ? -8 : 8) : 0"
@@ -417,7 +424,8 @@ def cumulative(
         {"calculate": near, "as": "dy"},
         word,
     ]
-    month = [*meet, {"calculate": "'Break-even: month '+format(datum.x,'.1f')", "as": "t"}]
+    told = "'Break-even: month '+format(datum.x,'.1f')"
+    month = [*meet, {"calculate": f"{met} ? {told} : ''", "as": "t"}]
     words = (
         f"datum.most>0 ? 'No break-even within {months} months'"
         " : 'Moving costs less from the first month'"

@@ -605,6 +605,36 @@ def against(
     return f"either may be {better}, {subject} or {rival}: {said}"
 
 
+def titled(found: Verdict, subject: str, rival: str, better: str, worse: str) -> str:
+    """A comparison as the title of a chart: the same grammar in fewer words.
+
+    Parameters
+    ----------
+    found : Verdict
+        What the ratio says.
+    subject, rival : str
+        The two that are compared.
+    better, worse : str
+        Comparatives, such as "cheaper" and "dearer".
+
+    Returns
+    -------
+    str
+        The title.
+
+    Examples
+    --------
+    >>> titled(Verdict("open", 0.57), "Trainium3", "B200", "cheaper", "dearer")
+    'Open: either may be cheaper, Trainium3 or B200'
+    >>> titled(Verdict("likely", 0.84), "Trainium3", "B200", "cheaper", "dearer")
+    'Trainium3 is likely cheaper than B200'
+    """
+    if found.word == "open":
+        return f"Open: either may be {better}, {subject} or {rival}"
+    said = against(found, subject, rival, better, worse).partition(":")[0]
+    return f"{said[:1].upper()}{said[1:]}"
+
+
 def band(low: float, high: float, unit: str = "", digits: int = 2) -> str:
     """An 80% range in brackets' words.
 
