@@ -91,6 +91,18 @@ def test_gradient_is_zero_at_the_fit() -> None:
         assert min(cost(best + step), cost(best - step)) > cost(best) - 1e-9
 
 
+def test_folds_start_from_one_fit_to_all_rows(monkeypatch) -> None:
+    calls = []
+    one = calibration.fit
+    monkeypatch.setattr(calibration, "fit", lambda *a, **k: calls.append(a[1]) or one(*a, **k))
+    problem = made_up()
+    for fold in ("chip", "group"):
+        calibration.left_out(problem, problem.rows[fold])
+    whole = [w for w in calls if (w > 0).all()]
+    assert len(whole) == 1
+    assert len(calls) == 1 + problem.rows["chip"].nunique() + problem.rows["group"].nunique()
+
+
 def test_left_out_rows_do_not_teach() -> None:
     problem = made_up()
     left = calibration.left_out(problem, problem.rows["chip"])

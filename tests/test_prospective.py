@@ -70,6 +70,16 @@ def test_a_new_row_adds_a_line_and_leaves_the_others(folder):
     assert (folder / "prospective.csv").read_bytes() == after
 
 
+@pytest.mark.parametrize("kind", FITTERS)
+def test_nothing_is_added_once_every_row_was_fitted(folder, kind):
+    before = (folder / "prospective.csv").read_bytes()
+    runs = evidence.text_table(evidence.TABLES[kind])
+    whole = runs.assign(fitted_since=runs["fitted_since"].mask(runs["fitted_since"] == "", "0.2.0"))
+    whole.to_csv(folder / f"{evidence.TABLES[kind]}.csv", index=False, lineterminator="\n")
+    assert prospective.append(kind, FITTERS[kind]) == 0
+    assert (folder / "prospective.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize(("kind", "inner"), [("training", "training"), ("inference", "serving")])
 def test_the_fold_prints_what_is_stored(kind, inner):
     result = validation.validate(kind, folds="prospective")

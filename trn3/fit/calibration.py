@@ -78,6 +78,17 @@ class Problem:
         leaf = {n: {c: self.tree.leaf(n, c) for c in set(chips)} for n in names}
         return {n: np.array([leaf[n][c] for c in chips], dtype=int) for n in names}
 
+    @cached_property
+    def whole(self) -> "Fit":
+        """Fit to all rows, every group once: the constants, and the start of every refit.
+
+        Returns
+        -------
+        Fit
+            Constants, and the errors of all rows with them [-].
+        """
+        return fit(self, group_weights(self.rows["group"].to_numpy(str)))
+
     def log_errors(self, theta: np.ndarray) -> np.ndarray:
         """Logarithm of predicted over measured.
 
@@ -260,7 +271,7 @@ def left_out(
     weights = group_weights(problem.rows["group"].to_numpy(str))
     seen = np.ones(len(weights), bool) if known is None else known
     weights = np.where(seen, weights, 0.0)
-    full = full or fit(problem, weights)
+    full = full or problem.whole
     errors = np.full(len(weights), np.nan)
     for _, mask in folds(np.where(seen, np.asarray(labels, dtype=str), "")):
         mine = mask & seen

@@ -97,6 +97,8 @@ def append(kind: str, fitter: Any) -> int:
     int
         Lines added [-].
     """
+    if evidence.runs(kind, "newer").empty:
+        return 0
     stored = table()
     known = set(stored.loc[stored["kind"] == kind, "row_id"])
     new = lines(kind, fitter)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from trn3 import committed, data
 from trn3.fit import prospective, serving_fit, training_fit, trust
-from trn3.fit.calibration import constants_frame, fit, group_weights
+from trn3.fit.calibration import constants_frame
 
 CLOSE = {"value": (1e-3, 0.0), "log_sd": (0.0, 1e-3)}
 """Columns of ``calibration.csv`` that are compared as numbers, with the relative and the absolute
@@ -82,8 +82,7 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     if not check:
         prospective.append(kind, module)
     problem = module.problem()
-    result = fit(problem, group_weights(problem.rows["group"].to_numpy(str)))
-    mine = constants_frame(problem, result, module.band_rows(problem, result))
+    mine = constants_frame(problem, problem.whole, module.band_rows(problem, problem.whole))
     path = data.DATA / "calibration.csv"
     known = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else mine.iloc[:0]
     if check:
