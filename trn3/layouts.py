@@ -5,6 +5,7 @@ enumeration.
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -179,11 +180,12 @@ def check(
         ("interleave", "layers of a stage", stage),
         ("pp", "microbatches, as interleave needs,", rounds),
     ):
-        value, fine = getattr(layout, name), divisors(int(number))
-        allowed = fine
+        value = getattr(layout, name)
+        fine: Sequence[int] = divisors(int(number))
+        also: Sequence[int] = ()
         if name == "interleave":
-            allowed = chunks(shape.n_layers, layout.pp)
-        if value not in {*fine, *allowed}:
+            also = chunks(int(np.asarray(shape.n_layers)), int(np.asarray(layout.pp)))
+        if value not in {*fine, *also}:
             near = [d for d in fine if d < value][-1:] + [d for d in fine if d > value][:1]
             raise LayoutError(
                 f"{name} = {value} does not divide {other} = {number}; "
@@ -347,7 +349,10 @@ def choices(kind: int, switches: bool) -> dict[str, Sequence[int]]:
         axis: range(used * (not switches), used + 1)
         for axis, used in (("tp_overlap", tensor), ("pp_overlap", stages), ("dp_overlap", shared))
     }
-    sharded = {"sequence_parallel": range(1 + tensor), "zero": range(1 + 3 * shared)}
+    sharded: dict[str, Sequence[int]] = {
+        "sequence_parallel": range(1 + tensor),
+        "zero": range(1 + 3 * shared),
+    }
     return {"recompute": range(3)} | sharded | on
 
 
@@ -441,7 +446,7 @@ def blocks(
     while len(order):
         first = order[0]
         longest = int(n_chunks[stage_of[first]])
-        values = dict(choices(int(kind[first]), switches))
+        values: dict[str, Any] = dict(choices(int(kind[first]), switches))
         n_groups = 2 if kind[first] & 8 else 1
         most = max(1, size // (longest * n_groups * math.prod(map(len, values.values()))))
         part = order[:most]

@@ -295,7 +295,7 @@ def job_bytes(job: TrainingJob, layout: Layouts) -> Memory:
     >>> round(float(held.weights + held.gradients + held.optimizer) * 8 / job.model.n_params, 1)
     2.0
     """
-    trained = 1.0
+    trained: Array = 1.0
     if job.frozen:
         trained = job.model.n_adapter_params(job.lora_rank) / job.model.n_params
     return training_bytes(job.model, job.seq_len, job.global_batch, layout, trained=trained)
@@ -332,7 +332,7 @@ def misfit(
     most, held = int(np.max(rows.n_chips)), _leanest(job, rows)
     least = Memory(
         *(
-            np.broadcast_to(part, len(rows.tp))[ties.least(held.total)]
+            np.broadcast_to(part, np.shape(rows.tp))[ties.least(np.asarray(held.total))]
             for part in vars(held).values()
         )
     )

@@ -251,10 +251,24 @@ def at_peak(
     >>> float(matmul_s(at_peak(1.0, np.inf), 2, 3, 4))
     48.0
     """
-    shares = ("matmul", "fp8", "fp4", "attention", "hbm", "attention_old", "attention_ported")
+    shares: tuple[str, ...] = (
+        "matmul",
+        "fp8",
+        "fp4",
+        "attention",
+        "hbm",
+        "attention_old",
+        "attention_ported",
+    )
     shares += ("attention_unfused", "eager", "link", "network", "tp_exposed", "dp_exposed")
     shares += ("fsdp_exposed", "imbalance", "expert", "alltoall")
-    costs = ("rereads", "attention_seq", "layer_launch_s", "step_s", "expert_launch_s")
+    costs: tuple[str, ...] = (
+        "rereads",
+        "attention_seq",
+        "layer_launch_s",
+        "step_s",
+        "expert_launch_s",
+    )
     costs += ("moe_trend", "permute")
     values = dict.fromkeys(shares, 1.0) | dict.fromkeys(costs, 0.0) | {"block": np.inf}
     free = ((np.inf, np.inf, 0.0),)

@@ -442,6 +442,8 @@ def neat(text: str) -> str:
     return re.sub(r"(?<=\d) %", "%", re.sub(ends, r"\1–\2", text))
 
 
+Word = Literal["clear", "likely", "open"]
+
 LIKELY = 0.8
 """Share of the cases from which on a comparison is called likely [-]."""
 
@@ -461,7 +463,7 @@ class Verdict:
         Share of the cases in which the subject is the better one, 0 to 1 [-].
     """
 
-    word: Literal["clear", "likely", "open"]
+    word: Word
     share: float
 
     @property
@@ -711,9 +713,17 @@ def tally(found: Iterable[Verdict], better: str, worse: str, rivals: str) -> str
     'likely cheaper than 1 of 2 rivals, open against 1 (either may be cheaper)'
     """
     verdicts = list(found)
-    sides = Counter((v.word, v.better) for v in verdicts if v.word != "open")
+    sides: Counter[tuple[Word, bool]] = Counter(
+        (v.word, v.better) for v in verdicts if v.word != "open"
+    )
     parts = []
-    for word, is_better in (("clear", True), ("likely", True), ("likely", False), ("clear", False)):
+    order: tuple[tuple[Word, bool], ...] = (
+        ("clear", True),
+        ("likely", True),
+        ("likely", False),
+        ("clear", False),
+    )
+    for word, is_better in order:
         n = sides[word, is_better]
         if n:
             side = better if is_better else worse

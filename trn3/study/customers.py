@@ -466,6 +466,11 @@ def price(base: dict[str, Any], side: str, system: str) -> Input:
     return Input(*ends, "limits", "USD/h", label, fact.status, listed)
 
 
+def _given(value: float, unit: str) -> Quantity:
+    """A quantity that a parameter gives: no range."""
+    return Quantity(low=value, mid=value, high=value, unit=unit, why="given as a parameter")
+
+
 def with_rents(customer: Any, key: str, baseline_price: float = 0.0, discount: float = 0.0) -> Any:
     """A customer who pays other rents for the present chips than the file says.
 
@@ -487,11 +492,9 @@ def with_rents(customer: Any, key: str, baseline_price: float = 0.0, discount: f
     """
     given: dict[str, Quantity] = {}
     if baseline_price:
-        own = dict.fromkeys(("low", "mid", "high"), baseline_price)
-        given["baseline_price"] = Quantity(**own, unit="USD/h", why="given as a parameter")
+        given["baseline_price"] = _given(baseline_price, "USD/h")
     if discount:
-        off = dict.fromkeys(("low", "mid", "high"), discount)
-        given["discount"] = Quantity(**off, unit="share", why="given as a parameter")
+        given["discount"] = _given(discount, "share")
     bases = customer.baselines
     asked = key or bases[0].key
     changed = [base.model_copy(update=given) if base.key == asked else base for base in bases]

@@ -8,6 +8,8 @@ number of tokens.
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -333,7 +335,7 @@ def of_work(
     unit: str,
     dtype: str,
     rate: np.ndarray,
-    work: Mapping[str, float],
+    work: Mapping[str, Any],
     utilisation: float = 1.0,
 ) -> Footprint:
     """Footprint of a stream of tokens that a system works off at a known rate.
@@ -463,8 +465,8 @@ def training_run(found: training.TrainingEstimate, region: str) -> Footprint:
         "link_bytes": found.kind_s(roofline.LINK) * chip_s * link,
         "matmul_share": found.kind_s(roofline.ARITHMETIC) / float(found.step_time_s[1]),
     }
-    rate = found.tokens_per_s / used
-    share = used / cluster.n_chips  # chips that a layout leaves out are idle
+    rate = np.asarray(found.tokens_per_s / used)
+    share = float(used) / cluster.n_chips  # chips that a layout leaves out are idle
     return of_work(cluster.system, region, "training token", job.dtype, rate, work, share)
 
 
@@ -521,8 +523,8 @@ def measured_serving_j(row_id: str, output_tokens: float) -> np.ndarray:
     kv_dtype = run["kv_dtype"] or "fp8"
     load = workload.ServingLoad(
         workload.model(run["model"]),
-        float(run["input_tokens"]),
-        output_tokens,
+        int(run["input_tokens"]),
+        int(output_tokens),
         weights_dtype=serving_step.format_for(system.chip, run["weights_dtype"]),
         kv_dtype=kv_dtype,
     )
@@ -794,6 +796,17 @@ def readings(subject: Footprint, base: Footprint) -> pd.DataFrame:
     return table.sort_values("left", kind="stable", ignore_index=True)
 
 
+def _serving_of(
+    loads: Mapping[str, workload.ServingLoad],
+    region: str,
+    utilisation: float,
+    system: hardware.System,
+) -> Footprint:
+    """Footprint of the load that a system is given."""
+    load = loads[system.id]
+    return serving(inference.best(load, system), load.weights_dtype, region, utilisation)
+
+
 def tokens_per_megawatt(
     load: workload.ServingLoad, region: str, utilisation: float, tpot_s: Iterable[float]
 ) -> pd.DataFrame:
@@ -827,15 +840,8 @@ def tokens_per_megawatt(
         for dtype in dict.fromkeys((own, "bf16")):
             old_load = replace(new_load, weights_dtype=dtype, kv_dtype=dtype)
             pair = {"trn3_gen2": new_load, "trn2_ultraserver": old_load}
-            found = compare_systems.ask(
-                lambda each, pair=pair: serving(
-                    inference.best(pair[each.id], each),
-                    pair[each.id].weights_dtype,
-                    region,
-                    utilisation,
-                ),
-                pair,
-            ).found
+            ask = partial(_serving_of, pair, region, utilisation)
+            found = compare_systems.ask(ask, pair).found
             if len(found) == len(pair):
                 new, old = (found[each].total_j for each in pair)
                 ends = uncertainty.percentiles(old / new)

@@ -362,8 +362,8 @@ class Case:
         ]
         above = []
         for row in top.itertuples():
-            at = {name: np.array(each.mid) for name, each in self.at_median.items()}
-            at |= {row.input: np.array(row.flips_at * 1.01), "rent": price_usd_per_chip_h}
+            at: Draws = {name: np.array(each.mid) for name, each in self.at_median.items()}
+            at |= {row.input: np.array(row.flips_at * 1.01), "rent": np.array(price_usd_per_chip_h)}
             above.append(bool(self.total(at) > 0))
         top["saves"] = np.where(above, "above", "below")
         can_be = top["flips_at"].notna() & ~((top["unit"] == "share") & (top["flips_at"] > 1.0))
