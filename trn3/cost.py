@@ -50,14 +50,16 @@ def usd_per_unit(
     Idle hours are paid. Time lost to failures belongs into `utilisation` too.
 
     Examples
-    -------- SGLang on H100: 2785.25 output tokens/s per chip at 2 USD/h is the published 0.20 USD
+    --------
+    SGLang on H100: 2785.25 output tokens/s per chip at 2 USD/h is the published 0.20 USD
     per million [1]_:
 
     >>> round(usd_per_unit(2.0, 2785.25) * 1e6, 3)
     0.199
 
     References
-    ---------- .. [1] SGLang team, "Deploying DeepSeek with PD disaggregation and large-scale expert
+    ----------
+    .. [1] SGLang team, "Deploying DeepSeek with PD disaggregation and large-scale expert
     parallelism", 2025.
     """
     return price_usd_per_chip_h / (HOUR_S * units_per_s_per_chip * utilisation)
@@ -85,7 +87,8 @@ def run_usd(
         Cost of the run [USD]
 
     Examples
-    -------- KARAKURI LM 70B: 32 trn1.32xlarge (512 chips) for three days at 21.50 USD per
+    --------
+    KARAKURI LM 70B: 32 trn1.32xlarge (512 chips) for three days at 21.50 USD per
     instance-hour, 49.5 thousand USD:
 
     >>> float(run_usd(512, 3 * 86400.0, 21.50 / 16))
@@ -307,7 +310,8 @@ def ownership(asset: Asset, utilisation: Array = 1.0) -> dict[str, Array]:
         server, facility, energy, operations [USD per used chip-hour]
 
     Notes
-    ----- Left out: tax, grants, land, resale and the software team. Energy is counted at the mean
+    -----
+    Left out: tax, grants, land, resale and the software team. Energy is counted at the mean
     draw in all hours.
 
     Examples

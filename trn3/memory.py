@@ -237,7 +237,8 @@ def training_bytes(
         Bytes by cause [B].
 
     Notes
-    ----- ZeRO-1 shards the optimizer over the ranks of a group, 2 the gradients, 3 the weights, of
+    -----
+    ZeRO-1 shards the optimizer over the ranks of a group, 2 the gradients, 3 the weights, of
     which two layers are whole at a time. Full recompute adds the layer being redone. Adapters
     beside frozen weights need the inputs of the products as well, so that activations stay. Left
     out: buffers of the communication library, fragmentation, and the embedding's stage holding more

@@ -51,7 +51,8 @@ def mtti_s(n_chips: Array, failures_per_chip_s: Array) -> Array:
         If a value is not positive and finite.
 
     Notes
-    ----- Small jobs fail mostly for reasons of software and users, which do not grow with N:
+    -----
+    Small jobs fail mostly for reasons of software and users, which do not grow with N:
     Kokolis et al. measured 7.9 h at 1,024 GPUs where their own rate gives 28.8 h.
 
     Examples
@@ -253,7 +254,8 @@ def time_shares(
         If a time is negative or not finite, or the work or the time to interruption is zero.
 
     Examples
-    -------- Young's estimate of the smallest loss, sqrt(2c/M) + R/M, is 10.9 % for a minute of each
+    --------
+    Young's estimate of the smallest loss, sqrt(2c/M) + R/M, is 10.9 % for a minute of each
     in 3.1 hours.
 
     >>> shares = time_shares(1157.0, 60.0, 60.0, 11160.0)
@@ -369,7 +371,8 @@ def two_level(
         Shares ``useful``, ``checkpoint``, ``lost``, ``restart`` that sum to one [-].
 
     Notes
-    ----- The product is exact to first order in the losses; a test holds it against a simulation of
+    -----
+    The product is exact to first order in the losses; a test holds it against a simulation of
     both levels.
 
     Examples

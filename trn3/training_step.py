@@ -951,7 +951,8 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
         Add up to the time of the layer [s].
 
     Notes
-    ----- Backward costs two products for each one forward: the gradient of the input and of the
+    -----
+    Backward costs two products for each one forward: the gradient of the input and of the
     weights; frozen weights have none (Hu et al. 2021, section 4). The products of adapters, below 1
     %, and their launches are left out. Full recompute repeats the forward pass with its exchanges,
     selective recompute only attention (Korthikanti et al. 2022, section 5).

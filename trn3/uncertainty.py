@@ -176,7 +176,8 @@ def ratio_range(above: np.ndarray, below: np.ndarray) -> np.ndarray:
         Low, middle and high of the ratio [-]
 
     Notes
-    ----- Exact where both are log-normal; errors that the two share (one model, one load) would
+    -----
+    Exact where both are log-normal; errors that the two share (one model, one load) would
     cancel, so the band is wide.
 
     Examples

@@ -96,7 +96,8 @@ def bootstrap(
         Low and high of ``group_median_factor`` and of ``band_coverage`` [-].
 
     References
-    ---------- Efron and Tibshirani 1993, An introduction to the bootstrap, section 13.3 (percentile
+    ----------
+    Efron and Tibshirani 1993, An introduction to the bootstrap, section 13.3 (percentile
     interval).
     """
     inside = 1.0 * ((band[0] <= log_error) & (log_error <= band[1]))
@@ -181,14 +182,16 @@ class Residuals:
             [-].
 
         Notes
-        ----- q_own are the two quantiles of the family's own errors, groups counting equally, from
+        -----
+        q_own are the two quantiles of the family's own errors, groups counting equally, from
         n folds; q_new those of errors on chip generations that were left out, generations counting
         equally, with the weight of `UNSEEN` = k folds. The lower and the upper end are apart, so a
         bias moves the band. The factor is that of a normal sample's prediction interval: 1 for many
         folds, wide for few.
 
         References
-        ---------- Hahn and Meeker 1991, Statistical intervals, section 4.7 (prediction interval
+        ----------
+        Hahn and Meeker 1991, Statistical intervals, section 4.7 (prediction interval
         from few values).
         """
         from scipy import special
@@ -302,7 +305,8 @@ def interval_score(
         Score in log units [-].
 
     References
-    ---------- Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and estimation,
+    ----------
+    Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and estimation,
     section 6.2.
     """
     low, high = band

@@ -406,7 +406,7 @@ def cumulative(
             ]
         },
     ]
-    # Where the lines never meet one faint row stays: an empty layer has no extent, and Vega says so.
+    # Where the lines never meet one faint row stays: Vega warns of a layer without extent.
     met = "isValid(datum.part)"
     meet = [
         *one,

@@ -29,7 +29,8 @@ def against(expression: str, baseline: str = "trainium2") -> np.ndarray:
     Examples
     --------
     >>> peak = "trainium3.peak_flops_per_s[{}] / trainium2.peak_flops_per_s[{}]"
-    >>> [round(float(against(peak.format(a, b))[1]), 2) for a, b in (("mxfp8", "fp8"), ("bf16", "bf16"))]
+    >>> pairs = (("mxfp8", "fp8"), ("bf16", "bf16"))
+    >>> [round(float(against(peak.format(new, old))[1]), 2) for new, old in pairs]
     [1.94, 1.01]
     >>> round(float(against(peak.format("mxfp8", "fp8"), "b200")[1]), 2)
     0.56

@@ -1,7 +1,8 @@
 """One question, asked of several systems at once; who cannot answer says why.
 
 >>> from trn3 import workload
->>> load = workload.ServingLoad(workload.model("llama3_1_405b"), 1024, 1024, 3.0, 0.05, "bf16", "bf16")
+>>> model = workload.model("llama3_1_405b")
+>>> load = workload.ServingLoad(model, 1024, 1024, 3.0, 0.05, "bf16", "bf16")
 >>> compared = serving(load, ["trn3_gen2", "inf2_48xl"])
 >>> compared.found["trn3_gen2"].n_chips > 1, "inf2_48xl" in compared.missing
 (True, True)

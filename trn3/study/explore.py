@@ -419,7 +419,8 @@ def chart(found: Answer) -> charts.Chart:
         made,
         title=title if len(both) else f"{name} and {rival} cannot be compared here",
         subtitle=f"Times better, more than 1 favours {name}, 80% range of both; {terms}; log",
-        source="Source: trn3 models; rents as in the table of inputs; hollow: no public run, rent or power.",
+        source="Source: trn3 models; rents as in the table of inputs; "
+        "hollow: no run fitted, no public rent or no public power.",
     )
 
 

@@ -221,7 +221,8 @@ def provisioned_w(system: hardware.System, region: str) -> np.ndarray:
     --------
     Eight H100 in a node of 10.2 kW, at the PUE of Ohio.
 
-    >>> round(float(provisioned_w(hardware.system("hgx_h100"), "us_east_2")[1])), round(10200 / 8 * 1.13)
+    >>> node = hardware.system("hgx_h100")
+    >>> round(float(provisioned_w(node, "us_east_2")[1])), round(10200 / 8 * 1.13)
     (1441, 1441)
     """
     pue = data.fact(data.resolve("region", region), "pue").value
