@@ -60,7 +60,7 @@ QUANTITIES = {
 }
 
 
-SAMPLE = Path(__file__).resolve().parent / "samples" / "surveyed_specs.csv"
+SAMPLE = Path(__file__).resolve().parent / "evidence_sample" / "surveyed_specs.csv"
 
 
 def surveyed(paths: list[Path]) -> list[dict[str, str]]:
