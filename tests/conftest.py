@@ -2,6 +2,8 @@
 browser without a network.
 """
 
+import functools
+import json
 import os
 import shutil
 import signal
@@ -80,6 +82,30 @@ def ended():
     """A test that fails leaves nothing running."""
     yield
     small.end_all()
+
+
+@pytest.fixture(scope="session")
+def left_out(pytestconfig):
+    """Scores of the committed rows by fits that have not seen a fold, which take seconds: made
+    once, and again when the data, the code or the packages have changed.
+    """
+    from trn3.fit import validation
+    from trn3.reporting import batch
+
+    cache, of = getattr(pytestconfig, "cache", None), batch.fingerprint()
+
+    @functools.cache
+    def scores(kind: str, folds: str) -> dict:
+        key = f"left_out/{kind}-{folds}"
+        kept = cache.get(key, {}) if cache else {}
+        if kept.get("of") != of:
+            result = validation.validate(kind, folds=folds, beside=False)
+            kept = json.loads(json.dumps({"of": of, "scores": result}))
+            if cache:
+                cache.set(key, kept)
+        return kept["scores"]
+
+    return scores
 
 
 @pytest.fixture(scope="module")

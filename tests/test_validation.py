@@ -18,11 +18,8 @@ KOR, NAR = "Korthikanti table 5", "Narayanan table 2, PTD"
 
 
 @pytest.fixture(scope="module")
-def left() -> dict[str, dict]:
-    return {
-        f: validation.validate("training", folds=f, beside=False)
-        for f in ("source", "publisher", "generation")
-    }
+def left(left_out) -> dict[str, dict]:
+    return {fold: left_out("training", fold) for fold in ("source", "publisher", "generation")}
 
 
 def test_weighted_quantile_is_the_plain_one_for_equal_weights() -> None:
