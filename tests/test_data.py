@@ -1,5 +1,6 @@
 """The tables: typed, sourced, consistent, and loud when somebody breaks one."""
 
+import ast
 import csv
 import datetime
 import json
@@ -8,13 +9,16 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data
+from trn3 import data, workload
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PACKAGE = json.loads((data.DATA / "datapackage.json").read_text(encoding="utf-8"))
 RESOURCES = {r["name"]: r for r in PACKAGE["resources"]}
@@ -739,3 +743,36 @@ def test_a_sum_of_assumed_tiers_carries_their_range():
 
 
 TIERS_OF_GEN2 = ("board", "rack", "cross_rack")
+
+
+def test_nothing_that_was_kept_survives_a_change_of_the_folder(tmp_path, monkeypatch):
+    """Every function that remembers what it made of the tables sees another folder at once."""
+    shutil.copytree(data.DATA, tmp_path / "data")
+    table = tmp_path / "data" / "models.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("llama3_1_8b,")]
+    table.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    assert "llama3_1_8b" in workload.models()
+    monkeypatch.setattr(data, "DATA", tmp_path / "data")
+    assert "llama3_1_8b" not in workload.models()
+    with pytest.raises(data.UnknownId):
+        workload.model("llama3_1_8b")
+    monkeypatch.undo()
+    assert workload.model("llama3_1_8b").n_layers == 32
+
+
+def test_no_module_keeps_what_it_read_without_the_folder():
+    """A cache over tables is `data.kept`, or takes the folder as its first argument."""
+    for path in sorted((ROOT / "trn3").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            decorated = [ast.unparse(d) for d in node.decorator_list]
+            if not any("lru_cache" in d or d.endswith("functools.cache") for d in decorated):
+                continue
+            names = [argument.arg.strip("_") for argument in node.args.args]
+            inner = [ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)]
+            reads = [
+                call for call in inner if re.match(r"data\.(rows|table|fact|facts|ids|named)", call)
+            ]
+            assert not reads or "folder" in names, f"{path.name}: {node.name} keeps {reads}"

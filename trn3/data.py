@@ -18,13 +18,13 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -150,6 +150,42 @@ def _unreadable(folder: Path, name: str, error: Exception) -> DataError:
     if not folder.is_dir():
         return DataError(f"no folder {folder}: TRN3_DATA must name the folder data/ of a checkout")
     return DataError(f"data/{name}: {getattr(error, 'strerror', None) or error}")
+
+
+Result = TypeVar("Result")
+
+
+def kept(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Remember what a function made of the tables, for as long as they are those of one folder.
+
+    Parameters
+    ----------
+    function : callable
+        Reads the tables; its arguments must be hashable.
+
+    Returns
+    -------
+    callable
+        The same, which asks `function` again once `DATA` names another folder.
+
+    Examples
+    --------
+    >>> @kept
+    ... def n_units():
+    ...     return len(rows("units"))
+    >>> n_units() == n_units() == len(rows("units"))
+    True
+    """
+
+    @lru_cache(maxsize=512)
+    def of(folder: Path, *arguments: Any, **named: Any) -> Result:
+        return function(*arguments, **named)
+
+    @wraps(function)
+    def ask(*arguments: Any, **named: Any) -> Result:
+        return of(DATA, *arguments, **named)
+
+    return ask
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,6 @@ The fields and what they mean are the table ``data/config_fields.csv``, what eac
 """
 
 import dataclasses
-import functools
 import json
 import re
 from typing import Any
@@ -158,7 +157,7 @@ def _check(shape: dict[str, Any]) -> None:
             raise data.TrnError(f"{small} = {few}: {rule} {big} = {many}")
 
 
-@functools.lru_cache(8)
+@data.kept
 def _fields() -> dict[str, list[str]]:
     """Fields of a config by what they mean, in the order of preference."""
     rows = sorted(

@@ -13,7 +13,6 @@ References
 
 import dataclasses
 import difflib
-import functools
 import pathlib
 import re
 from collections.abc import Sequence
@@ -510,7 +509,7 @@ def stack(shapes: Sequence[ModelShape]) -> ModelShape:
     )
 
 
-@functools.lru_cache(8)
+@data.kept
 def models() -> dict[str, ModelShape]:
     """All models of ``data/models.csv``.
 
@@ -536,7 +535,7 @@ def _key(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-@functools.lru_cache(1)
+@data.kept
 def _names() -> dict[str, str]:
     """Every accepted spelling to its identifier."""
     rows = data.rows("models")

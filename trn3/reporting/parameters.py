@@ -384,7 +384,7 @@ def ids(kind: str) -> list[str]:
     return customers.customers() if kind == "customer" else data.ids(kind)
 
 
-@functools.lru_cache(4096)
+@data.kept
 def _id(kind: str, text: str) -> str:
     """An id in its one spelling."""
     if kind == "customer":

@@ -10,7 +10,6 @@ import html
 import importlib.util
 import os
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -135,7 +134,7 @@ class Answer:
     missing: dict[str, str]
 
 
-@lru_cache
+@data.kept
 def _rent(system: str, term: str, region: str) -> data.Fact:
     base, chip = {"term": term, "region": region}, hardware.system(system).chip.id
     try:
@@ -179,7 +178,7 @@ def rent(
     )
 
 
-@lru_cache(maxsize=256)
+@data.kept
 def _run(system: str, n_chips: int, model: str, *job: Any) -> training.TrainingEstimate:
     return runs.at_sizes(
         workload.TrainingJob(workload.model(model), *job), hardware.system(system), [n_chips]

@@ -72,7 +72,7 @@ class Side:
         return factor
 
 
-@lru_cache(maxsize=512)
+@data.kept
 def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
     """Speed per chip with its 80 % band; raises where the workload cannot run."""
     rack = hardware.system(system)
@@ -473,7 +473,7 @@ class _Asked:
     customer: Any = field(compare=False)
 
 
-@lru_cache(maxsize=8)
+@data.kept
 def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
     customer, base = asked.customer, asked.customer.baselines[baseline]
     names = data.table("customer_fields").drop_duplicates("field").set_index("field")["label"]
