@@ -57,7 +57,7 @@ def test_speed_and_cost_are_those_of_the_serving_model_and_of_the_cost_formula(f
 def test_a_system_against_itself_is_level_in_everything():
     same = explore.evaluate(replace(STATE, rival=STATE.system))
     assert np.allclose(same.frame["ratio"], 1, rtol=1e-12) and len(set(same.names)) == 2
-    assert {explore.verdict(r) for r in same.frame.itertuples()} == {"about the same"}
+    assert {explore.verdict(r) for r in same.frame.itertuples()} == {"the same"}
 
 
 def test_swapping_the_two_turns_every_ratio_around(found):
@@ -130,10 +130,12 @@ def test_nothing_at_all_is_an_error_of_one_line():
     [
         (1.2, 1.5, 1.9, "ahead"),
         (0.5, 0.7, 0.9, "behind"),
-        (0.9, 1.4, 2.0, "probably ahead"),
-        (0.4, 0.7, 1.2, "probably behind"),
-        (0.7, 1.1, 1.5, "about the same"),
-        (1.05, 1.05, 1.05, "about the same"),
+        (0.95, 1.4, 2.0, "likely ahead"),
+        (0.4, 0.7, 1.05, "likely behind"),
+        (0.7, 1.1, 1.5, "open"),
+        (0.6, 0.9, 1.3, "open"),
+        (1.05, 1.05, 1.05, "ahead"),
+        (1.0, 1.0, 1.0, "the same"),
         (3.0, 3.0, 3.0, "ahead"),
         (np.nan, np.nan, np.nan, "not known"),
     ],

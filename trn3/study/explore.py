@@ -305,8 +305,7 @@ def evaluate(state: State) -> Answer:
 
 
 def verdict(row: Any) -> str:
-    """Word for a ratio with its range: ahead, behind, probably so where the range crosses 1, about
-    the same, not known.
+    """Word for a ratio with its range, in the one grammar of all pages.
 
     Parameters
     ----------
@@ -316,15 +315,15 @@ def verdict(row: Any) -> str:
     Returns
     -------
     str
-        The word.
+        ahead or behind, likely so, open, the same (equal to a thousandth), or not known.
     """
     if not np.isfinite(row.ratio):
         return "not known"
-    alike = 0.87 < row.ratio < 1.15
-    low, high = words.rounded(row.low), words.rounded(row.high)
-    if (low > 1 or high < 1) and not (alike and low == high):
-        return "ahead" if low > 1 else "behind"
-    return "about the same" if alike else "probably ahead" if row.ratio > 1 else "probably behind"
+    if abs(row.ratio - 1) < 1e-3:
+        return "the same"
+    found = words.verdict(words.rounded(row.low), row.ratio, words.rounded(row.high))
+    side = "ahead" if found.better else "behind"
+    return {"clear": side, "likely": f"likely {side}", "open": "open"}[found.word]
 
 
 def lead(name: str, rival: str, ahead: int, behind: int, of: int) -> str:
