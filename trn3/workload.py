@@ -336,6 +336,9 @@ NUMBERS = tuple(field.name for field in dataclasses.fields(ModelShape))[:-4]
 """The fields of a shape that are numbers."""
 
 
+COUNTS_AGREE = 0.03
+"""Share by which a count may differ from the one that is stated: biases and normalisations are not
+counted, and a vision tower is not [-]."""
 FINETUNE = ("", "full", "lora")
 """What a training run may be: pre-training, fine-tuning of every weight, of adapters."""
 
@@ -610,6 +613,9 @@ def model(text: str) -> ModelShape:
     ------
     UnknownId
         Where nothing has that name; the nearest ones are named.
+    TrnError
+        Where a file is not understood. With the environment variable TRN3_ALLOW_UNKNOWN=1 fields
+        that are not modelled are left out, and the name of the model says which.
 
     Examples
     --------
@@ -625,8 +631,10 @@ def model(text: str) -> ModelShape:
             return models()[found]
     if text.endswith(".json") or _is_file(text):
         called = _called(text)
-        shape, _ = from_config(model_config.read(text), id=called, name=text)
-        return dataclasses.replace(shape, name=f"“{called}”")
+        allow = model_config.unknown_allowed()
+        shape, unplaced = from_config(model_config.read(text), called, text, allow)
+        stamp = f" (not modelled: {', '.join(unplaced)})" if unplaced else ""
+        return dataclasses.replace(shape, name=f"“{called}”{stamp}")
     near = list(
         dict.fromkeys(names[k] for k in difflib.get_close_matches(_key(text), names, 4, 0.5))
     )
@@ -650,7 +658,7 @@ def _called(path: str) -> str:
 
 
 def from_config(
-    config: dict[str, Any], id: str = "config", name: str = ""
+    config: dict[str, Any], id: str = "config", name: str = "", allow_unknown: bool = False
 ) -> tuple[ModelShape, list[str]]:
     """Read a Hugging Face ``config.json``.
 
@@ -660,6 +668,8 @@ def from_config(
         The parsed file.
     id, name : str
         What to call the model.
+    allow_unknown : bool
+        Read the rest where the structure of the model is not understood in full.
 
     Returns
     -------
@@ -669,16 +679,26 @@ def from_config(
     Raises
     ------
     TrnError
-        Where a needed field is missing or is not a number.
+        Where a needed field is missing or is not a number, where a field that could change the
+        counts is not understood, and where the count contradicts ``params_b`` [1e9] of the file.
 
     Examples
     --------
     >>> fields = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4}
     >>> fields |= {"intermediate_size": 128, "vocab_size": 100, "hyper_connections": 3}
-    >>> shape, unplaced = from_config(fields)
+    >>> shape, unplaced = from_config(fields, allow_unknown=True)
     >>> shape.n_params, unplaced
     (95040, ['hyper_connections'])
     """
-    found, unplaced = model_config.dimensions(config, name or id)
+    found, unplaced = model_config.dimensions(config, name or id, allow_unknown)
     shape = ModelShape(id=id, name=name or id, source_id="user_config", **found)
+    stated = config.get("params_b")
+    if stated is not None:
+        positive("params_b", stated, "billion")
+        counted = shape.n_params / 1e9
+        if abs(counted / stated - 1) > COUNTS_AGREE:
+            raise data.TrnError(
+                f"model config {name or id}: params_b = {stated} billion: "
+                f"the other fields give {counted:.4g} billion"
+            )
     return shape, unplaced

@@ -92,6 +92,7 @@ class Case:
             data_date=str(data.data_date()),
             beside=options.shared_js,
             collection=options.collection,
+            model_read=panel.read_from(self.values),
         )
 
     @property

@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     path, flag, kinds = {"type": Path}, {"action": "store_true"}, ["training", "inference"]
+    unknown = {"allow-unknown": flag | {"help": "leave out fields of a config.json not modelled"}}
     making = {
         "jobs": {"type": int, "default": os.cpu_count() or 1, "help": "reports at a time"},
         "engine": {
@@ -90,7 +91,13 @@ def parser() -> argparse.ArgumentParser:
     }
     customer = {"metavar": "FILE", "help": "a customer file, for reports that take one"}
     report = add(
-        "report", "make offline HTML reports", several, customer=customer, out=out, **making
+        "report",
+        "make offline HTML reports",
+        several,
+        customer=customer,
+        out=out,
+        **making,
+        **unknown,
     )
     report.add_argument(
         "--notebook", action="store_true", help="keep the executed notebook beside its page"
@@ -104,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
         ("grid", path),
         out=out,
         **making,
+        **unknown,
         resume=flag | {"help": "leave whole and fresh reports as they are"},
         scheduler={"default": "", "metavar": "tcp://HOST:PORT", "help": "run on a Dask cluster"},
     )
@@ -126,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
         "default": "all",
         "help": "layout: without the overlap switches",
     }
-    add("search", "find the fastest parallel layouts", **search, axes=axes)
+    add("search", "find the fastest parallel layouts", **search, axes=axes, **unknown)
     add(
         "calibrate",
         "refit the constants to the committed runs",
@@ -183,7 +191,6 @@ def parser() -> argparse.ArgumentParser:
 # ----------------------------------------------------------------------------------------- reports
 def report(args: argparse.Namespace) -> int:
     """`trn3 report`."""
-    from trn3 import model_config, workload
     from trn3.reporting import batch, parameters
 
     names = (
@@ -200,14 +207,6 @@ def report(args: argparse.Namespace) -> int:
         batch.case(n, {k: v for k, v in given.items() if k in takes[n] or k not in elsewhere})
         for n in names
     ]
-    for path in dict.fromkeys(
-        v for one in todo for k, v in one.values.items() if k == "model" and v.endswith(".json")
-    ):
-        if unplaced := workload.from_config(model_config.read(path))[1]:
-            complain(
-                f"note: {os.path.relpath(path)}: not modelled, and may change the counts: "
-                f"{', '.join(unplaced)}"
-            )
     out = args.out or Path("reports")
     rows = batch.run(todo, out, options(args, keep=False, reference=True, notebook=args.notebook))
     return finish(rows, out)
@@ -482,6 +481,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     args, more = command.parse_known_args(argv)
     args.more = more
+    if getattr(args, "allow_unknown", False):
+        os.environ["TRN3_ALLOW_UNKNOWN"] = "1"  # pages are made by processes of their own
     if more and args.command != "lab":
         command.error(f"{args.command} takes no {' '.join(more)} (see trn3 {args.command} --help)")
     try:

@@ -13,7 +13,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
@@ -51,6 +51,8 @@ class About:
         Whether index and ``vega.js`` stand beside the page.
     collection : links.Collection, optional
         The reports that stand beside it, with reference pages.
+    model_read : mapping
+        What was read from the reader's own model, by what it is.
     """
 
     report: str
@@ -61,13 +63,16 @@ class About:
     data_date: str
     beside: bool = False
     collection: links.Collection | None = None
+    model_read: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def results(self) -> dict[str, Any]:
         """What the results file says first."""
+        own = {"model_read": dict(self.model_read)} if self.model_read else {}
         return {
             "report": self.report,
             "parameters": dict(self.parameters),
+            **own,
             "data_date": self.data_date,
         }
 
@@ -213,12 +218,13 @@ def about_stored(notebook: Any, stem: str) -> About:
     try:
         defaults = parameters.validate(notebook, {})
         values = parameters.validate(notebook, given)
+        own = panel.read_from(values)
     except NOT_OURS:
-        defaults, values = {}, given
+        defaults, values, own = {}, given, {}
     changed = {n: v for n, v in values.items() if n not in defaults or defaults[n] != v}
     command = panel.command(name, parameters.told(changed))
     told = parameters.told(values)
-    return About(name, stem, told, defaults, command, str(data.data_date()))
+    return About(name, stem, told, defaults, command, str(data.data_date()), model_read=own)
 
 
 def injected(notebook: Any) -> dict[str, Any]:
@@ -280,6 +286,7 @@ def page_words(notebook: Any, about: About) -> dict[str, Any]:
         "changed": changed,
         "data_date": about.data_date,
         "entries": panel.entries(values, declared(notebook), linked=about.collection is not None),
+        "model_read": about.model_read,
         "frame": frame(bool(results.drawn(notebook)), about.beside),
         "intro": intro,
         "results_file": f"{about.stem}.json",

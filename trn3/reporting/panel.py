@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trn3 import data
+from trn3 import data, model_config, workload
 from trn3.reporting.parameters import FILES, Parameter
 from trn3.show import words
 
@@ -103,6 +103,44 @@ def entries(
         }
         for name, given in values.items()
     ]
+
+
+def read_from(values: Mapping[str, Any]) -> dict[str, str]:
+    """What was read from the reader's own model, where a report is about one.
+
+    Parameters
+    ----------
+    values : mapping
+        Parameters by name, files by paths that can be opened.
+
+    Returns
+    -------
+    dict
+        By what it is; empty where the model is a known one.
+    """
+    path = values.get("model")
+    if not isinstance(path, str) or not path.endswith(".json"):
+        return {}
+    config = model_config.read(path)
+    shape, unplaced = workload.from_config(config, allow_unknown=model_config.unknown_allowed())
+    kinds = {
+        "full attention": shape.n_layers - shape.n_window_layers,
+        f"window of {shape.window:,}": shape.n_window_layers,
+        "with experts": int(shape.n_moe_layers),
+    }
+    stored = model_config.stored_format(config)
+    arithmetic = ", arithmetic in 16 bits" if stored.startswith("int") else ""
+    found = {
+        "file": Path(path).name,
+        "parameters": f"{shape.n_params / 1e9:,.4g} billion",
+        "active parameters": f"{shape.n_active_params / 1e9:,.4g} billion",
+        "cache per token": f"{shape.kv_bytes_per_token():,.0f} bytes in BF16, no window full",
+        "layers": ", ".join(f"{n} {kind}" for kind, n in kinds.items() if n),
+        "stored format": f"{stored}{arithmetic}; the page takes the format that it is given",
+        "not modelled": ", ".join(unplaced),
+    }
+    absent = {"stored format"} if not stored else set()
+    return {what: text for what, text in found.items() if text and what not in absent}
 
 
 def _linked(given: Any, about: Parameter, linked: bool) -> list[tuple[str, str]]:
