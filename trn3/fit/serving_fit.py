@@ -306,12 +306,14 @@ def _open_layouts(
     centres = {c.name: c.value for c in committed.priors("serving")}
     k = committed.record(ServingConstants, centres)
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
-    best, tp, dp = np.full(len(what), -1.0), at.tp.copy(), at.dp.copy()
+    best = np.full(len(what), -1.0)
+    tp, dp = np.array(at.tp), np.array(at.dp)
+    routed = np.greater(z.n_experts, 0)
     for n in (1.0, 2.0, 4.0, 8.0):
         many = np.maximum(chips / n, 1)
         for groups, allowed in (
             (np.ones(len(what)), free),
-            (many, (free & (z.n_experts > 0)) | spread),
+            (many, (free & routed) | spread),
         ):
             some = Layouts(np.minimum(n, chips), groups, 1.0, groups > 1)
             batch = serving_step.max_batch(z, d, some, w)
@@ -324,7 +326,8 @@ def _open_layouts(
                 np.where(better, some.tp, tp),
                 np.where(better, groups, dp),
             )
-    return Layouts(tp, dp, np.where(best > 0, 1.0, at.pp), at.whole | (dp > 1))
+    whole = np.logical_or(at.whole, dp > 1)
+    return Layouts(tp, dp, np.where(best > 0, 1.0, at.pp), whole)
 
 
 def predictor(

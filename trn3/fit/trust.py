@@ -258,7 +258,8 @@ def sentence(kind: str, chip: hardware.Chip) -> str:
     """
     new, old = summary(kind, "generation"), summary(kind, "source")
     name = "serving" if kind == "inference" else kind
-    miss = f"on chip generations never fitted the median error was {100 * new['group_median_abs_error']:.0f}%"
+    error = f"{100 * new['group_median_abs_error']:.0f}%"
+    miss = f"on chip generations never fitted the median error was {error}"
     miss += f" ({new['n_groups']:.0f} groups of runs; a constant share of peak per chip: "
     miss += f"{100 * new['constant_group_median_abs_error']:.0f}%)"
     family = chip.family.capitalize().replace("Tpu", "TPU")
@@ -266,8 +267,10 @@ def sentence(kind: str, chip: hardware.Chip) -> str:
     miss += f". {committed.band_origin(name, *band, chip.id, chip.family)}"
     if committed.borrowed(name, chip.id):
         return f"No public {chip.name} {name} run was fitted; {miss}."
-    seen = f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn ({old['n_groups']:.0f} groups)"
-    return f"Published {chip.name} runs were fitted; the median error over all chips is {seen}, and {miss}."
+    seen = f"{100 * old['group_median_abs_error']:.0f}% with each source left out in turn"
+    seen += f" ({old['n_groups']:.0f} groups)"
+    whole = f"the median error over all chips is {seen}"
+    return f"Published {chip.name} runs were fitted; {whole}, and {miss}."
 
 
 def verdict(check: Any) -> str:
@@ -286,8 +289,9 @@ def verdict(check: Any) -> str:
     Examples
     --------
     >>> from types import SimpleNamespace as Row
-    >>> verdict(Row(published=433.0, low=320.0, high=360.0)), verdict(Row(published=365.0, low=320.0, high=360.0))
-    ('Outside band', 'Within band')
+    >>> rows = [Row(published=value, low=320.0, high=360.0) for value in (433.0, 365.0)]
+    >>> [verdict(row) for row in rows]
+    ['Outside band', 'Within band']
     """
     inside = (
         check.low - 0.03 * abs(check.low) <= check.published <= check.high + 0.03 * abs(check.high)
