@@ -6,6 +6,7 @@ a number in 1e9 bytes. Qwen2.5-7B, the language part of InternVL3-8B, has 7.6.
 """
 
 import csv
+import importlib.util
 import json
 from pathlib import Path
 
@@ -170,3 +171,12 @@ def test_commands_take_the_switch(command):
     needed = ["--model", "a", "--system", "b", "--chips", "1"] if command == "search" else []
     args = cli.parser().parse_args([*command.split(), "--allow-unknown", *needed])
     assert args.allow_unknown
+
+
+def test_the_table_of_the_documentation_is_what_is_computed():
+    place = CONFIGS.parent.parent / "docs" / "configurations.py"
+    spec = importlib.util.spec_from_file_location("configurations", place)
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    text = writer.PAGE.read_text(encoding="utf-8")
+    assert writer.render() == text, "python docs/configurations.py writes it"

@@ -332,7 +332,7 @@ def refresh(args: argparse.Namespace) -> int:
 # ------------------------------------------------------------------------------------------ models
 def search(args: argparse.Namespace) -> int:
     """`trn3 search`."""
-    from trn3 import data
+    from trn3 import data, workload
     from trn3 import search as layouts
     from trn3.bounds import shown
 
@@ -344,9 +344,13 @@ def search(args: argparse.Namespace) -> int:
     chips = range(int(low), int(high or low) + 1)
     settings = {"seq_len": args.seq, "dtype": args.dtype, "switches": args.axes == "all"}
     settings |= {"progress": sys.stderr.isatty()}
+    shape = workload.model(args.model)
+    if args.allow_unknown and "not modelled" in shape.name:
+        complain(f"note: {shape.name}")
     found = layouts.search(args.model, args.system, chips, args.batch, args.top, **settings)
     if args.json:
-        print(json.dumps(found.json(), indent=1, default=float))
+        about = {"model": shape.name} if args.allow_unknown else {}
+        print(json.dumps(about | found.json(), indent=1, default=float))
         return 0
     frame = found.frame().replace({"recompute": dict(enumerate(("none", "selective", "full")))})
     print(frame.to_string(index=False, float_format="{:.4g}".format))

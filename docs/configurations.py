@@ -1,0 +1,73 @@
+"""Write docs/configurations.md, published against computed counts."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from trn3 import data, workload
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "configurations.md"
+CONFIGS = ROOT / "tests" / "configs"
+HEAD = """# Configurations: published against computed counts
+
+Parameters in 1e9, all and active per token. Written by `python docs/configurations.py`.
+
+## Models of data/models.csv
+
+Towers for pictures are left out of the computed counts; makers differ in whether the embeddings
+are active.
+
+"""
+COLUMNS = "| model | published | computed | published active | computed active |\n"
+FILES = """
+## Files of other architectures
+
+Small files of `tests/configs/`: read as published, or refused by what they are.
+
+"""
+
+
+def line(cells: list[str]) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(cells)} |\n"
+
+
+def stated(number: float | str) -> str:
+    """A published number; nothing where none is published."""
+    return f"{float(number):g}" if float(number or 0) > 0 else ""  # an empty cell is NaN
+
+
+def counts(shape: workload.ModelShape, total: float | str, active: float | str) -> list[str]:
+    """Published and computed, all and active."""
+    all_b, active_b = f"{shape.n_params / 1e9:.4g}", f"{shape.n_active_params / 1e9:.4g}"
+    return [stated(total), all_b, stated(active), active_b]
+
+
+def file_line(row: dict[str, str]) -> str:
+    """The row of one file."""
+    if row["refused"]:
+        return line([row["name"], "", f"refused: {row['refused']}", "", ""])
+    shape = workload.model(str(CONFIGS / f"{row['name']}.json"))
+    return line([row["name"], *counts(shape, row["total_b"], row["active_b"])])
+
+
+def render() -> str:
+    """The page."""
+    models = [
+        line([r["name"], *counts(workload.model(r["id"]), *published(r))])
+        for r in data.rows("models")
+    ]
+    with (CONFIGS / "published.csv").open(encoding="utf-8") as file:
+        files = [file_line(row) for row in csv.DictReader(file)]
+    head = COLUMNS + "|---|--:|--:|--:|--:|\n"
+    return HEAD + head + "".join(models) + FILES + head + "".join(files)
+
+
+def published(row: dict[str, Any]) -> tuple[float, float]:
+    """All and active parameters as they are published."""
+    return row["published_params_b"], row["published_active_b"]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
