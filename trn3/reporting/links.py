@@ -206,7 +206,7 @@ def publisher(source: str) -> str:
     return _publishers().get(source, source)
 
 
-@functools.cache
+@data.kept
 def _publishers() -> dict[str, str]:
     return dict(data.table("sources")[["id", "publisher"]].itertuples(index=False))
 
