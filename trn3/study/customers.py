@@ -140,7 +140,7 @@ def _field(row: dict[str, str]) -> tuple[Any, Any]:
     return (types[kind], ...) if row["required"] == "yes" else (types[kind] | None, None)
 
 
-@lru_cache(1)
+@data.kept
 def _customer_type() -> Any:
     """The records of a customer file, built from the table of its keys."""
     keys: dict[str, dict[str, Any]] = {}
