@@ -74,12 +74,13 @@ def test_the_window_of_min_window_all_covers_the_marked_layers_alone():
         ({"sliding_window": 16}, "sliding_window = 16: no field says which layers"),
         ({"params_b": 7}, "params_b = 7 billion: the other fields give"),
         ({"params_b": "seven"}, "params_b = seven billion: must be a number above 0"),
-        ({"wide_layers": 3}, "wide_layers = 3: not known"),
+        ({"wide_layers": 3}, "wide_layers = 3: an unknown field"),
         ({"is_encoder_decoder": True}, "an encoder with a decoder"),
         ({"moe_layer_freq": [1, 0], **EXPERTS}, "moe_layer_freq: names 2 layers"),
         ({"layer_types": ["full_attention"], "sliding_window": 16}, "layer_types: names 1 layers"),
         ({"attention_types": [1]}, "attention_types = .*: must be a list of kinds"),
         ({"shared_intermediate_size": 33, **EXPERTS}, "must be a multiple of the width"),
+        ({"attn_type_list": [0, 0, 1, 1]}, "of 4 layers 2 are linear_attention"),
         ({"word_embed_proj_dim": 32}, "an embedding of another width"),
     ],
 )
@@ -106,6 +107,7 @@ def test_what_is_said_in_half_is_refused(more, says):
         ({**EXPERTS, "num_experts_per_tok": [2] * 4}, {"top_k": 2}),
         ({**EXPERTS, "shared_intermediate_size": 64}, {"n_shared_experts": 2}),
         ({"hidden_act": "relu2"}, {"gated": 0}),
+        ({"attn_type_list": [1] * 4, "use_mtp": True}, {"n_layers": 4, "n_window_layers": 0}),
         ({"swa_head_dim": 16}, {"head_dim": 16}),
         ({"mtp_num_hidden_layers": 1, "torch_dtype": "bfloat16"}, {"n_layers": 4}),
     ],
@@ -164,6 +166,7 @@ def test_what_is_left_out_stamps_name_and_page(own_model, monkeypatch):
     monkeypatch.setenv("TRN3_ALLOW_UNKNOWN", "1")
     assert workload.model(path).name == "“mine” (not modelled: index_topk)"
     assert panel.read_from({"model": path})["not modelled"] == "index_topk"
+    assert panel.command("04_serving", {}).endswith("--allow-unknown")
 
 
 @pytest.mark.parametrize("command", ["report 04", "batch grid.toml", "search"])

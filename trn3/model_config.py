@@ -192,6 +192,9 @@ def _in_one_spelling(config: dict[str, Any]) -> dict[str, Any]:
         kinds = [{"L": "local", "G": "global"}[pattern[i % len(pattern)]] for i in range(n)]
     if mask := _checked({"hybrid_layer_pattern": found.get("hybrid_layer_pattern")}):
         kinds = ["local" if near else "global" for near in mask["hybrid_layer_pattern"]]
+    if mask := _checked({"attn_type_list": found.pop("attn_type_list", None)}):
+        full = mask["attn_type_list"]
+        kinds = ["full_attention" if one else "linear_attention" for one in full]
     if isinstance(found.get("attention_types"), list):
         kinds = _unrolled(found["attention_types"])
     if kinds and not found.get("layer_types"):
@@ -230,7 +233,7 @@ def _not_understood(config: dict[str, Any]) -> dict[str, str]:
         if off or field in found or field in _table("same") or _is_known(field):
             continue
         meaning = _meaning(field)
-        (found if meaning else unknown)[field] = _said(field, value, meaning or "not known")
+        (found if meaning else unknown)[field] = _said(field, value, meaning or "an unknown field")
     return found | unknown
 
 

@@ -174,6 +174,8 @@ def command(report: str, given: Mapping[str, Any]) -> str:
     './run report 02_chip_on_paper -p rivals=h100,b200'
     """
     parts = ["./run report", report]
+    if model_config.unknown_allowed():
+        parts.append("--allow-unknown")
     for name, one in given.items():
         text = ",".join(map(str, one)) if isinstance(one, list) else str(one)
         parts.append(f"-p {name}={shlex.quote(text)}")
