@@ -59,6 +59,12 @@ def together(nodeid: str) -> str:
     return "notebooks" if file == "tests/test_lab.py" or file.endswith(".ipynb") else file
 
 
+def pytest_configure(config):
+    """A test that hangs is ended, with what it started; where pytest-timeout is installed."""
+    if config.pluginmanager.hasplugin("timeout") and config.option.timeout is None:
+        config.option.timeout = 2 * small.LIMIT_S
+
+
 def pytest_collection_modifyitems(items):
     order = {name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(together(item.nodeid), len(FIRST)))

@@ -64,6 +64,9 @@ def setup(file: Any) -> None:
         file.setup_sanitize_files()
         return
     file.config.option.nbval_kernel_startup_timeout = small.LIMIT_S
+    for item in file.session.items:
+        if item.parent is file:
+            item.output_timeout = small.LIMIT_S  # five seconds else, whatever is asked for
     start(file)
 
 

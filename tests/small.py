@@ -145,7 +145,9 @@ def trn3(notebooks: Path, *arguments: object, **options: Any) -> subprocess.Comp
             process.join(LIMIT_S)
         finally:
             if process.exitcode is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have no group of its own yet
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
         out, err = (path.read_text() for path in said)
     return subprocess.CompletedProcess(words, process.exitcode, out, err)
 
