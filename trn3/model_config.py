@@ -147,7 +147,9 @@ def _language_part(config: dict[str, Any]) -> dict[str, Any]:
         if inner is not None and not isinstance(inner, dict):
             raise data.TrnError(f"{part} = {shown(inner)}: must be a JSON object")
         if inner:
-            kept = {k: config[k] for k in ("tie_word_embeddings", "params_b") if k in config}
+            kept: dict[str, Any] = {
+                k: config[k] for k in ("tie_word_embeddings", "params_b") if k in config
+            }
             return kept | inner
     found = dict(config)
     for part in ("attn_config", "ffn_config"):
@@ -180,7 +182,7 @@ def _in_one_spelling(config: dict[str, Any]) -> dict[str, Any]:
     for name in (k for k, bound in _known().items() if bound and bound.kind == "whole"):
         value = found.get(name)
         alike = isinstance(value, list) and len(value) == n and value.count(value[0]) == n
-        if alike:
+        if alike and isinstance(value, list):
             found[name] = value[0]
     freq = found.get("moe_layer_freq")
     if isinstance(freq, int):
@@ -227,7 +229,7 @@ def _not_understood(config: dict[str, Any]) -> dict[str, str]:
         if odd:
             several = [f"{odd.count(kind)} are {kind}" for kind in dict.fromkeys(odd)]
             found[field] = f"{field}: of {len(kinds)} layers {' and '.join(several)}"
-    unknown = {}
+    unknown: dict[str, Any] = {}
     for field, value in config.items():
         off = value in (None, False, "", [], {}, "none")
         if off or field in found or field in _table("same") or _is_known(field):
@@ -318,7 +320,8 @@ def _checked(config: dict[str, Any]) -> dict[str, Any]:
 @data.kept
 def _known() -> dict[str, Bound | None]:
     """What each field that is read may hold."""
-    limits, known = bounds("config"), {}
+    limits = bounds("config")
+    known: dict[str, Bound | None] = {}
     for meaning, names in _fields().items():
         known |= {name: limits.get(meaning) or limits.get(name) for name in names}
     return known
