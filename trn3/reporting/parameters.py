@@ -26,7 +26,7 @@ from trn3 import data, hardware, workload
 from trn3.bounds import nearest, printable, shown
 from trn3.study import customers
 
-NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS") or data.home() / "notebooks")
+NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS") or data.home() / "notebooks").resolve()
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}

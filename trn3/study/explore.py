@@ -18,7 +18,7 @@ import pandas as pd
 from trn3 import cost, data, hardware, inference, training, workload
 from trn3.show import charts, story, words
 from trn3.study import customers, footprint, runs
-from trn3.uncertainty import percentiles
+from trn3.uncertainty import percentiles, ratio_range
 from trn3.units import KWH_J, MEGA
 
 MORE = 2
@@ -230,12 +230,10 @@ def _better(sign: float, ours: np.ndarray, theirs: np.ndarray) -> list[float]:
     if len(ours) > 3 and len(ours) == len(theirs):
         low, mid, high = percentiles((ours / theirs) ** sign)
         return [mid, low, high]
-    ours, theirs = _ends(ours), _ends(theirs)
+    pair = (_ends(ours), _ends(theirs))
     with np.errstate(invalid="ignore", divide="ignore"):
-        a, b = (np.log(x) for x in ((ours, theirs) if sign > 0 else (theirs, ours)))
-    mid = a[1] - b[1]
-    down, up = np.hypot(a[1] - a[0], b[2] - b[1]), np.hypot(a[2] - a[1], b[1] - b[0])
-    return [float(v) for v in np.exp([mid, mid - down, mid + up])]
+        low, mid, high = ratio_range(*(pair if sign > 0 else pair[::-1]))
+    return [float(v) for v in (mid, low, high)]
 
 
 def _ends(values: np.ndarray) -> np.ndarray:
