@@ -129,8 +129,32 @@ def test_formats_of_one_width_stand_in_for_each_other():
         "mxfp4",
     )
     assert v100.native("bf16") == "fp16"
-    assert trainium3.peak("fp8") == 2517e12 and trainium3.peak_flops_per_s["fp8"] == 671e12
-    assert trainium3.fact("peak_flops_per_s", "fp8").range.tolist() == [671e12, 671e12, 1342e12]
+    assert trainium3.peak("fp8") == 2517e12 and trainium3.peak_flops_per_s["fp8"] == 1342e12
+    plain = trainium3.fact("peak_flops_per_s", "fp8")  # twice the tensor engines, twice the chip
+    assert plain.range.tolist() == [1258.3e12, 1342e12, 1342e12]
+
+
+def test_matrix_products_are_timed_as_printed_and_stay_below_the_data_sheet():
+    """The source prints rate and time apart: 2 m n k over the one is the other."""
+    for name, parts in (("trainium3", 4), ("tpu_v7", 2)):
+        rows, printed = hardware.measured_products(name), data.table("gemm_measured")
+        printed = printed.set_index("row_id").loc[rows["row_id"]]
+        np.testing.assert_allclose(rows["flops_per_s"] / 1e12, printed["tflop_per_s"], rtol=1e-3)
+        assert len(rows) == (printed["chip"] == name).sum() > 0
+        assert rows["peak_share"].between(0, 1).all() and rows["hbm_share"].between(0, 1).all()
+        best = data.fact(name, "gemm_flops_per_s", "bf16").value
+        assert best == pytest.approx(parts * rows["flops_per_s"].max(), rel=1e-3)
+
+
+def test_the_profiler_of_aws_divides_by_the_tensor_engines_alone():
+    rows = data.table("gemm_measured").query("chip == 'trainium3'")
+    ceiling = 4 * rows["tflop_per_s"] / rows["maker_peak_share"]
+    engines = data.fact("trainium3", "peak_flops_per_s", "bf16", "tensor_engine")
+    np.testing.assert_allclose(ceiling, engines.value / engines.scale, rtol=5e-3)
+
+
+def test_a_chip_without_timed_products_has_none():
+    assert hardware.measured_products("h100").empty
 
 
 @pytest.mark.parametrize(

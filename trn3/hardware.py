@@ -10,11 +10,15 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trn3 import data
+from trn3.units import GIGA, MEGA
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STAND_INS = {
     "fp8": ("mxfp8",),
@@ -98,8 +102,8 @@ class Chip:
     def native(self, dtype: str) -> str:
         """The format of the same width that this chip runs: ``fp8`` is ``mxfp8`` on Trainium3.
 
-        A format that the chip has only as an assumption gives way to a published one of the same
-        width.
+        The fastest of them, the asked one where they are equally fast: AWS's engine, too, hands
+        checkpoints in plain FP8 to the kernels for MXFP8 on Trainium3.
 
         Parameters
         ----------
@@ -120,8 +124,7 @@ class Chip:
         options = [d for d in (dtype, *_STAND_INS.get(dtype, ())) if d in known]
         if not options:
             raise UnsupportedDtype(f"{self.name} has no {dtype!r}; it has {', '.join(known)}")
-        sure = [d for d in options if self.fact("peak_flops_per_s", d).status != "assumed"]
-        return (sure or options)[0]
+        return max(options, key=lambda d: known[d])
 
     def peak(self, dtype: str) -> float:
         """Dense peak in a format, or in the chip's own format of the same width.
@@ -417,3 +420,63 @@ def systems() -> list[System]:
         Announced ones too.
     """
     return [_system(data.DATA, i) for i in data.ids("system")]
+
+
+def measured_products(name: str) -> pd.DataFrame:
+    r"""Matrix products that others timed on a chip, beside its data sheet.
+
+    .. math:: share = \frac{2 m n k}{t \, s \, P}
+
+    Parameters
+    ----------
+    name : str
+        A chip.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of ``data/gemm_measured.csv``: row_id, m, n, k, dtype, chip_share s [-],
+        ``time_s`` t [s], ``flops_per_s`` and ``hbm_bytes_per_s`` of the part that ran [FLOP/s],
+        [B/s], ``peak_share`` of the dense peak P, ``hbm_share`` of the peak bandwidth [-],
+        source_id. Empty where nothing was timed.
+
+    Raises
+    ------
+    UnknownId
+        Suggests the nearest chips.
+
+    Notes
+    -----
+    The part is a core pair of four on Trainium3, a chiplet of two on TPU v7. That a whole chip
+    does as many times more assumes that its memory banks and its power allow all parts at once.
+    Shapes are as executed; the library fills m and n up to 2,048 and k up to 1,024, so a product of
+    16 rows costs what 2,048 rows cost.
+
+    Examples
+    --------
+    The best shape, 2,048 x 8,192 x 28,672, takes 6,234.1 us on a quarter of a chip:
+    2 x 2,048 x 8,192 x 28,672 / 6,234.1 us = 154.3 TFLOP/s of 671 / 4 = 167.75.
+
+    >>> best = measured_products("trainium3").set_index("row_id").loc["G029"]
+    >>> round(float(best["flops_per_s"]) / 1e12, 1), round(float(best["peak_share"]), 2)
+    (154.3, 0.92)
+
+    References
+    ----------
+    SemiAnalysis 2026, InferenceX, OperatorX hardware accounting (source inferencex_trainium3).
+    """
+    of = chip(name)
+    rows = data.table("gemm_measured")
+    rows = rows[rows["chip"] == of.id].reset_index(drop=True)
+    seconds, share = rows["time_us"] / MEGA, rows["chip_share"]
+    rate = 2 * rows["m"] * rows["n"] * rows["k"] / seconds
+    traffic = rows["hbm_gb_per_s"] * GIGA
+    peaks = rows["dtype"].map(of.peak)
+    shape = ["row_id", "m", "n", "k", "smallest_m", "dtype", "chip_share", "source_id"]
+    return rows[shape].assign(
+        time_s=seconds,
+        flops_per_s=rate,
+        hbm_bytes_per_s=traffic,
+        peak_share=rate / (share * peaks),
+        hbm_share=traffic / (share * of.hbm_bytes_per_s),
+    )
