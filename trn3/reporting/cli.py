@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     path, flag, kinds = {"type": Path}, {"action": "store_true"}, ["training", "inference"]
+    outcomes = ["energy", "goodput", "money"]
+    outcomes = ["energy", "goodput", "money"]
     unknown = {"allow-unknown": flag | {"help": "leave out fields of a config.json not modelled"}}
     making = {
         "jobs": {"type": int, "default": os.cpu_count() or 1, "help": "reports at a time"},
@@ -156,12 +158,12 @@ def parser() -> argparse.ArgumentParser:
         "help": "what is left out in turn, or rows that no fit has seen",
     }
     kind, csv = (
-        ("kind", {"choices": kinds}),
+        ("kind", {"choices": [*kinds, *outcomes]}),
         ("file", path | {"nargs": "?", "help": "your own runs as CSV"}),
     )
     add(
         "validate",
-        "score predictions against published runs",
+        "score predictions against published runs, power, useful time and costs",
         kind,
         csv,
         folds=folds,
@@ -372,8 +374,17 @@ def validate(args: argparse.Namespace) -> int:
     """`trn3 validate`."""
     from trn3 import data
     from trn3.fit import validation
-    from trn3.reporting import batch
+    from trn3.study import outcomes
 
+    if args.kind in outcomes.KINDS:
+        if args.file or args.folds or args.given:
+            raise data.TrnError(f"validate {args.kind} takes no file, no --folds and no -p")
+        with working("predicting"):
+            result = {name: of(args.kind).to_dict("records") for name, of in outcomes.TABLES}
+        say(outcomes.text(args.kind))
+        if args.json:
+            write_json(args.json, result)
+        return 0
     with working("refitting with each fold left out" if not args.file else "scoring"):
         folds = args.folds or ("none" if args.file else "source")
         given = pairs(args.given)
@@ -392,14 +403,19 @@ def validate(args: argparse.Namespace) -> int:
             "Times in s, throughput in tokens/s per chip. The committed constants are as they were."
         )
     if args.json:
-        plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
-        try:
-            batch.write(args.json.parent, {args.json.name: json.dumps(plain, indent=1).encode()})
-        except OSError as error:
-            raise batch.BatchError(
-                f"--json {args.json}: cannot be written ({error.strerror})"
-            ) from None
+        write_json(args.json, result)
     return 0
+
+
+def write_json(path: Path, result: Any) -> None:
+    """Write a result as JSON, which has no NaN."""
+    from trn3.reporting import batch
+
+    plain = json.loads(json.dumps(result), parse_constant=lambda _: None)
+    try:
+        batch.write(path.parent, {path.name: json.dumps(plain, indent=1).encode()})
+    except OSError as error:
+        raise batch.BatchError(f"--json {path}: cannot be written ({error.strerror})") from None
 
 
 @contextlib.contextmanager

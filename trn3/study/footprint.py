@@ -144,7 +144,8 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
     -----
     A byte of HBM and of a link has an energy of its own. Rated power is that of a large
     matrix multiplication in the fastest format: arithmetic at the share of the peak that such
-    kernels reach, HBM at a share of its bandwidth.
+    kernels reach, HBM at a share of its bandwidth. 4-bit weights that an engine widens are
+    multiplied in BF16.
 
     Examples
     --------
@@ -169,9 +170,11 @@ def chip_joules(system: hardware.System, dtype: str, x: Mapping[str, np.ndarray]
         ),
         least_arithmetic=data.assumption("least_arithmetic_share").value,
     )
-    bits = BITS[chip.native(dtype)] / BITS[fastest]
+    widened = not serving_step.has(chip, dtype) and serving_step.format_for(chip, dtype) == dtype
+    computed = "bf16" if widened else dtype
+    bits = BITS[chip.native(computed)] / BITS[fastest]
     return energy.slow_format(
-        fast, peaks[fastest] / chip.peak(dtype), bits, x["format_power_position"]
+        fast, peaks[fastest] / chip.peak(computed), bits, x["format_power_position"]
     )
 
 
@@ -504,7 +507,8 @@ def measured_serving_j(row_id: str, output_tokens: float) -> np.ndarray:
     """Energy of an output token on the chips alone, at the speed that a published run had.
 
     Only the power is predicted: the rate is the measured one, work per token follows from the
-    model, the layout and the batch.
+    model, the layout and the batch. Power was logged for all chips of the server; those that the
+    run left out had no requests.
 
     Parameters
     ----------
@@ -541,8 +545,9 @@ def measured_serving_j(row_id: str, output_tokens: float) -> np.ndarray:
     )
     work = {name: float(getattr(behind, name)) for name in ("flops", "hbm_bytes", "link_bytes")}
     rate = np.full(3, float(run["throughput_tok_s"]) / n_chips)
+    busy = min(1.0, n_chips / system.n_chips)
     # the region only sets the cooling, which is left out
-    found = of_work(system, "us_east_2", "output token", load.weights_dtype, rate, work)
+    found = of_work(system, "us_east_2", "output token", load.weights_dtype, rate, work, busy)
     chips_j = found.total_j - found.parts_j["cooling"] - found.parts_j["host"]
     return np.array(uncertainty.percentiles(chips_j))
 

@@ -161,8 +161,9 @@ def checks() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is
-        independent, left out or reproduces its input, and only the first two count
+        check, unit, published, predicted, low, high, ratio, kind, source_id, note, part, and
+        constant, what the list price gives; `kind` is independent, left out or reproduces its
+        input, and only the first two count. Those that no formula can predict are left out
     """
     return _checks(data.DATA).copy()
 
@@ -172,8 +173,9 @@ def _checks(folder: Path) -> pd.DataFrame:
     """The checks of a data folder; they depend on no report's parameters, so a batch computes
     them once.
     """
-    rows = data.table("money_checks")
+    rows = data.table("money_checks").query("unscored == ''")
     text = {"check", "what", "unit", "model", "system", "dtype", "kind", "source_id", "note"}
+    text |= {"part", "list_price", "unscored"}
     for name in set(rows.columns) - text:
         rows[name] = pd.to_numeric(rows[name])
     out = []
@@ -181,17 +183,19 @@ def _checks(folder: Path) -> pd.DataFrame:
         rack = hardware.system(row.system)
         if row.what in ("tco", "gigawatt"):
             hour = sum(owned(rack).values())
-            site_w = (
-                rack.chip.power_w[1]
-                * footprint.nameplate_factor(rack)
-                * data.fact("us_east_2", "pue").value
-            )
-            many = GIGA / site_w * YEAR_S / HOUR_S / GIGA if row.what == "gigawatt" else 1.0
+            many = _chip_hours_per_gigawatt(rack) if row.what == "gigawatt" else 1.0
             low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
         else:
             low, mid, high = np.ravel(_point_usd(row, rack))
         found = row.published, mid, low, high, mid / row.published
-        out.append((row.check, row.unit, *found, row.kind, row.source_id, row.note))
+        about = (
+            row.kind,
+            row.source_id,
+            row.note,
+            row.part,
+            f"{row.source_id} {row.system} {row.model}",
+        )
+        out.append((row.check, row.unit, *found, *about, _by_list_price(row, rack)))
     names = [
         "check",
         "unit",
@@ -203,5 +207,33 @@ def _checks(folder: Path) -> pd.DataFrame:
         "kind",
         "source_id",
         "note",
+        "part",
+        "group",
+        "constant",
     ]
     return pd.DataFrame(out, columns=names)
+
+
+def _by_list_price(row: Any, rack: hardware.System) -> float:
+    """What anyone would have said to a published cost: the list price of the chip, or of the
+    model's tokens, the middle of its sellers.
+    """
+    if row.what == "day":
+        return float(row.list_price)
+    if row.what in ("tco", "gigawatt"):
+        rent = data.price(rack.chip.id, *row.list_price.split()).value
+        return rent * (_chip_hours_per_gigawatt(rack) if row.what == "gigawatt" else 1.0)
+    prices = data.table("prices").query("subject == @row.model and term == 'api_list'")
+    ask = prices[prices["use"] == "yes"].groupby("quantity")["value"].median()
+    written = float(ask["price_output_usd_per_mtok"])
+    if row.what == "decode":
+        return written
+    read, tokens = float(ask["price_input_usd_per_mtok"]), row.input_tokens + row.output_tokens
+    return (row.input_tokens * read + row.output_tokens * written) / tokens
+
+
+def _chip_hours_per_gigawatt(rack: hardware.System) -> float:
+    """Chip-hours a year on a site of a gigawatt, in billions."""
+    pue = data.fact("us_east_2", "pue").value
+    site_w = rack.chip.power_w[1] * footprint.nameplate_factor(rack) * pue
+    return float(GIGA / site_w * YEAR_S / HOUR_S / GIGA)

@@ -864,7 +864,7 @@ def checks(names: Sequence[str] = CLAIMED) -> pd.DataFrame:
         check, unit, published, predicted, low, high, ratio, kind, source_id, note; `kind` is
         independent, left out or reproduces its input, and only the first two count
     """
-    money = ownership.checks()
+    money = ownership.checks().drop(columns=["part", "group", "constant"])
     rows = [row for name in CLAIMED if name in names for row in _claimed(data.DATA, name)]
     return pd.concat([money, pd.DataFrame(rows, columns=money.columns)], ignore_index=True)
 

@@ -531,7 +531,9 @@ def checks() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        check, published, predicted, low, high, unit, ratio, kind, source_id, note.
+        check, published, predicted, low, high, unit, ratio, kind, source_id, note, and area,
+        part, group and constant, by which `outcomes` scores them. Those that no formula can
+        predict are left out.
 
     Notes
     -----
@@ -549,8 +551,9 @@ def checks() -> pd.DataFrame:
         "restart_s": data.assumption("restart_s").range[::-1]
     }
     state, rows = STATE_BYTES * workload.model("llama3_1_405b").n_params, []
-    for row in data.table("checks").to_dict("records"):
+    for row in data.table("checks").query("unscored == ''").to_dict("records"):
         kind, published = row["quantity"], data.compute(row["published"])
+        constant = data.compute(row["constant"]) if row["constant"] else np.nan
         given = data.compute(row["predicted_by"]) if row["predicted_by"] else np.nan
         rate = reliability.from_others(
             rates, fleets.index(row["subject"]) if row["subject"] in fleets else -1
@@ -580,11 +583,9 @@ def checks() -> pd.DataFrame:
             "high": high,
             "ratio": mid / published,
         }
-        rows.append(
-            {"check": row["what"]}
-            | numbers
-            | {k: row[k] for k in ("unit", "kind", "source_id", "note")}
-        )
+        texts = ("unit", "kind", "source_id", "note", "area", "part", "group")
+        words = {name: row[name] for name in texts}
+        rows.append({"check": row["what"]} | numbers | words | {"constant": constant})
     return pd.DataFrame(rows)
 
 
