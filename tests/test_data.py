@@ -776,3 +776,27 @@ def test_no_module_keeps_what_it_read_without_the_folder():
                 call for call in inner if re.match(r"data\.(rows|table|fact|facts|ids|named)", call)
             ]
             assert not reads or "folder" in names, f"{path.name}: {node.name} keeps {reads}"
+
+
+def test_prompts_of_a_benchmark_are_those_of_its_table():
+    """The result files give no lengths of prompts; corrections fill in what the table says."""
+    table = data.table("benchmarks").set_index("model")
+    runs = data.table("inference_runs").query("family == 'mlperf'").set_index("row_id")
+    filled = data.table("corrections").query("column == 'input_tokens'").set_index("row_id")
+    filled = filled[filled.index.isin(runs.index)]
+    expected = table.loc[runs.loc[filled.index, "model"], "input_tokens"]
+    assert len(filled) > 300
+    assert filled["new"].astype(float).tolist() == expected.tolist()
+
+
+def test_lengths_of_benchmarks_lie_in_their_ranges_and_answers_near_those_of_the_runs():
+    table = data.table("benchmarks")
+    assert (table["input_low"] <= table["input_tokens"]).all()
+    assert (table["input_tokens"] <= table["input_high"]).all()
+    assert not (table["input_high"] > table["max_input_tokens"]).any()
+    runs = data.table("inference_runs").query("family == 'mlperf'")
+    answers = runs[runs["output_tokens"].notna()].groupby("model")["output_tokens"].median()
+    reference = table.set_index("model")["output_tokens"]
+    shared = reference.index.intersection(answers.index)
+    assert len(shared) == len(reference)  # the rules allow 10 % to either side
+    np.testing.assert_allclose(answers[shared], reference[shared], rtol=0.1)
