@@ -734,6 +734,30 @@ def test_a_published_specification_is_the_makers_own():
                 assert said_by in allowed, f"{name}.csv line {row['_line']}: {said_by} on {maker}"
 
 
+COPIES = {"Karpenter", "koyakimu", "SkyPilot", "Epoch AI", "models.dev", "third party"}
+"""Who collects the prices of others."""
+
+
+def test_a_published_price_or_fleet_was_read_where_it_was_published():
+    """A price that was copied from its seller's page by somebody else is reported."""
+    sources = {row["id"]: row for row in data.rows("sources")}
+    vendor = {row["id"]: row["vendor"] for row in data.rows("subjects")}
+    n = 0
+    for name in ("prices", "sites", "failures"):
+        for row in data.rows(name):
+            source, where = sources[row["source_id"]], f"{name}.csv line {row['_line']}"
+            if row["status"] != "published":
+                continue
+            n += 1
+            assert source["publisher"] not in COPIES, where
+            assert "transcription" not in source["title"], where
+            if row["quantity"] in ("pue", "water_l_per_kwh"):
+                assert source["publisher"] in MAKERS["AWS"], where
+            if vendor.get(row["subject"]) in ("OpenAI", "NVIDIA") and name == "failures":
+                assert source["publisher"] == vendor[row["subject"]], where
+    assert n > 50
+
+
 def test_a_sum_of_assumed_tiers_carries_their_range():
     tiers = [data.fact("trn3_gen2", "tier_bytes_per_s", "", place) for place in TIERS_OF_GEN2]
     total = data.fact("trainium3", "scale_up_bytes_per_s")
