@@ -20,11 +20,24 @@ are active.
 
 """
 COLUMNS = "| model | published | computed | published active | computed active |\n"
+RULE = "|---|--:|--:|--:|--:|\n"
 FILES = """
 ## Files of other architectures
 
-Small files of `tests/configs/`: read as published, or refused by what they are.
+Small files of `tests/configs/`: read as published, or refused by what they are. Some makers leave
+the embeddings out of the active parameters; so does the computed count there, as the row says. The
+cache is that of one token at 2 bytes a number, the state that of one sequence.
 
+"""
+KINDS = (
+    "| model | layers | published | computed | published active | computed active | cache, bytes"
+    " | state, MB | published by |\n|---|---|--:|--:|--:|--:|--:|--:|---|\n"
+)
+REFUSED = """
+## Refused
+
+| model | is |
+|---|---|
 """
 
 
@@ -45,11 +58,15 @@ def counts(shape: workload.ModelShape, total: float | str, active: float | str) 
 
 
 def file_line(row: dict[str, str]) -> str:
-    """The row of one file."""
-    if row["refused"]:
-        return line([row["name"], "", f"refused: {row['refused']}", "", ""])
+    """The row of one file that is read."""
     shape = workload.model(str(CONFIGS / f"{row['name']}.json"))
-    return line([row["name"], *counts(shape, row["total_b"], row["active_b"])])
+    kinds = ", ".join(f"{n} {kind}" for kind, n in workload.by_kind(shape).items())
+    left_out = int(row["left_out"] or 0)
+    active_b = (shape.n_active_params - left_out * shape.n_head_params) / 1e9
+    without = f" without {left_out} of 2 embeddings" if left_out else ""
+    cells = [row["name"], kinds, row["total_b"], f"{shape.n_params / 1e9:.4g}", row["active_b"]]
+    cells += [f"{active_b:.4g}{without}", f"{shape.kv_bytes_per_token():,.0f}"]
+    return line([*cells, f"{shape.state_bytes / 1e6:,.1f}", row["source"]])
 
 
 def render() -> str:
@@ -59,9 +76,11 @@ def render() -> str:
         for r in data.rows("models")
     ]
     with (CONFIGS / "published.csv").open(encoding="utf-8") as file:
-        files = [file_line(row) for row in csv.DictReader(file)]
-    head = COLUMNS + "|---|--:|--:|--:|--:|\n"
-    return HEAD + head + "".join(models) + FILES + head + "".join(files)
+        rows = list(csv.DictReader(file))
+    files = [file_line(row) for row in rows if not row["refused"]]
+    refused = [line([row["name"], row["refused"]]) for row in rows if row["refused"]]
+    known = HEAD + COLUMNS + RULE + "".join(models)
+    return known + FILES + KINDS + "".join(files) + REFUSED + "".join(refused)
 
 
 def published(row: dict[str, Any]) -> tuple[float, float]:

@@ -1,18 +1,27 @@
 """Reading a Hugging Face ``config.json``: which field says which dimension of a model.
 
-The fields and what they mean are the table ``data/config_fields.csv``, what each may hold is
-``data/bounds.csv``; `workload.from_config` makes a `ModelShape` of what is read here.
+`trn3.config_fields` knows the fields, `trn3.config_layers` reads the layers by kind;
+`workload.from_config` makes a `ModelShape` of what is read here.
 """
 
-import dataclasses
-import fnmatch
 import json
 import os
 import re
 from typing import Any
 
-from trn3 import data
-from trn3.bounds import Bound, bounds, shown, text_of
+from trn3 import config_layers, data
+from trn3.bounds import bounds, shown, text_of
+from trn3.config_fields import (
+    checked,
+    first,
+    is_known,
+    is_one_of,
+    known,
+    meaning,
+    named,
+    said,
+    table,
+)
 
 
 def read(path: str) -> dict[str, Any]:
@@ -105,39 +114,34 @@ def dimensions(
 def _placed(config: dict[str, Any], allow_unknown: bool) -> tuple[dict[str, Any], list[str]]:
     """The dimensions, and what could not be placed."""
     _refuse_other_kinds(config)
-    config = _in_one_spelling(_language_part(config))
+    config = config_layers.opened(_language_part(config))
     _refuse_other_kinds(config)
-    unplaced = _not_understood(config)
-    if unplaced and not allow_unknown:
-        first, *others = unplaced.values()
-        also = f" (nor: {', '.join([*unplaced][1:5])})" if others else ""
-        raise data.TrnError(f"{first}, not modelled here{also}; {_WAY_OUT}")
-    habit = _habit(_checked({"model_type": config.get("model_type")}).get("model_type", ""))
-    told = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)} | _checked(config)
+    habit = _habit(checked({"model_type": config.get("model_type")}).get("model_type", ""))
+    habits = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", habit)}
+    config, words = _in_one_spelling(config, habits)
+    told = habits | checked(config)
     got = {
-        field: _first(told, *names)
-        for field, names in _fields().items()
+        field: first(told, *names)
+        for field, names in named().items()
         if field not in ("inferred", "no_effect")
     }
     for field in (name for name, bound in bounds("config").items() if bound.needed):
         if got[field] is None:
-            raise data.TrnError(f"needs one of {', '.join(_fields()[field])}")
+            raise data.TrnError(f"needs one of {', '.join(named()[field])}")
     shape = {k: v for k, v in got.items() if v is not None} | _inferred(told, got, habit)
     _check(shape)
-    for name, field in _table("same").items():
-        own = shape.get(field) or shape["head_dim"]
-        if config.get(name) and config[name] != own:
-            unplaced[name] = _said(name, config[name], _meaning(name))
-            if not allow_unknown:
-                raise data.TrnError(f"{unplaced[name]}, not modelled here; {_WAY_OUT}")
-    return shape, sorted(unplaced)
+    found = config_layers.read(told, words, shape, habit)
+    unplaced = _not_understood(config, found)
+    if unplaced and not allow_unknown:
+        one, *others = unplaced.values()
+        also = f" (nor: {', '.join([*unplaced][1:5])})" if others else ""
+        raise data.TrnError(f"{one}, not modelled here{also}; {_WAY_OUT}")
+    return shape | found.fields, sorted(unplaced)
 
 
 LANGUAGE_PARTS = ("text_config", "llm_config", "language_config")
 """Where models that see or hear keep the part that writes."""
 _WAY_OUT = "with --allow-unknown the rest is read, and the page says so"
-_LAYERS = ("layer_types", "layers_block_type", "block_types")
-_KNOWN_LAYERS = re.compile("(full|sliding|chunked|global|local)(_attention)?|attention")
 
 
 def _language_part(config: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def _language_part(config: dict[str, Any]) -> dict[str, Any]:
 def _refuse_other_kinds(config: dict[str, Any]) -> None:
     """Refuse what generates no text by attention: encoders, vision, speech, state spaces."""
     name = config.get("model_type")
-    what = _table("not_a_decoder").get(name) if isinstance(name, str) else None
+    what = table("not_a_decoder").get(name) if isinstance(name, str) else None
     if what is None and config.get("is_encoder_decoder") is True:
         what = "an encoder with a decoder"
     if what:
@@ -170,16 +174,20 @@ def _refuse_other_kinds(config: dict[str, Any]) -> None:
         raise data.TrnError(f"model_type = {shown(name)}: is {what}; {asked}")
 
 
-def _in_one_spelling(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with what is said per layer said in one way.
+def _in_one_spelling(
+    config: dict[str, Any], habits: dict[str, int]
+) -> tuple[dict[str, Any], list[str]]:
+    """The config with what is said per layer said in one way, and a word for each layer.
 
-    A list of one value per layer that are all equal becomes that value; patterns of windows become
-    ``layer_types``.
+    A list of one value per layer that are all equal becomes that value.
     """
-    found = dict(config)
-    names = _fields()["n_layers"]
-    n = _first(_checked({name: config.get(name) for name in names}), *names) or 0
-    for name in (k for k, bound in _known().items() if bound and bound.kind == "whole"):
+    found = {k: v for k, v in config.items() if v != "auto"}
+    names = named()["n_layers"]
+    each = found.get("layers_block_type")
+    if isinstance(each, list) and not any(found.get(name) for name in names):
+        found[names[0]] = len(each)
+    n = first(checked({name: found.get(name) for name in names}), *names) or 0
+    for name in (k for k, bound in known().items() if bound and bound.kind == "whole"):
         value = found.get(name)
         alike = isinstance(value, list) and len(value) == n and value.count(value[0]) == n
         if alike and isinstance(value, list):
@@ -187,73 +195,38 @@ def _in_one_spelling(config: dict[str, Any]) -> dict[str, Any]:
     freq = found.get("moe_layer_freq")
     if isinstance(freq, int):
         found["moe_layer_freq"] = [freq] if freq else None
-    kinds: list[str] = []
-    pattern = found.get("sliding_window_pattern")
-    if isinstance(pattern, str) and re.fullmatch("[LG]+", pattern):
+    words = config_layers.spelled(found, habits, n)
+    if isinstance(found.get("sliding_window_pattern"), str):
         del found["sliding_window_pattern"]
-        kinds = [{"L": "local", "G": "global"}[pattern[i % len(pattern)]] for i in range(n)]
-    if mask := _checked({"hybrid_layer_pattern": found.get("hybrid_layer_pattern")}):
-        kinds = ["local" if near else "global" for near in mask["hybrid_layer_pattern"]]
-    if mask := _checked({"attn_type_list": found.pop("attn_type_list", None)}):
-        full = mask["attn_type_list"]
-        kinds = ["full_attention" if one else "linear_attention" for one in full]
-    if isinstance(found.get("attention_types"), list):
-        kinds = _unrolled(found["attention_types"])
-    if kinds and not found.get("layer_types"):
-        found["layer_types"] = kinds
-    return found
+    if found.get("attention_window_size"):  # the attention of recurrent models
+        found["sliding_window"] = found["attention_window_size"]
+        words = ["local" if word == "attention" else word for word in words]
+    if words:
+        found["layer_types"] = words
+    return found, words
 
 
-def _unrolled(groups: list[Any]) -> list[str]:
-    """Kinds of all layers of GPT-Neo's groups: kinds, and how often they repeat."""
-    try:
-        kinds = [kind for names, count in groups for kind in list(names) * min(count, 10**4)]
-    except (TypeError, ValueError):
-        kinds = []
-    if not kinds or not all(isinstance(kind, str) for kind in kinds):
-        raise data.TrnError(
-            f"attention_types = {shown(groups)}: must be a list of kinds and how often they repeat"
-        )
-    return kinds
-
-
-def _not_understood(config: dict[str, Any]) -> dict[str, str]:
+def _not_understood(config: dict[str, Any], layers: config_layers.Found) -> dict[str, str]:
     """Fields that could change the counts and are not understood, each with a line that says so."""
-    found = {}
-    for field in _LAYERS:
-        kinds = config.get(field)
-        if not isinstance(kinds, list):
-            continue
-        kinds = dataclasses.replace(bounds("config")["layer_types"], field=field).read(kinds)
-        odd = [kind for kind in kinds if not _KNOWN_LAYERS.fullmatch(kind)]
-        if odd:
-            several = [f"{odd.count(kind)} are {kind}" for kind in dict.fromkeys(odd)]
-            found[field] = f"{field}: of {len(kinds)} layers {' and '.join(several)}"
-    unknown: dict[str, Any] = {}
+    found: dict[str, str] = {}
+    if layers.odd:
+        field = next((f for f in _LAYERS if isinstance(config.get(f), list)), "layer_types")
+        several = [f"{layers.odd.count(kind)} are {kind}" for kind in dict.fromkeys(layers.odd)]
+        n = len(config.get(field) or config["layer_types"])
+        found[field] = f"{field}: of {n} layers {' and '.join(several)}"
+    unknown: dict[str, str] = {}
     for field, value in config.items():
         off = value in (None, False, "", [], {}, "none")
-        if off or field in found or field in _table("same") or _is_known(field):
+        if off or field in found or is_known(field) or is_one_of(field, layers.meanings):
             continue
-        meaning = _meaning(field)
-        (found if meaning else unknown)[field] = _said(field, value, meaning or "an unknown field")
+        if (same := table("same").get(field)) and config.get(field) == config.get(same):
+            continue
+        what = meaning(field)
+        (found if what else unknown)[field] = said(field, value, what or "an unknown field")
     return found | unknown
 
 
-def _said(field: str, value: Any, meaning: str) -> str:
-    """A field, its value and what it means, in a line."""
-    return f"{shown(field)[1:-1]} = {shown(value)}: {meaning}"
-
-
-def _is_known(field: str) -> bool:
-    """Whether a field is read, or is known to change no count."""
-    names = [name for group in _fields().values() for name in group]
-    return field in names or any("*" in n and fnmatch.fnmatchcase(field, n) for n in names)
-
-
-def _meaning(field: str) -> str:
-    """What a field of a structure that is not modelled means; empty where that is not known."""
-    rows = _table("structure").items()
-    return next((what for name, what in rows if fnmatch.fnmatchcase(field, name)), "")
+_LAYERS = ("layers_block_type", "block_types", "layer_types")
 
 
 def unknown_allowed() -> bool:
@@ -290,41 +263,16 @@ def stored_format(config: dict[str, Any]) -> str:
     if not isinstance(found, dict):
         return ""
     words = f"{found.get('quant_method')} {found.get('quant_algo')}".lower()
-    named = re.search("nvfp4|mxfp4|fp8", words)
-    if named:
-        return named[0]
+    word = re.search("nvfp4|mxfp4|fp8", words)
+    if word:
+        return word[0]
     bits = found.get("bits") or (4 if found.get("load_in_4bit") else 0)
     return {4: "int4", 8: "int8"}.get(bits, "") if isinstance(bits, int) else ""
 
 
-@data.kept
-def _table(kind: str) -> dict[str, str]:
-    """Rows of one kind of the table: name to meaning."""
-    return {r["name"]: r["meaning"] for r in data.rows("config_fields") if r["kind"] == kind}
-
-
 def _habit(model_type: str) -> str:
     """What the class of the model does without saying so in the file."""
-    return _table("model_type").get(model_type, "")
-
-
-def _checked(config: dict[str, Any]) -> dict[str, Any]:
-    """The fields that count, typed and within their bounds; null is not there."""
-    return {
-        name: dataclasses.replace(bound, field=name).read(config[name])
-        for name, bound in _known().items()
-        if bound and config.get(name) is not None
-    }
-
-
-@data.kept
-def _known() -> dict[str, Bound | None]:
-    """What each field that is read may hold."""
-    limits = bounds("config")
-    known: dict[str, Bound | None] = {}
-    for meaning, names in _fields().items():
-        known |= {name: limits.get(meaning) or limits.get(name) for name in names}
-    return known
+    return table("model_type").get(model_type, "")
 
 
 def _check(shape: dict[str, Any]) -> None:
@@ -344,31 +292,11 @@ def _check(shape: dict[str, Any]) -> None:
             raise data.TrnError(f"{small} = {few}: {rule} {big} = {many}")
 
 
-@data.kept
-def _fields() -> dict[str, list[str]]:
-    """Fields of a config by what they mean, in the order of preference."""
-    rows = sorted(
-        (r for r in data.rows("config_fields") if r["kind"] == "field"),
-        key=lambda r: int(r["rank"]),
-    )
-    return {
-        r["meaning"]: [other["name"] for other in rows if other["meaning"] == r["meaning"]]
-        for r in rows
-    }
-
-
-def _first(config: dict[str, Any], *names: str) -> Any:
-    """The first of several fields that is there."""
-    return next((config[name] for name in names if name in config), None)
-
-
 def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[str, Any]:
     """What a config leaves to the model's class, by the class's defaults."""
     h, a = got["d_model"], got["n_heads"]
     kv = got["n_kv_heads"] or (1 if config.get("multi_query") else a)
-    d_ff = got["d_ff"]
-    if d_ff is None:
-        d_ff = config.get("expansion_ratio", 4) * h
+    d_ff = _inner_width(config, got, habits)
     acts = ("hidden_act", "mlp_hidden_act")
     plain = "plain" in habits or any(config.get(act) == "relu2" for act in acts)
     out = {
@@ -386,23 +314,44 @@ def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[
     if (got["n_experts"] or 0) > 1 and not got["top_k"]:
         raise data.TrnError(
             f"n_experts = {got['n_experts']}: no field says how many experts a token uses; "
-            f"needs one of {', '.join(_fields()['top_k'])}"
+            f"needs one of {', '.join(named()['top_k'])}"
         )
     if got["n_experts"]:
-        inner = got["d_ff_expert"] or _first(config, "intermediate_size", "ffn_hidden_size")
+        inner = got["d_ff_expert"] or first(config, "intermediate_size", "ffn_hidden_size")
         inner = inner or d_ff
+        shared, beside = _always_on(config, got, inner, habits)
         out |= {
             "d_ff_expert": inner,
-            "n_shared_experts": _shared_experts(config, got, inner, habits),
+            "n_shared_experts": shared,
+            "d_ff_beside": beside + _dense_path(config, out | got, habits),
             "n_dense_layers": _dense_layers(config, got),
         }
     return out
 
 
+def _inner_width(config: dict[str, Any], got: dict[str, Any], habits: str) -> int:
+    """Inner width of the dense feed-forward block."""
+    if got["d_ff"] is None:
+        return int(config.get("expansion_ratio", 4) * got["d_model"])
+    if "half_ffn" in habits:  # stored as gate and up together
+        return int(got["d_ff"] // 2)
+    if "shared_block" in habits and not got["n_experts"]:
+        return int(config.get("shared_intermediate_size") or got["d_ff"])
+    return int(got["d_ff"])
+
+
+def _dense_path(config: dict[str, Any], shape: dict[str, Any], habits: str) -> int:
+    """Inner width of a dense block beside the experts; 0 where there is none."""
+    flags = ("residual_moe", "use_residual", "parallel_attn_mlp_res", "enable_moe_block")
+    if not any(config.get(flag) for flag in flags) and "top_k_experts" not in config:
+        return 0
+    return int(shape["d_model" if "dense_as_wide_as_model" in habits else "d_ff"])
+
+
 def _window_layers(config: dict[str, Any], got: dict[str, Any], habits: str) -> int:
     """Layers whose attention sees a window; a window that no field places is refused."""
     n = got["n_layers"]
-    if not got["window"] or config.get("use_sliding_window") == 0:
+    if not got["window"] or config.get("use_sliding_window") == 0 or "compressed" in habits:
         return 0
     if types := config.get("layer_types"):
         if len(types) < n:
@@ -420,26 +369,28 @@ def _window_layers(config: dict[str, Any], got: dict[str, Any], habits: str) -> 
     return n
 
 
-def _shared_experts(config: dict[str, Any], got: dict[str, Any], inner: int, habits: str) -> int:
-    """Experts that every token uses, in widths of a routed one."""
+def _always_on(
+    config: dict[str, Any], got: dict[str, Any], inner: int, habits: str
+) -> tuple[int, int]:
+    """Experts that every token uses, in widths of a routed one, or the width of a block of another
+    width.
+    """
     names = (
         "shared_expert_intermediate_size",
         "moe_shared_expert_intermediate_size",
         "shared_intermediate_size",
     )
-    name = next((name for name in names if config.get(name)), "")
-    if not name:
-        return got["n_shared_experts"] or int("shared_expert" in habits)
-    if config[name] % inner:
-        raise data.TrnError(
-            f"{name} = {config[name]}: must be a multiple of the width of an expert, {inner}"
-        )
-    return config[name] // inner
+    many = got["n_shared_experts"] or int("shared_expert" in habits)
+    width = first({name: config[name] for name in names if config.get(name)}, *names)
+    width = width or many * inner
+    if got["d_expert"] or width % inner:  # of the width of the model, or of no expert's
+        return 0, width
+    return width // inner, 0
 
 
 def _dense_layers(config: dict[str, Any], got: dict[str, Any]) -> int:
     """Layers of a mixture of experts that have none."""
-    n, first = got["n_layers"], got["n_dense_layers"] or 0
+    n, start = got["n_layers"], got["n_dense_layers"] or 0
     if kinds := config.get("mlp_layer_types"):
         return sum(kind == "dense" for kind in kinds[:n])
     freq = config.get("moe_layer_freq") or [1]
@@ -447,19 +398,22 @@ def _dense_layers(config: dict[str, Any], got: dict[str, Any]) -> int:
         if len(freq) < n:
             raise data.TrnError(f"moe_layer_freq: names {len(freq)} layers, n_layers is {n}")
         return freq[:n].count(0)
+    if period := config.get("expert_layer_period"):
+        offset = config.get("expert_layer_offset", 0)
+        return n - sum(i % period == offset for i in range(n))
     steps = (
         "interleave_moe_layer_step",
         "decoder_sparse_step",
         "moe_layer_interval",
         "moe_layer_frequency",
     )
-    step = _first(config, *steps) or 1
+    step = first(config, *steps) or 1
     last = config.get("moe_layer_end_index", -1)
     until = n if last < 0 else min(n, last + 1)
     without = set(config.get("mlp_only_layers") or [])
     routed = [
         i
-        for i in range(first, until)
+        for i in range(start, until)
         if (i + 1) % step == 0 and i % (freq[0] or 1) == 0 and i not in without
     ]
-    return max(first, n - len(routed))
+    return max(start, n - len(routed))

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from trn3 import data, model_config
+from trn3 import data, layers, model_config
 from trn3.bounds import shown
+from trn3.layers import Layers
 from trn3.units import Array
 
 
@@ -56,12 +57,21 @@ class ModelShape:
         [-].
     window, n_window_layers : int or ndarray
         Length of the attention window and the number of layers that have one [-].
+    d_ff_beside : int or ndarray
+        Inner width of a dense block beside the experts of a layer, of the full width of the model
+        [-].
+    d_expert : int or ndarray
+        Width of the input and output of a routed expert (0: `d_model`) [-].
+    n_mixers_alone : int or ndarray
+        Layers without a feed-forward block [-].
     n_positions : int or ndarray
         Rows of a learned position table (0: rotary or none) [-].
     context : int or ndarray
         Longest sequence [-].
     source_id : str or ndarray
         Where the dimensions come from (``data/sources.csv``).
+    others : tuple of Layers
+        Layers whose attention is not what the fields above say, by kind.
     """
 
     n_layers: Any
@@ -84,17 +94,33 @@ class ModelShape:
     v_head_dim: Any = 0
     window: Any = 0
     n_window_layers: Any = 0
+    d_ff_beside: Any = 0
+    d_expert: Any = 0
+    n_mixers_alone: Any = 0
     n_positions: Any = 0
     context: Any = 0
     attention: Any = "mha"
     id: Any = ""
     name: Any = ""
     source_id: Any = ""
+    others: tuple[Layers, ...] = ()
+
+    @property
+    def n_plain_layers(self) -> Array:
+        """Layers with the attention that the shape's own fields describe, windows included [-]."""
+        return self.n_layers - sum(group.n_replaced for group in self.others)
 
     @property
     def n_moe_layers(self) -> Array:
         """Layers whose feed-forward block is routed [-]."""
-        return (self.n_layers - self.n_dense_layers) * (self.n_experts > 0)
+        with_block = self.n_layers - self.n_mixers_alone
+        return (with_block - self.n_dense_layers) * (self.n_experts > 0)
+
+    @property
+    def n_blocks(self) -> Array:
+        """Mixers and feed-forward blocks, two of a plain layer [-]."""
+        mixers = self.n_layers - sum(g.n_layers * (g.kind == "none") for g in self.others)
+        return mixers + self.n_layers - self.n_mixers_alone
 
     @property
     def qk_dim(self) -> Array:
@@ -122,16 +148,29 @@ class ModelShape:
     @property
     def n_expert_params(self) -> Array:
         """Weights of one expert [-]."""
-        return self.n_ffn_matrices * self.d_model * self.d_ff_expert
+        width = self.d_expert + (self.d_expert == 0) * self.d_model
+        return self.n_ffn_matrices * width * self.d_ff_expert
+
+    @property
+    def n_beside_params(self) -> Array:
+        """Weights beside the experts of a layer: the router, the dense block, and the way into a
+        latent width and out of it [-].
+        """
+        dense = self.n_ffn_matrices * self.d_ff_beside
+        return self.d_model * (self.n_experts + dense + 2 * self.d_expert)
+
+    @property
+    def n_mixer_params(self) -> Array:
+        """Weights of attention, and of what stands in its place, in all layers [-]."""
+        plain = self.n_plain_layers * self.n_attention_params_per_layer
+        return plain + sum(group.n_layers * group.n_params for group in self.others)
 
     def _layers(self, n_routed: Any) -> Any:
         """Weights of all layers with `n_routed` routed experts in each routed one."""
-        moe = (
-            self.d_model * self.n_experts
-            + (n_routed + self.n_shared_experts) * self.n_expert_params
-        )
-        dense = (self.n_layers - self.n_moe_layers) * self.n_ffn_matrices * self.d_model * self.d_ff
-        return self.n_layers * self.n_attention_params_per_layer + dense + self.n_moe_layers * moe
+        moe = self.n_beside_params + (n_routed + self.n_shared_experts) * self.n_expert_params
+        n_dense = self.n_layers - self.n_mixers_alone - self.n_moe_layers
+        dense = n_dense * self.n_ffn_matrices * self.d_model * self.d_ff
+        return self.n_mixer_params + dense + self.n_moe_layers * moe
 
     @property
     def n_layer_params(self) -> Array:
@@ -192,7 +231,7 @@ class ModelShape:
         Notes
         -----
         Latent attention is taken as if it had full projections. Adapters beside the feed-forward
-        block are left out.
+        block, and beside layers without attention, are left out.
 
         Examples
         --------
@@ -207,11 +246,16 @@ class ModelShape:
         query = h + self.n_heads * self.qk_dim
         key, value = h + self.n_kv_heads * self.qk_dim, h + self.n_kv_heads * self.v_dim
         output = self.n_heads * self.v_dim + h
-        return self.n_layers * rank * (query + key + value + output)
+        plain = self.n_plain_layers * rank * (query + key + value + output)
+        return plain + sum(
+            group.n_layers * rank * (4 * h + group.n_heads * group.heads_dim + group.n_cached)
+            for group in self.others
+            if np.any(group.n_heads)
+        )
 
     def attention_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
         """Forward FLOP per token of scores and weighted values, `2 a (d_qk + d_v)` per token
-        attended.
+        attended, and of what stands in their place.
 
         Parameters
         ----------
@@ -228,8 +272,10 @@ class ModelShape:
         """
         cap = np.minimum(self.window, seq_len)
         full, near = (seq_len / 2, cap - cap**2 / (2 * seq_len)) if causal else (seq_len, cap)
-        n_attended = (self.n_layers - self.n_window_layers) * full + self.n_window_layers * near
-        return 2.0 * self.n_heads * (self.qk_dim + self.v_dim) * n_attended
+        n_full = self.n_plain_layers - self.n_window_layers
+        n_attended = n_full * full + self.n_window_layers * near
+        plain = 2.0 * self.n_heads * (self.qk_dim + self.v_dim) * n_attended
+        return plain + sum(g.n_layers * g.flops_per_token(seq_len, causal) for g in self.others)
 
     def forward_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
         """Forward FLOP per token: `2 N_matmul` and the attention.
@@ -303,7 +349,8 @@ class ModelShape:
         float or ndarray
             Bytes per token [B].
         """
-        return self.n_layers * self._kv_numbers * kv_bytes
+        plain = self.n_plain_layers * self._kv_numbers
+        return (plain + sum(g.n_layers * g.n_cached / g.ratio for g in self.others)) * kv_bytes
 
     def kv_bytes(self, context: Array, kv_bytes: Array = 2.0) -> Array:
         """Key/value cache of one sequence; layers with a window keep no more than that.
@@ -320,10 +367,45 @@ class ModelShape:
         float or ndarray
             Bytes [B].
         """
-        n = (self.n_layers - self.n_window_layers) * context + self.n_window_layers * np.minimum(
-            context, self.window
-        )
-        return n * self._kv_numbers * kv_bytes
+        near = self.n_window_layers * np.minimum(context, self.window)
+        n = (self.n_plain_layers - self.n_window_layers) * context + near
+        others = sum(group.n_layers * group.cached(context) for group in self.others)
+        return (n * self._kv_numbers + others) * kv_bytes
+
+    def read_bytes(self, context: Array, kv_bytes: Array = 2.0) -> Array:
+        """What a decode step reads, and of states also writes, of one sequence.
+
+        Caches as far as they are attended to, keys of indexers whole, states twice.
+
+        Parameters
+        ----------
+        context : float or ndarray
+            Tokens in the cache [-].
+        kv_bytes : float or ndarray
+            Bytes of one cached number [B].
+
+        Returns
+        -------
+        float or ndarray
+            Bytes [B].
+
+        Examples
+        --------
+        A plain model reads all that it has cached.
+
+        >>> from trn3.workload import model
+        >>> llama = model("llama3_1_8b")
+        >>> bool(llama.read_bytes(8192) == llama.kv_bytes(8192))
+        True
+        """
+        unread = sum(g.n_layers * (g.cached(context) - g.read(context)) for g in self.others)
+        return self.kv_bytes(context, kv_bytes) - unread * kv_bytes + 2 * self.state_bytes
+
+    @property
+    def state_bytes(self) -> Array:
+        """States of one sequence over all layers, whatever its length [B]."""
+        none = 0.0 * self.n_layers
+        return none + sum(group.n_layers * group.state_bytes for group in self.others)
 
     @property
     def _kv_numbers(self) -> Any:
@@ -332,7 +414,7 @@ class ModelShape:
         return plain + self.kv_lora_rank + self.rope_dim
 
 
-NUMBERS = tuple(field.name for field in dataclasses.fields(ModelShape))[:-4]
+NUMBERS = tuple(field.name for field in dataclasses.fields(ModelShape))[:-5]
 """The fields of a shape that are numbers."""
 
 
@@ -505,11 +587,39 @@ def stack(shapes: Sequence[ModelShape]) -> ModelShape:
     >>> stack([model("gpt3_175b"), model("llama2_70b")]).n_params.round(-9)
     array([1.75e+11, 6.90e+10])
     """
-    fields = [f.name for f in dataclasses.fields(ModelShape)]
+    fields = [f.name for f in dataclasses.fields(ModelShape) if f.name != "others"]
     kind = dict.fromkeys(NUMBERS, float)
+    most = max((len(shape.others) for shape in shapes), default=0)
+    padded = [[*shape.others, *[layers.NONE] * most][:most] for shape in shapes]
     return ModelShape(
-        **{f: np.array([getattr(s, f) for s in shapes], dtype=kind.get(f)) for f in fields}
+        **{f: np.array([getattr(s, f) for s in shapes], dtype=kind.get(f)) for f in fields},
+        others=tuple(layers.stack(list(groups)) for groups in zip(*padded, strict=True)),
     )
+
+
+def by_kind(shape: ModelShape) -> dict[str, int]:
+    """How many layers of each kind a model has.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        The model.
+
+    Returns
+    -------
+    dict
+        Number by the words of `layers.KINDS`; layers with two mixers count under both.
+
+    Examples
+    --------
+    >>> by_kind(model("gpt_oss_120b"))
+    {'full attention': 18, 'windows of attention': 18}
+    """
+    whole = "latent" if shape.kv_lora_rank else "full"
+    counts = {whole: shape.n_plain_layers - shape.n_window_layers, "window": shape.n_window_layers}
+    for group in shape.others:
+        counts[group.kind] = counts.get(group.kind, 0) + group.n_layers
+    return {layers.KINDS[kind]: int(n) for kind, n in counts.items() if n}
 
 
 @data.kept

@@ -123,11 +123,8 @@ def read_from(values: Mapping[str, Any]) -> dict[str, str]:
         return {}
     config = model_config.read(path)
     shape, unplaced = workload.from_config(config, allow_unknown=model_config.unknown_allowed())
-    kinds = {
-        "full attention": shape.n_layers - shape.n_window_layers,
-        f"window of {shape.window:,}": shape.n_window_layers,
-        "with experts": int(shape.n_moe_layers),
-    }
+    kinds = workload.by_kind(shape) | {"with experts": int(shape.n_moe_layers)}
+    state = f"{shape.state_bytes / 1e6:,.1f} MB, whatever its length" if shape.state_bytes else ""
     stored = model_config.stored_format(config)
     arithmetic = ", arithmetic in 16 bits" if stored.startswith("int") else ""
     found = {
@@ -135,6 +132,7 @@ def read_from(values: Mapping[str, Any]) -> dict[str, str]:
         "parameters": f"{shape.n_params / 1e9:,.4g} billion",
         "active parameters": f"{shape.n_active_params / 1e9:,.4g} billion",
         "cache per token": f"{shape.kv_bytes_per_token():,.0f} bytes in BF16, no window full",
+        "state per sequence": state,
         "layers": ", ".join(f"{n} {kind}" for kind, n in kinds.items() if n),
         "stored format": f"{stored}{arithmetic}; the page takes the format that it is given",
         "not modelled": ", ".join(unplaced),
