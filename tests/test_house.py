@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(p for p in (ROOT / "trn3").rglob("*.py") if p.name != "__init__.py")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FORMULAS = {"units", "ties", "roofline", "collectives", "energy", "reliability", "cost"}
+FORMULAS = {"units", "ties", "layers", "roofline", "collectives", "energy", "reliability", "cost"}
 """Modules of the core that know neither records nor data."""
 
 MAY_IMPORT = {

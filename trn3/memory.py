@@ -118,15 +118,21 @@ def layer_activation_bytes(
     ranks = np.where(layout.sequence_parallel, layout.tp, 1)
     # of width D, in bytes: inputs of both normalisations (2 + 2), of the first product of attention
     # and of the feed-forward block (2 + 2), and two dropout masks (1 + 1)
-    outer = 10 * h
+    outer = 10 * h * shape.n_blocks / (2 * shape.n_layers)
     # queries and the output of attention; keys and values
     attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * k * (shape.qk_dim + shape.v_dim)
+    # of other mixers, what their products make
+    others = sum(group.n_layers * group.n_params for group in shape.others)
+    mixed = 2 * others / h
+    attention = (attention * shape.n_plain_layers + mixed) / shape.n_layers
     routed = shape.n_moe_layers / shape.n_layers
-    n_blocks = shape.top_k + shape.n_shared_experts
-    width = (1 - routed) * shape.d_ff + routed * n_blocks * shape.d_ff_expert
+    alone = shape.n_mixers_alone / shape.n_layers
+    n_experts = shape.top_k + shape.n_shared_experts
+    width = (1 - routed - alone) * shape.d_ff + routed * n_experts * shape.d_ff_expert
+    width = width + routed * shape.d_ff_beside
     # input and output of the activation, the gate beside them
     inner = 2 * shape.n_ffn_matrices * width
-    copies = 4 * h * routed * shape.top_k
+    copies = 4 * shape.d_routed * routed * shape.top_k
     # of a score: softmax (2), dropout mask (1), dropped scores (2)
     stored = np.where(layout.recompute == NONE, unfused, 0.0)
     scores = 5 * a * seq_len * stored

@@ -47,7 +47,7 @@ Narayanan et al. 2021, arXiv:2104.04473 (pipeline, FLOP and traffic of a GPT); K
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -397,6 +397,52 @@ def projections_s(
     return time + np.where(latent, down, 0.0) + np.where(latent, up, 0.0)
 
 
+def mixers_s(
+    shape: ModelShape, machine: Machine, tokens: Array, tp: Array, gain: Array = 1.0
+) -> Array:
+    """Forward time of the projections of a mean layer, those of other kinds as one product each.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        Model [-].
+    machine : Machine
+        Chip and constants [-].
+    tokens, tp : float or array
+        T and t [-].
+    gain : float or array
+        See `format_gain` [-].
+
+    Returns
+    -------
+    float or array
+        Time [s].
+
+    Notes
+    -----
+    The recurrence of a state-space layer counts as operations of `attention_flops`.
+
+    Examples
+    --------
+    Without other kinds the mean layer is the plain one.
+
+    >>> from trn3.workload import model
+    >>> given = model("gpt3_175b"), at_peak(1.0, np.inf), 2048, 1
+    >>> float(mixers_s(*given)) == float(projections_s(*given))
+    True
+    """
+    plain = projections_s(shape, machine, tokens, tp, gain)
+    if not shape.others:
+        return plain
+    time = plain * shape.n_plain_layers / shape.n_layers
+    for group in shape.others:
+        columns = np.maximum(group.n_params / shape.d_model, 1) / tp
+        one = matmul_s(machine, tokens, columns, shape.d_model, gain)
+        share = group.n_layers / shape.n_layers
+        time = time + np.where(np.asarray(group.n_params) > 0, share * one, 0.0)
+    return time
+
+
 def feed_forward_s(
     shape: ModelShape,
     machine: Machine,
@@ -487,10 +533,52 @@ def experts_s(
     # a thousandth of a row where a dense model stands beside routed ones: products need a row
     rows = np.maximum(tokens * shape.top_k / n_local, 1e-3)
     width = np.maximum(shape.d_ff_expert, 1) / lay.tp
-    one = feed_forward_s(shape, machine, rows, width, gain, machine.constants.expert)
+    routed = replace(shape, d_model=shape.d_routed)
+    one = feed_forward_s(routed, machine, rows, width, gain, machine.constants.expert)
     shared_width = np.maximum(width * shape.n_shared_experts, 1e-3)
     shared = feed_forward_s(shape, machine, tokens, shared_width, gain)
-    return one * n_local + np.where(np.asarray(shape.n_shared_experts) > 0, shared, 0.0)
+    always = np.where(np.asarray(shape.n_shared_experts) > 0, shared, 0.0)
+    return one * n_local + always + beside_experts_s(shape, machine, tokens, lay.tp, gain)
+
+
+def beside_experts_s(
+    shape: ModelShape, machine: Machine, tokens: Array, tp: Array, gain: Array = 1.0
+) -> Array:
+    """Forward time of the dense block beside the experts, and of the way into their latent width
+    and out of it.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        Model [-].
+    machine : Machine
+        Chip and constants [-].
+    tokens, tp : float or array
+        T and t [-].
+    gain : float or array
+        See `format_gain` [-].
+
+    Returns
+    -------
+    float or array
+        Time; 0 where there is neither [s].
+
+    Examples
+    --------
+    >>> from trn3.workload import model
+    >>> float(beside_experts_s(model("deepseek_v3"), at_peak(1.0, np.inf), 4096, 1))
+    0.0
+    """
+    time: Array = 0.0
+    if np.any(shape.d_ff_beside):
+        width = np.maximum(shape.d_ff_beside, 1) / tp
+        dense = feed_forward_s(shape, machine, tokens, width, gain)
+        time = np.where(np.asarray(shape.d_ff_beside) > 0, dense, 0.0)
+    if np.any(shape.d_expert):
+        width = np.maximum(shape.d_expert, 1) / tp
+        latent = 2 * matmul_s(machine, tokens, width, shape.d_model, gain)
+        time = time + np.where(np.asarray(shape.d_expert) > 0, latent, 0.0)
+    return time
 
 
 def output_head_s(work: Work, machine: Machine, tokens: Array, tp: Array) -> Array:
@@ -719,15 +807,42 @@ def vector_bytes(shape: ModelShape, tokens: Array, lay: Layouts) -> Array:
     """
     # numbers of width D: two normalisations read and written (4), two residuals, each two read and
     # one written (6)
-    outer = 10 * shape.d_model
+    outer = 10 * shape.d_model * block_share(shape)
     routed = shape.n_moe_layers / shape.n_layers
-    expert_width = shape.d_ff_expert * (shape.top_k + shape.n_shared_experts)
-    width = shape.d_ff + routed * (expert_width - shape.d_ff)
+    expert_width = shape.d_ff_expert * (shape.top_k + shape.n_shared_experts) + shape.d_ff_beside
+    alone = shape.n_mixers_alone / shape.n_layers
+    width = shape.d_ff + routed * (expert_width - shape.d_ff) - alone * shape.d_ff
     # rotary embedding: queries and keys read and written; activation: its inputs read, one written
     rotary = 2 * (shape.n_heads * shape.v_dim + shape.n_kv_heads * shape.head_dim)
-    inner = rotary + shape.n_ffn_matrices * width
+    rotary = rotary * shape.n_plain_layers / shape.n_layers
+    # of other mixers, the outputs of their products
+    others = sum(group.n_layers * group.n_params for group in shape.others)
+    mixed = 2 * others / (shape.d_model * shape.n_layers)
+    inner = rotary + mixed + shape.n_ffn_matrices * width
     ranks = np.where(lay.sequence_parallel, lay.tp, 1)
     return ACTIVATION_BYTES * tokens * (outer / ranks + inner / lay.tp)
+
+
+def block_share(shape: ModelShape) -> Array:
+    """Mixers and feed-forward blocks over those of plain layers, which have one of each.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        Model [-].
+
+    Returns
+    -------
+    float or array
+        Share [-].
+
+    Examples
+    --------
+    >>> from trn3.workload import model
+    >>> block_share(model("gpt3_175b"))
+    1.0
+    """
+    return shape.n_blocks / (2 * shape.n_layers)
 
 
 def vector_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Array:
@@ -847,7 +962,7 @@ def routing_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Arra
     """
     c, shape = machine.constants, work.shape
     per_byte = collectives.split_s_per_byte(lay.ep, lay.tp, machine.tiers) / c.link
-    moved = ACTIVATION_BYTES * tokens * shape.top_k * shape.d_model / lay.tp
+    moved = ACTIVATION_BYTES * tokens * shape.top_k * shape.d_routed / lay.tp
     sort = c.permute * moved / machine.kernel_bytes_per_s
     # there and back
     exchange = 2 * moved * per_byte * c.alltoall
@@ -897,7 +1012,9 @@ def context_exchange_s(
     [0.0, 0.0]
     """
     shape = work.shape
-    block = ACTIVATION_BYTES * tokens * shape.n_kv_heads * (shape.qk_dim + shape.v_dim)
+    plain = shape.n_plain_layers * shape.n_kv_heads * (shape.qk_dim + shape.v_dim)
+    cached = sum(group.n_layers * group.n_cached for group in shape.others)
+    block = ACTIVATION_BYTES * tokens * (plain + cached) / shape.n_layers
     n_bytes = block / lay.tp * (lay.cp - 1)
     per_byte = collectives.s_per_byte(lay.cp, lay.tp, machine.tiers) / machine.constants.link
     return np.maximum(n_bytes * per_byte - 0.5 * attention_s, 0.0)
@@ -979,12 +1096,14 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
     # unless frozen, of weights
     passes = 3 + full
     products = np.where(work.frozen, 2, 3) + full
-    projections = projections_s(shape, machine, tokens, lay.tp, gain)
+    projections = mixers_s(shape, machine, tokens, lay.tp, gain)
     width = np.maximum(shape.d_ff, 1) / lay.tp
-    dense = (1 - routed) * feed_forward_s(shape, machine, tokens, width, gain)
+    alone = shape.n_mixers_alone / shape.n_layers
+    dense = (1 - routed - alone) * feed_forward_s(shape, machine, tokens, width, gain)
     attention, backward = attention_s(work, machine, tokens, lay.tp)
     # two all-reduces forward, two backward, and the two forward ones again
-    tensor_exchanges = 4 + 2 * full
+    blocks = block_share(shape)
+    tensor_exchanges = (4 + 2 * full) * blocks
     exchange = tensor_exchange_s(work, machine, tokens, lay)
     parts = {
         "matmul": Part(ARITHMETIC, (projections + dense) * products),
@@ -1002,7 +1121,7 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
         ring = context_exchange_s(work, machine, tokens, lay, attention) * passes
         parts["context exchange"] = Part(LINK, ring)
     # the host launches forward and backward pass, a third of it again
-    host = machine.constants.layer_launch_s * (1 + full / 3)
+    host = machine.constants.layer_launch_s * (1 + full / 3) * blocks
     parts["launch"] = Part(FIXED, launch_s(sum(p.time_s for p in parts.values()), host))
     return parts
 

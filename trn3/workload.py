@@ -146,10 +146,14 @@ class ModelShape:
         return query + h * self._kv_numbers + unpacked + h * a * self.v_dim
 
     @property
+    def d_routed(self) -> Array:
+        """Width of what is sent to an expert and comes back [-]."""
+        return self.d_expert + (self.d_expert == 0) * self.d_model
+
+    @property
     def n_expert_params(self) -> Array:
         """Weights of one expert [-]."""
-        width = self.d_expert + (self.d_expert == 0) * self.d_model
-        return self.n_ffn_matrices * width * self.d_ff_expert
+        return self.n_ffn_matrices * self.d_routed * self.d_ff_expert
 
     @property
     def n_beside_params(self) -> Array:
@@ -247,11 +251,13 @@ class ModelShape:
         key, value = h + self.n_kv_heads * self.qk_dim, h + self.n_kv_heads * self.v_dim
         output = self.n_heads * self.v_dim + h
         plain = self.n_plain_layers * rank * (query + key + value + output)
-        return plain + sum(
-            group.n_layers * rank * (4 * h + group.n_heads * group.heads_dim + group.n_cached)
+        others = sum(
+            group.n_layers
+            * (group.n_heads > 0)
+            * (4 * h + group.n_heads * group.heads_dim + group.n_cached)
             for group in self.others
-            if np.any(group.n_heads)
         )
+        return plain + rank * others
 
     def attention_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
         """Forward FLOP per token of scores and weighted values, `2 a (d_qk + d_v)` per token
