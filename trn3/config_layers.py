@@ -373,11 +373,12 @@ def _attention(
     asked.meanings |= {*own_windows, "window_no_effect"}
     if near and (gate or asked.has(*own_windows)):
         names = ("n_heads", "n_kv_heads", "head_dim", "v_head_dim")
-        dims = [
+        heads, kv_heads, width, v_dim = (
             asked.get(own, shape.get(name) or 0)
             for own, name in zip(own_windows, names, strict=True)
-        ]
-        groups.append(layers.attention(near, d, *dims, window=shape["window"], gate=gate))
+        )
+        window = shape["window"]
+        groups.append(layers.attention(near, d, heads, kv_heads, width, v_dim, window, gate))
         fields["n_window_layers"] = 0
     full = n - near
     indexed = asked.has("index_reach")

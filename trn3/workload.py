@@ -103,7 +103,7 @@ class ModelShape:
     id: Any = ""
     name: Any = ""
     source_id: Any = ""
-    others: tuple[Layers, ...] = ()
+    others: Any = ()
 
     @property
     def n_plain_layers(self) -> Array:
