@@ -22,7 +22,6 @@ import numpy as np
 
 from trn3 import data, layers, model_config
 from trn3.bounds import shown
-from trn3.layers import Layers
 from trn3.units import Array
 
 
