@@ -12,7 +12,7 @@ the share of the cases that fall on the better side:
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -660,6 +660,181 @@ def band(low: float, high: float, unit: str = "", digits: int = 2) -> str:
     '80% range 1.9–5.3'
     """
     return f"80% range {rng(low, high, unit, digits)}"
+
+
+def compared(
+    low: float, middle: float, high: float, subject: str, rival: str, better: str, worse: str
+) -> str:
+    """A comparison with its ratio and range, as a clause without its stop.
+
+    Parameters
+    ----------
+    low, middle, high : float
+        Ends and middle of the 80% range of the ratio of the two, more being better; NaN where one
+        of them has no answer [-].
+    subject, rival : str
+        The two that are compared.
+    better, worse : str
+        Comparatives, such as "faster" and "slower".
+
+    Returns
+    -------
+    str
+        The clause.
+
+    Examples
+    --------
+    >>> compared(0.32, 0.52, 0.88, "Trainium3", "H200", "faster", "slower")
+    'Trainium3 is slower than H200 (0.52×, 80% range 0.32–0.88)'
+    >>> compared(math.nan, math.nan, math.nan, "Trainium3", "H200", "faster", "slower")
+    'Trainium3 and H200 cannot be compared, as one of them has no answer'
+    >>> compared(1.0, 1.0, 1.0, "Trainium3", "Trainium3", "faster", "slower")
+    'there is nothing to compare Trainium3 with'
+    """
+    if subject == rival:
+        return f"there is nothing to compare {subject} with"
+    if not math.isfinite(middle):
+        return f"{subject} and {rival} cannot be compared, as one of them has no answer"
+    said = against(verdict(low, middle, high), subject, rival, better, worse)
+    return f"{said} ({ratio(middle, digits=2)}, {band(low, high)})"
+
+
+def finding(
+    low: float,
+    middle: float,
+    high: float,
+    subject: str,
+    rival: str,
+    better: str,
+    worse: str,
+    drawn: str,
+) -> str:
+    """The title of a chart that compares two: the finding, else what is drawn.
+
+    Parameters
+    ----------
+    low, middle, high : float
+        As for `compared` [-].
+    subject, rival : str
+        The two that are compared.
+    better, worse : str
+        Comparatives, such as "faster" and "slower".
+    drawn : str
+        What the chart shows, for where there is nothing to compare.
+
+    Returns
+    -------
+    str
+        The title.
+
+    Examples
+    --------
+    >>> pair = ("Trainium3", "H200", "faster", "slower", "Output per chip")
+    >>> finding(0.32, 0.52, 0.88, *pair), finding(math.nan, math.nan, math.nan, *pair)
+    ('Trainium3 is slower than H200', 'Output per chip')
+    """
+    if subject == rival or not math.isfinite(middle):
+        return drawn
+    return titled(verdict(low, middle, high), subject, rival, better, worse)
+
+
+def out_of_reach(system: str, what: str, ttft_s: float, tpot_s: float) -> str:
+    """That a system cannot keep limits of time, with the nearest that it reaches.
+
+    Parameters
+    ----------
+    system, what : str
+        Who, and what it would serve.
+    ttft_s, tpot_s : float
+        Time to the first token and per further token at its nearest point [s].
+
+    Returns
+    -------
+    str
+        A sentence without its stop.
+
+    Examples
+    --------
+    >>> out_of_reach("One server", "Llama", 0.21, 0.012)
+    'One server cannot serve Llama within these limits; its nearest point sends the first token
+    after 210 ms and each further one after 12 ms'
+    """
+    return (
+        f"{system} cannot serve {what} within these limits; its nearest point sends the first "
+        f"token after {duration(ttft_s)} and each further one after {duration(tpot_s)}"
+    )
+
+
+def missed(middle: float, low: float, high: float) -> str:
+    """By what factor predictions were off, with the range of that factor where it is known.
+
+    Parameters
+    ----------
+    middle, low, high : float
+        Factor, and the 80% range of its own uncertainty [-].
+
+    Returns
+    -------
+    str
+        In words.
+
+    Examples
+    --------
+    >>> missed(2.23, 1.24, 2.62), missed(1.1, math.nan, math.nan)
+    ('2.2× (1.2–2.6)', '1.1×')
+    """
+    span = f" ({rng(low, high)})" if math.isfinite(low) and low < high else ""
+    return f"{sig(middle)}×{span}"
+
+
+def capital(text: str) -> str:
+    """Start with a capital, and leave the rest as it is.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+
+    Returns
+    -------
+    str
+        The same otherwise.
+
+    Examples
+    --------
+    >>> capital("speculative decoding with EAGLE3"), capital("")
+    ('Speculative decoding with EAGLE3', '')
+    """
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def case(what: str, values: Mapping[str, float], unit: str) -> str:
+    """What comes out in another case for each of several, or that nothing does.
+
+    Parameters
+    ----------
+    what : str
+        The case.
+    values : mapping of str to float
+        What comes out, by name; NaN where there is no answer [unit].
+    unit : str
+        Unit of the values.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> case("Half the time", {"Trainium3": 307.0, "H200": math.nan}, "tokens/s")
+    'Half the time: Trainium3 **310 tokens/s**, H200 **no answer**.'
+    """
+    parts = []
+    for name, value in values.items():
+        said = sig(value, unit=unit) if math.isfinite(value) else "no answer"
+        parts.append(f"{name} **{said}**")
+    return f"{what}: {', '.join(parts)}."
 
 
 def priced(found: Verdict, subject: str, rival: str, at: str, turns: str) -> str:

@@ -19,6 +19,12 @@ from trn3.units import GIB
 
 Answer = TypeVar("Answer")
 
+ENDS = ["low", "middle", "high"]
+"""Columns of an 80% range and its middle."""
+COLUMNS = ["name", "chip", "dtype", *ENDS, "tokens_per_s_per_user", "ttft_s", "n_chips"]
+COLUMNS += ["n_systems", "tp", "dp", "batch", "hbm_gib", "why"]
+"""Of `serving_table`."""
+
 
 @dataclass(frozen=True)
 class Answers(Generic[Answer]):
@@ -179,4 +185,5 @@ def serving_table(
     for each, why in answers.missing.items():
         system = hardware.system(each)
         rows[each] = {"name": system.name, "chip": system.chip.id, "why": why}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=COLUMNS)
+    return table.rename_axis("system")

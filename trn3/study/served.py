@@ -1,0 +1,539 @@
+"""One serving load on several systems: what each gives at every speed, the fleet and its bill, and
+the published runs beside it.
+
+>>> from trn3 import workload
+>>> load = ServingLoad(workload.model("llama3_3_70b"), 1024, 1024, weights_dtype="fp8")
+>>> lines = frontiers(load, ["trn3_gen2", "hgx_h200"])
+>>> sorted(lines["system"].unique())
+['hgx_h200', 'trn3_gen2']
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trn3 import cost, hardware, inference, serving_step, ties
+from trn3.fit import serving_fit, trust
+from trn3.show import story, words
+from trn3.study import compare, rents
+from trn3.study.compare import Answers
+from trn3.uncertainty import ratio_range
+from trn3.units import HOUR_S, MEGA
+from trn3.workload import ServingLoad
+
+LEAST_SHARE = 0.02
+"""Points of a line below this share of its highest output are left out: nobody serves there [-]."""
+N_POINTS = 10
+"""Points of a line [-]."""
+LINE = ["system", "name", "tokens_per_s_per_user", "output_tokens_per_s_per_chip", "low", "high"]
+LINE += ["n_chips", "n_systems", "tp", "dp", "batch", "ttft_s"]
+"""Columns of `frontiers`."""
+BILL = ["system", "name", "usd_per_chip_h", "bought", "chips_low", "chips", "chips_high", "low"]
+BILL += ["usd_a_month", "high", "usd_per_million", "ties_low", "ties_at", "ties_high"]
+"""Columns of `bills`."""
+
+
+def nearest(load: ServingLoad, system: hardware.System, **how: Any) -> inference.ServingPoint:
+    """The best point within the limits or, where none keeps them, the one that misses them by the
+    smallest factor.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        In a format that the chip has (`trn3.study.compare.load_on`).
+    system : System
+        Where it runs.
+    **how : object
+        Further arguments of `trn3.inference.best`.
+
+    Returns
+    -------
+    ServingPoint
+        Whose times say whether it keeps the limits.
+
+    Raises
+    ------
+    NoLayoutMeets
+        The model does not fit at all.
+
+    Examples
+    --------
+    Nobody answers in a microsecond, but something comes nearest to it:
+
+    >>> from trn3 import workload
+    >>> load = ServingLoad(workload.model("llama3_8b"), 1024, 128, ttft_s=1e-6)
+    >>> bool(nearest(load, hardware.system("hgx_h100")).ttft_s[1] > 1e-6)
+    True
+    """
+    found = inference.frontier(load, system, **how).points
+    missed_by = np.maximum(found["ttft_s"] / load.ttft_s, found["tpot_s"] / load.tpot_s)
+    factor = max(float(missed_by.min()), 1.0)
+    factor *= 1 + ties.TIE  # so that rounding does not shut it out
+    loosest = replace(load, ttft_s=load.ttft_s * factor, tpot_s=load.tpot_s * factor)
+    return inference.best(loosest, system, **how)
+
+
+def frontiers(load: ServingLoad, systems: Iterable[str], **how: Any) -> pd.DataFrame:
+    """Highest output per chip against the speed of each user, without limits of time.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths and the format that is asked for; each chip serves in one that it has.
+    systems : iterable of str
+        Ids of systems or chips; those that cannot hold the model are left out.
+    **how : object
+        Further arguments of `trn3.inference.frontier`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A few points a system, fastest user first: ``system`` (id), ``name``,
+        ``tokens_per_s_per_user`` [token/s], ``output_tokens_per_s_per_chip`` with ``low`` and
+        ``high`` [token/s], the layout, and ``ttft_s`` [s].
+    """
+    free = replace(load, ttft_s=np.inf, tpot_s=np.inf)
+    asked = compare.ask(
+        lambda system: inference.frontier(compare.load_on(free, system), system, **how).frame(),
+        systems,
+    )
+    lines = [_line(hardware.system(each), frame) for each, frame in asked.found.items()]
+    return pd.concat([pd.DataFrame(columns=LINE), *lines], ignore_index=True)[LINE]
+
+
+def _line(system: hardware.System, frame: pd.DataFrame) -> pd.DataFrame:
+    rate = frame["output_tokens_per_s_per_chip"]
+    frame = frame[rate >= LEAST_SHARE * rate.max()]
+    spread = np.linspace(0, len(frame) - 1, N_POINTS).astype(int)
+    ends = {f"output_tokens_per_s_per_chip_{end}": end for end in ("low", "high")}
+    thinned = frame.iloc[np.unique(spread)].rename(columns=ends)
+    return thinned.assign(system=system.id, name=system.chip.name)
+
+
+def at_speed(lines: pd.DataFrame, system: str, speed: Any) -> np.ndarray:
+    """What a line gives at these speeds per user, on a logarithmic scale between its points.
+
+    Parameters
+    ----------
+    lines : pandas.DataFrame
+        From `frontiers`.
+    system : str
+        Id of a system.
+    speed : float or array
+        Tokens per second that a user sees [1/s].
+
+    Returns
+    -------
+    numpy.ndarray
+        Low, middle, high of the output tokens per second and chip along the first axis; NaN beyond
+        the ends of the line [1/s].
+
+    Examples
+    --------
+    >>> ends = {"tokens_per_s_per_user": [10.0, 40.0], "low": [50.0, 25.0], "high": [200.0, 100.0]}
+    >>> line = pd.DataFrame({"system": "x", "output_tokens_per_s_per_chip": [100.0, 50.0], **ends})
+    >>> at_speed(line, "x", [20.0, 50.0]).round(1).tolist()
+    [[35.4, nan], [70.7, nan], [141.4, nan]]
+    """
+    line = lines[lines["system"] == system]
+    line = line.iloc[ties.order(line["tokens_per_s_per_user"].to_numpy(float))]
+    asked = np.log(np.asarray(speed, float))
+    if line.empty:
+        return np.full((3, *asked.shape), np.nan)
+    along = np.log(line["tokens_per_s_per_user"].to_numpy(float))
+    rates = np.log(line[["low", "output_tokens_per_s_per_chip", "high"]].to_numpy(float)).T
+    return np.exp([np.interp(asked, along, rate, left=np.nan, right=np.nan) for rate in rates])
+
+
+def published(load: ServingLoad, lines: pd.DataFrame) -> pd.DataFrame:
+    """Published runs of a model at about these lengths, beside what the lines say at their speed.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        The model, the lengths and the format.
+    lines : pandas.DataFrame
+        From `frontiers`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``system`` (id), ``name``, ``source_id``, ``batch``, ``tokens_per_s_per_user``,
+        ``output_tokens_per_s_per_chip`` [token/s], ``beaten`` by another run of the system, and
+        ``ratio`` of the line over the run, NaN where the line ends [-].
+    """
+    runs = serving_fit.published(
+        load.model.id, load.input_tokens, load.output_tokens, load.weights_dtype
+    )
+    ids = {hardware.system(each).name: each for each in lines["system"].unique()}
+    runs = runs[runs["system"].isin(list(ids))].reset_index(drop=True)
+    runs["system"] = runs["system"].map(ids).astype(object)
+    system = runs["system"].to_numpy()
+    speed = runs["tokens_per_s_per_user"].to_numpy(float)
+    rate = runs["output_tokens_per_s_per_chip"].to_numpy(float)
+    modelled = np.full(len(runs), np.nan)
+    for each in ids.values():
+        mine = system == each
+        modelled[mine] = at_speed(lines, each, speed[mine])[1]
+    same = system[:, None] == system
+    better = (speed > speed[:, None]) & (rate > rate[:, None])
+    names = [hardware.system(each).chip.name for each in system]
+    return runs.assign(name=names, beaten=(same & better).any(axis=1), ratio=modelled / rate)
+
+
+def bills(
+    load: ServingLoad,
+    answers: Answers[inference.ServingPoint],
+    rented: Mapping[str, rents.Rent],
+    subject: str,
+    **how: Any,
+) -> pd.DataFrame:
+    """Fleet and monthly bill of a load that comes in at `requests_per_s`, the cheapest first.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        With its rate of requests.
+    answers : Answers
+        Best points, from `trn3.study.compare.serving`.
+    rented : mapping of str to Rent
+        What a chip-hour costs, by the id of the system; those without are left out.
+    subject : str
+        Id of the system in question.
+    **how : object
+        Further arguments of `trn3.inference.fleet`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``system`` (id), ``name``, ``usd_per_chip_h`` [USD/h], ``bought`` (in words), ``chips`` with
+        ``chips_low`` and ``chips_high``, ``usd_a_month`` with ``low`` and ``high`` [USD],
+        ``usd_per_million`` output tokens, their prompts and the idle share of the fleet included
+        [USD], and ``ties_at`` with ``ties_low`` and ``ties_high``, the rent at which a token costs
+        as much on the system in question [USD/h].
+    """
+    month_s = cost.MONTH_H * HOUR_S
+    million_a_month = load.requests_per_s * load.output_tokens * month_s / MEGA
+    rows = []
+    for each in [each for each in answers.found if each in rented]:
+        system, rent = hardware.system(each), rented[each]
+        chips = inference.fleet(compare.load_on(load, system), system, **how)
+        low, usd, high = np.asarray(cost.monthly_usd(chips, rent.usd_per_chip_h))
+        even = np.full(3, np.nan)
+        if each != subject and subject in answers.found:
+            speeds = (answers.found[k].output_tokens_per_s_per_chip for k in (subject, each))
+            even = rent.usd_per_chip_h * ratio_range(*speeds)
+        rows.append(
+            {
+                "system": each,
+                "name": system.chip.name,
+                "usd_per_chip_h": rent.usd_per_chip_h,
+                "bought": rents.terms_of(rent.term, rent.region),
+                "chips_low": chips[0],
+                "chips": chips[1],
+                "chips_high": chips[2],
+                "low": low,
+                "usd_a_month": usd,
+                "high": high,
+                "usd_per_million": usd / million_a_month,
+                "ties_low": even[0],
+                "ties_at": even[1],
+                "ties_high": even[2],
+            }
+        )
+    table = pd.DataFrame(rows, columns=BILL)
+    return table.iloc[ties.order(table["usd_a_month"].to_numpy(float))].reset_index(drop=True)
+
+
+def bills_shown(table: pd.DataFrame, subject: str) -> pd.DataFrame:
+    """The table of `bills` for a reader.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `bills`.
+    subject : str
+        Name of the chip in question.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts.
+    """
+    rows = [
+        {
+            "Chip": row.name,
+            "USD per chip-hour": f"{words.fixed(row.usd_per_chip_h, 2)} {row.bought}",
+            "Chips": f"{row.chips:,.0f} ({row.chips_low:,.0f}–{row.chips_high:,.0f})",
+            "USD a month": words.big(words.rounded(row.usd_a_month, 2)),
+            "USD per million tokens": words.fixed(row.usd_per_million, 2),
+            f"{subject} ties at, USD": _spread(row.ties_at, row.ties_low, row.ties_high),
+        }
+        for row in table.itertuples(index=False)
+    ]
+    return pd.DataFrame(rows or [{"Chip": "none", "Rent": "no system has a rent and an answer"}])
+
+
+def _spread(middle: float, low: float, high: float) -> str:
+    if not np.isfinite(middle):
+        return "—"
+    return f"{words.fixed(middle, 2)} ({words.rng(low, high)})"
+
+
+def shown(speeds: pd.DataFrame) -> pd.DataFrame:
+    """The table of `trn3.study.compare.serving_table` for a reader, the fastest chip first.
+
+    Parameters
+    ----------
+    speeds : pandas.DataFrame
+        One row a system.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts; a system without an answer says why.
+    """
+    found = speeds[speeds["middle"].notna()]
+    found = found.iloc[ties.order(-found["middle"].to_numpy(float))]
+    rows = [
+        {
+            "System": row.name,
+            "Format": row.dtype.upper(),
+            "Output tokens/s per chip": f"{words.sig(row.middle)} ({words.rng(row.low, row.high)})",
+            "Tokens/s per user": words.sig(row.tokens_per_s_per_user),
+            "First token": words.duration(row.ttft_s),
+            "One copy lies on": words.on_chips(int(row.n_chips), int(row.n_systems)),
+            "Its users": f"{row.batch:,.0f}",
+        }
+        for row in found.itertuples(index=False)
+    ]
+    left = speeds[speeds["middle"].isna()]
+    rows += [
+        {"System": row.name, "Output tokens/s per chip": "no answer", "Why": row.why}
+        for row in left.itertuples(index=False)
+    ]
+    return pd.DataFrame(rows).fillna("—")
+
+
+def times(paper_s: Mapping[str, Any], model_s: Iterable[Any]) -> pd.DataFrame:
+    """Times at the rates of the data sheet beside those with what software reaches.
+
+    Parameters
+    ----------
+    paper_s : mapping of str to float
+        Time by what happens [s].
+    model_s : iterable of float
+        The same as modelled, in that order [s].
+
+    Returns
+    -------
+    pandas.DataFrame
+        In milliseconds.
+
+    Examples
+    --------
+    >>> times({"Read 10 GB": 0.0025}, [0.004]).to_dict("records")
+    [{'Term': 'Read 10 GB', 'On paper, ms': 2.5, 'As software runs it, ms': 4.0}]
+    """
+    return pd.DataFrame(
+        {
+            "Term": list(paper_s),
+            "On paper, ms": [1e3 * float(value) for value in paper_s.values()],
+            "As software runs it, ms": [1e3 * float(value) for value in model_s],
+        }
+    )
+
+
+def milliseconds(parts_s: Mapping[str, Any]) -> pd.DataFrame:
+    """Parts of a step in milliseconds.
+
+    Parameters
+    ----------
+    parts_s : mapping of str to float
+        Time by part [s].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Two columns.
+
+    Examples
+    --------
+    >>> milliseconds({"Links": 0.0015}).to_dict("records")
+    [{'Part': 'Links', 'ms': 1.5}]
+    """
+    values = [1e3 * float(value) for value in parts_s.values()]
+    return pd.DataFrame({"Part": list(parts_s), "ms": values})
+
+
+def users_that_fit(
+    load: ServingLoad, systems: Iterable[str], contexts: Iterable[int]
+) -> pd.DataFrame:
+    """Most users per chip whose caches fit beside the weights, each with a full context.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model and formats.
+    systems : iterable of str
+        Ids of systems.
+    contexts : iterable of int
+        Tokens of a user's text, prompt and answer [token].
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a system, one column a context; users per chip [-].
+
+    Examples
+    --------
+    Half the context, twice the users:
+
+    >>> from trn3 import workload
+    >>> load = ServingLoad(workload.model("llama3_3_70b"), 1024, 1024, weights_dtype="fp8")
+    >>> users = users_that_fit(load, ["hgx_h200"], [8192, 16384]).iloc[0]
+    >>> bool(1.9 < users[8192] / users[16384] < 2.1)
+    True
+    """
+    lengths = np.array(list(contexts), float)
+    rows = {}
+    for system in {each.id: each for each in map(hardware.system, systems)}.values():
+        here = compare.load_on(load, system)
+        some = inference.layouts(load.model, system)
+        layout = inference.layout_of(np.asarray(some.tp)[:, None], np.asarray(some.dp)[:, None])
+        formats = [serving_step.dtype_bytes(each) for each in (here.weights_dtype, load.kv_dtype)]
+        work = serving_step.Work(1.0, lengths, 0.0, *formats)
+        device = serving_step.device(system, here.weights_dtype)
+        most = serving_step.max_batch(load.model, device, layout, work)
+        rows[system.id] = np.max(most * layout.dp / layout.n_chips, axis=0)
+    columns = [int(length) for length in lengths]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis("system")
+
+
+def by_context(
+    load: ServingLoad, system: hardware.System, contexts: Iterable[int], **how: Any
+) -> pd.DataFrame:
+    """Highest output per chip without limits of time, by the length of a user's text.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, answer and formats.
+    system : System
+        Where it runs.
+    contexts : iterable of int
+        Tokens of prompt and answer; those that no layout holds are left out [token].
+    **how : object
+        Further arguments of `trn3.inference.best`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``context`` [token], ``rate`` with ``low`` and ``high`` [token/s].
+    """
+    here = compare.load_on(replace(load, ttft_s=np.inf, tpot_s=np.inf), system)
+    rows = []
+    for context in contexts:
+        longer = replace(here, input_tokens=int(context) - load.output_tokens)
+        try:
+            low, rate, high = inference.best(longer, system, **how).output_tokens_per_s_per_chip
+        except inference.NoLayoutMeets:
+            continue
+        rows.append({"context": context, "rate": rate, "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["context", "rate", "low", "high"])
+
+
+def claimed(claims: pd.DataFrame, modelled: Mapping[str, np.ndarray]) -> list[story.Check]:
+    """Claimed ratios beside what the formulas give.
+
+    Parameters
+    ----------
+    claims : pandas.DataFrame
+        Rows of ``data/claims.csv`` by id.
+    modelled : mapping of str to array of three
+        Low, middle and high of the same ratio, by the id of the claim; NaN where there is none [-].
+
+    Returns
+    -------
+    list of Check
+        One a claim.
+
+    Examples
+    --------
+    >>> said = {"claimant": "AWS", "wording": "three times", "claimed": 3.0}
+    >>> rows = pd.DataFrame(said, index=["a"])
+    >>> claimed(rows, {"a": np.array([1.0, 2.0, 2.5])})[0].verdict
+    'Outside band'
+    """
+    out = []
+    for key, (low, middle, high) in modelled.items():
+        row = claims.loc[key]
+        says = f"{row['claimant']}: “{row['wording']}”"
+        if not np.isfinite(middle):
+            out.append(story.Check("Cannot be checked", f"{says}; the formulas give no answer."))
+            continue
+        verdict = trust.verdict(SimpleNamespace(published=row["claimed"], low=low, high=high))
+        text = f"**{words.ratio(middle, digits=2)}** ({words.band(low, high)})"
+        out.append(story.Check(verdict, f"{says}; the formulas give {text}."))
+    return out
+
+
+def beside(runs: pd.DataFrame) -> pd.DataFrame:
+    """Lines over published runs, by system, for a reader.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        From `published`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts: how many runs, those that none beats, and their ratios.
+    """
+    rows = []
+    for name, group in runs.groupby("name", sort=False):
+        best = group[~group["beaten"] & group["ratio"].notna()]["ratio"]
+        row = {"Chip": name, "Runs": f"{len(group):,}", "Best of them": f"{len(best):,}"}
+        if len(best):
+            row["Line over run, median"] = words.ratio(best.median(), digits=2)
+            row["Least to most"] = words.rng(best.min(), best.max())
+        rows.append(row)
+    return pd.DataFrame(rows or [{"Chip": "none", "Runs": "no run is published"}]).fillna("—")
+
+
+def later(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of `trn3.fit.trust.newer` for a reader.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Rows of ``validation_summary.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "Runs that were added later": words.capital(row.part),
+                "Groups": f"{row.n_groups:.0f}",
+                "Off by a factor of": words.missed(
+                    row.group_median_factor, row.factor_low, row.factor_high
+                ),
+                "80% range held": f"{words.pct(row.band_coverage)} "
+                f"({words.rng(100 * row.coverage_low, 100 * row.coverage_high)})",
+                "A constant share of peak": words.missed(
+                    row.constant_group_median_factor, np.nan, np.nan
+                ),
+            }
+            for row in scores.itertuples(index=False)
+        ]
+    )
