@@ -76,10 +76,10 @@ def test_the_committed_rows_are_what_the_documentation_prints():
     assert set(stored.index) <= set(made.index)
     checked = ["model", "accelerator", "accel_count", "tp", "tpot_ms", "weights_dtype"]
     checked += ["input_tokens", "output_tokens", "spec_decode", "source", "engine_version"]
-    assert stored[checked].equals(made.loc[stored.index, checked])
+    assert stored[checked].to_dict("index") == made.loc[stored.index, checked].to_dict("index")
     same = stored.index.difference(READ_OTHERWISE)
     load = ["mode", "batch_or_concurrency", "compiled_batch", "compiled_tokens"]
-    assert stored.loc[same, load].equals(made.loc[same, load])
+    assert stored.loc[same, load].to_dict("index") == made.loc[same, load].to_dict("index")
 
 
 def test_rows_are_added_once_with_their_documents_and_notes(tmp_path, monkeypatch):
