@@ -865,6 +865,59 @@ def priced(found: Verdict, subject: str, rival: str, at: str, turns: str) -> str
     return f"{at[:1].upper()}{at[1:]} {said}; the answer turns at {turns}"
 
 
+def below(subject: str, does: str, rival: str, low: float, middle: float, high: float) -> str:
+    """A break-even rent as a clause without its stop: what holds below it.
+
+    Parameters
+    ----------
+    subject : str
+        What is rented.
+    does : str
+        What it does below that rent, a verb with its object and a comparative.
+    rival : str
+        What it is compared with, and how that is bought.
+    low, middle, high : float
+        The break-even rent and its 80% range [USD/h].
+
+    Returns
+    -------
+    str
+        The clause.
+
+    Examples
+    --------
+    >>> below("Trainium3", "costs less per token", "H200 on demand", 1.84, 3.04, 5.1)
+    'Trainium3 costs less per token than H200 on demand below 3.04 USD per chip-hour (80% range
+    1.8–5.1)'
+    >>> below("Trainium3", "saves money", "staying", -2.0, -1.0, 1.0)
+    'at no rent, in the median case, Trainium3 saves money against staying'
+    """
+    if middle <= 0:
+        return f"at no rent, in the median case, {subject} {does} against {rival}"
+    return f"{subject} {does} than {rival} below {money(middle, 'chip-hour')} ({band(low, high)})"
+
+
+def started(clause: str) -> str:
+    """A clause with a capital.
+
+    Parameters
+    ----------
+    clause : str
+        Any.
+
+    Returns
+    -------
+    str
+        The same otherwise.
+
+    Examples
+    --------
+    >>> started("at an assumed 3.50 USD"), started("")
+    ('At an assumed 3.50 USD', '')
+    """
+    return clause[:1].upper() + clause[1:]
+
+
 def tally(found: Iterable[Verdict], better: str, worse: str, rivals: str) -> str:
     """Count the verdicts of one subject against several rivals, the open ones last.
 

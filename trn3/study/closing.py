@@ -16,6 +16,11 @@ from trn3.show import words
 from trn3.study import rents
 from trn3.units import HOUR_S
 
+WORTH = 0.1
+"""Share of its range that a run must take away, or it is not worth its price [-]."""
+TINY = 1e-3
+"""Rent below which all rents are alike: nothing is rented for less [USD/h]."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -81,6 +86,13 @@ class Measurement:
     after: rents.BreakEven
     closes: bool
 
+    @property
+    def narrows(self) -> float:
+        """Share of the range, on a logarithmic scale, that the run takes away [-]."""
+        before = np.log(max(self.before.high, TINY) / max(self.before.low, TINY))
+        after = np.log(max(self.after.high, TINY) / max(self.after.low, TINY))
+        return float(1.0 - after / before) if before > 0 else 0.0
+
     def sentence(self, what: str = "your load") -> str:
         """What to run, where, for how long, and what it gives.
 
@@ -145,6 +157,29 @@ def measurements(own: Candidate, rival: Candidate, rent_usd_per_chip_h: float) -
         usd = float(cost.run_usd(on.n_rented, hours * HOUR_S, on.rent.usd_per_chip_h))
         found.append(Measurement(on, hours, usd, before, after, closes))
     return sorted(found, key=lambda m: (not m.closes, m.usd if m.closes else m.after.high))
+
+
+def worthwhile(found: list[Measurement]) -> list[Measurement]:
+    """The runs that close an answer or narrow its range by a tenth or more.
+
+    Parameters
+    ----------
+    found : list of Measurement
+        From `measurements`
+
+    Returns
+    -------
+    list of Measurement
+        In the same order
+
+    Examples
+    --------
+    >>> h100 = Candidate(hardware.system("hgx_h100"), np.ones(3), 8, rents.given("h100", 4.0))
+    >>> wide, narrow = rents.BreakEven(1.0, 2.0, 4.0), rents.BreakEven(1.01, 2.0, 3.99)
+    >>> worthwhile([Measurement(h100, 24.0, 1.0, wide, narrow, closes=False)])
+    []
+    """
+    return [run for run in found if run.closes or run.narrows >= WORTH]
 
 
 def offer_in_writing(

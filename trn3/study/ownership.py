@@ -7,15 +7,17 @@ other as if they were alike.
 """
 
 import functools
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from trn3 import cost, data, hardware, inference, serving_step, uncertainty, workload
-from trn3.study import footprint
+from trn3.show import story, words
+from trn3.study import compare, footprint
 from trn3.uncertainty import Input
 from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
 
@@ -237,3 +239,118 @@ def _chip_hours_per_gigawatt(rack: hardware.System) -> float:
     pue = data.fact("us_east_2", "pue").value
     site_w = rack.chip.power_w[1] * footprint.nameplate_factor(rack) * pue
     return float(GIGA / site_w * YEAR_S / HOUR_S / GIGA)
+
+
+class Hours(NamedTuple):
+    """What an hour costs the owners of several systems.
+
+    Attributes
+    ----------
+    parts : pandas.DataFrame
+        Columns ``chip``, ``part`` and ``usd``, the median of each part [USD/h].
+    whole : pandas.DataFrame
+        Columns ``chip``, ``low``, ``usd`` and ``high`` [USD/h].
+    note : str
+        Whose purchase price nobody knows.
+    """
+
+    parts: pd.DataFrame
+    whole: pd.DataFrame
+    note: str
+
+
+def hours(systems: Iterable[str]) -> Hours:
+    """What an hour costs the owners of several systems, by part and in all.
+
+    Parameters
+    ----------
+    systems : iterable of str
+        Ids of systems or chips
+
+    Returns
+    -------
+    Hours
+        Parts, wholes, and who is left out
+
+    Examples
+    --------
+    >>> found = hours(["hgx_h100", "hgx_v100"])
+    >>> found.whole["chip"].tolist(), len(found.parts), found.note
+    (['H100 SXM'], 4, 'No purchase price is known of V100 SXM2 32GB.')
+    """
+    answers = compare.ask(owned, systems)
+    parts, whole = [], []
+    for key, found in answers.found.items():
+        chip = hardware.system(key).chip.name
+        parts += [
+            {"chip": chip, "part": part.capitalize(), "usd": float(np.median(usd))}
+            for part, usd in found.items()
+        ]
+        low, middle, high = uncertainty.percentiles(np.asarray(sum(found.values())))
+        whole.append({"chip": chip, "low": low, "usd": middle, "high": high})
+    unknown = ", ".join(hardware.system(key).chip.name for key in answers.missing)
+    return Hours(
+        pd.DataFrame(parts, columns=["chip", "part", "usd"]),
+        pd.DataFrame(whole, columns=["chip", "low", "usd", "high"]),
+        f"No purchase price is known of {unknown}." if unknown else "",
+    )
+
+
+UNITS = {"BUSD/yr": "billion USD a year"}
+"""Units of `checks` that a reader writes otherwise."""
+ROUNDING = 0.03
+"""An end of a range that is missed by less is met: published amounts have two or three digits [-].
+"""
+MANY = "InferenceX"
+"""Checks whose points are told together."""
+
+
+def told(rows: pd.DataFrame) -> list[story.Check]:
+    """`checks` as a page lists them: one line each, and one for the many points of a benchmark.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        From `checks`
+
+    Returns
+    -------
+    list of Check
+        For `trn3.show.story.checks`
+    """
+    inside = rows["published"].between(
+        (1.0 - ROUNDING) * rows["low"], rows["high"] / (1.0 - ROUNDING)
+    )
+    many = rows["check"].str.startswith(MANY)
+    said = [_one(row, bool(inside[row.Index])) for row in rows[~many].itertuples()]
+    points, n_inside = rows[many], int(inside[many].sum())
+    if len(points):
+        lowest, highest = points["ratio"].min(), points["ratio"].max()
+        text = (
+            f"**{MANY}, {len(points)} points of modelled cost.** {n_inside} of them within the "
+            f"range; the computed costs are {words.sig(lowest)} to {words.sig(highest)} times the "
+            "published ones. Its points may come from many servers joined, with several tokens "
+            "predicted a step."
+        )
+        said.append(story.Check(_share_inside(n_inside, len(points)), text, points["kind"].iloc[0]))
+    return said
+
+
+def _share_inside(n_inside: int, n_points: int) -> str:
+    if n_inside == n_points:
+        return "Within band"
+    return "Partly" if 2 * n_inside > n_points else "Outside band"
+
+
+def _one(row: Any, inside: bool) -> story.Check:
+    computed, published = _amount(row.predicted), _amount(row.published)
+    text = (
+        f"**{row.check}.** Computed {computed} {UNITS.get(row.unit, row.unit)} "
+        f"({words.band(row.low, row.high)}), published {published}."
+    )
+    return story.Check("Within band" if inside else "Outside band", text, row.kind)
+
+
+def _amount(value: float) -> str:
+    """Two decimals below a hundred, three digits above."""
+    return words.fixed(value, 2) if value < 100 else words.fixed(words.rounded(value, 3), 0)

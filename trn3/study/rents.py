@@ -549,3 +549,67 @@ def dated(usd_per_chip_h: float, date: str) -> str:
         In words
     """
     return words.money(usd_per_chip_h) + (f", {words.day(date)}" if date else "")
+
+
+def availability(systems: Sequence[hardware.System], offered: pd.DataFrame) -> pd.DataFrame:
+    """Where each system can be had, and where it was looked for and is not; a published price
+    counts as an offer.
+
+    Parameters
+    ----------
+    systems : sequence of System
+        What is wanted
+    offered : pandas.DataFrame
+        From `offers`
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``System``, ``Offered`` and ``Looked for and not offered``, in words with the day of
+        the last reading
+    """
+    rows = data.table("prices")
+    rows = rows[rows["quantity"] == "offered"]
+    prices = offered[~offered["term"].isin(NO_OFFER)]
+    found = []
+    for system in systems:
+        mine = rows[rows["subject"] == system.id]
+        listed_here = prices[prices["system"] == system.id]
+        has = [
+            _read(row.term, row.region, row.price_date) for row in mine.itertuples() if row.value
+        ]
+        has += [_read(row.term, row.place, row.date) for row in listed_here.itertuples()]
+        lacks = [
+            _read(row.term, row.region, row.price_date)
+            for row in mine.itertuples()
+            if not row.value
+        ]
+        found.append([system.name, _listing(has), _listing([*lacks, *_refused(system.chip.id)])])
+    return pd.DataFrame(found, columns=["System", "Offered", "Looked for and not offered"])
+
+
+NO_OFFER = ("own", "typical", "spot", "assumed")
+"""Terms whose price is nobody's offer: a spot price may be quoted where every launch fails."""
+
+
+def _refused(chip: str) -> list[str]:
+    """Spot prices of a chip at which no launch succeeded."""
+    rows = data.table("prices")
+    rows = rows[(rows["subject"] == chip) & (rows["term"] == "spot")]
+    quoted = rows[rows["quantity"] == "price_usd_per_chip_h"]
+    refused = rows[(rows["quantity"] == "n_spot_launches_refused") & (rows["value"] > 0)]
+    if quoted.empty or refused.empty:
+        return []
+    price, launches = quoted["value"].iloc[0], refused.iloc[0]
+    return [
+        f"spot, quoted at {words.money(price)}: all {launches['value']:.0f} launches of a public "
+        f"test were refused ({words.day(launches['price_date'])})"
+    ]
+
+
+def _read(term: str, region: str, day: str) -> str:
+    return f"{bought(term)}, {where(region)} ({words.day(str(day))})"
+
+
+def _listing(found: list[str]) -> str:
+    return "; ".join(dict.fromkeys(found)) or "—"

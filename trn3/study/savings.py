@@ -890,6 +890,14 @@ def _claimed(folder: Path, name: str) -> list[tuple[Any, ...]]:
     return rows
 
 
+SHOWN_BUSY = (0.3, 0.9)
+"""Busy shares between which the bar of `token_bars` runs [-]."""
+SHOWN_DISCOUNT = (0.0, 0.4)
+"""Discounts between which its bar runs [-]."""
+SHOWN_RENT = 1.5
+"""Factor either way on a rent that has no range of its own [-]."""
+
+
 def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
     """Bars of the cost of a million tokens as Vega expressions over ``price``, ``busy`` and
     ``discount``.
@@ -917,7 +925,10 @@ def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
         return f"{price}*(1-{discount})/{rate:.9g}/{busy}/{HOUR_S:g}*{MEGA:g}"
 
     rows = [
-        ("busy share, 30–90%", usd(busy="0.3"), usd(busy="0.9")),
+        (
+            f"busy share, {words.rng(*(100 * share for share in SHOWN_BUSY))}%",
+            *(usd(busy=f"{share:g}") for share in SHOWN_BUSY),
+        ),
         (
             f"rent, {rent.low:.3g}–{rent.high:.3g} USD/h",
             usd(f"{rent.low:.9g}"),
@@ -928,7 +939,10 @@ def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
             usd(rate=speed.low),
             usd(rate=speed.high),
         ),
-        ("discount, 0–40%", usd(discount="0"), usd(discount="0.4")),
+        (
+            f"discount, {words.rng(*(100 * cut for cut in SHOWN_DISCOUNT))}%",
+            *(usd(discount=f"{cut:g}") for cut in SHOWN_DISCOUNT),
+        ),
         ("as set", usd(), usd()),
     ]
     return pd.DataFrame(rows, columns=["input", "low", "high"])
