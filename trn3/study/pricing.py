@@ -80,10 +80,11 @@ class Purchase:
         UnknownId
             A rival is not sold so
         """
-        terms = {"region": self.region, "price": self.own(place), "discount": self.discount}
-        if place == 0:
-            return rents.paid_in_some_way(system, (self.term, *rents.WAYS), **terms)[1]
-        return rents.paid(system, self.term, **terms)
+        own = self.own(place)
+        if place > 0:
+            return rents.paid(system, self.term, self.region, own, self.discount)
+        ways = (self.term, *rents.WAYS)
+        return rents.paid_in_some_way(system, ways, self.region, own, self.discount)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +171,8 @@ class Priced:
     @property
     def speed_range(self) -> Input:
         """Speed of a busy chip of the subject [1/s]."""
-        return Input(*speed_of(self.own), "band", "tokens/s", self.name, "derived")
+        low, middle, high = speed_of(self.own)
+        return Input(low, middle, high, "band", "tokens/s", self.name, "derived")
 
     def even(self, rival: str) -> rents.BreakEven:
         """Rent of the subject at which it ties with a rival.
@@ -659,16 +661,19 @@ def ends(priced: Priced, utilisation: float) -> pd.DataFrame:
     3.0
     """
     rent, speed = priced.rent_range, priced.speed_range
-    rows = [("busy share", *((rent.mid, speed.mid, busy) for busy in savings.SHOWN_BUSY))]
-    rows += [("rent", *((usd, speed.mid, utilisation) for usd in (rent.low, rent.high)))]
-    rows += [("speed", *((rent.mid, rate, utilisation) for rate in (speed.low, speed.high)))]
+
+    def usd(price: float, rate: float, busy: float) -> float:
+        return float(MEGA * cost.usd_per_unit(price, rate, busy))
+
+    low_busy, high_busy = savings.SHOWN_BUSY
     less = [rent.mid * (1.0 - cut) for cut in savings.SHOWN_DISCOUNT]
-    rows += [("discount", *((usd, speed.mid, utilisation) for usd in less))]
-    priced_rows = [
-        [name, MEGA * cost.usd_per_unit(*low), MEGA * cost.usd_per_unit(*high)]
-        for name, low, high in rows
+    rows = [
+        ("busy share", usd(rent.mid, speed.mid, low_busy), usd(rent.mid, speed.mid, high_busy)),
+        ("rent", *(usd(price, speed.mid, utilisation) for price in (rent.low, rent.high))),
+        ("speed", *(usd(rent.mid, rate, utilisation) for rate in (speed.low, speed.high))),
+        ("discount", *(usd(price, speed.mid, utilisation) for price in less)),
     ]
-    return pd.DataFrame(priced_rows, columns=["input", "usd_at_low", "usd_at_high"])
+    return pd.DataFrame(rows, columns=["input", "usd_at_low", "usd_at_high"])
 
 
 def listed_in_words(load: workload.ServingLoad, served: Priced, utilisation: float) -> pd.DataFrame:
@@ -748,9 +753,11 @@ def next_step(priced: Priced, rival: str, what: str = "this load") -> str:
     said = words.priced(verdict, priced.name, row["chip"], priced.at, words.money(even.middle))
     if verdict.word != "open":
         return f"**{said}.**"
-    keys = (priced.subject.id, rival)
-    sides = [_candidate(hardware.system(key), priced.table.loc[key]) for key in keys]
-    found = closing.measurements(*sides, priced.paid.usd_per_chip_h)
+    found = closing.measurements(
+        _candidate(priced.subject, priced.own),
+        _candidate(hardware.system(rival), row),
+        priced.paid.usd_per_chip_h,
+    )
     runs = [run.sentence(what) for run in closing.worthwhile(found)[:1]]
     return " ".join([f"**{said}.**", *runs, written])
 
@@ -801,7 +808,8 @@ def assumptions(priced: Priced) -> list[tuple[str, data.Fact]]:
     note = "serving model, page 04, at the best point within the limits; the range is its 80% band"
     found = [(f"Rent of {priced.name}", priced.paid.fact)]
     for row in priced.table[priced.table["speed"].notna()].itertuples():
-        speed = Input(*speed_of(row).round(1), "band", "tokens/s", row.chip, "derived", note)
+        low, middle, high = speed_of(row).round(1)
+        speed = Input(low, middle, high, "band", "tokens/s", row.chip, "derived", note)
         found.append((f"Speed of {row.chip}, one chip", customers.as_fact(speed)))
     return found
 

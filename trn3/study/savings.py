@@ -926,7 +926,7 @@ def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
 
     rows = [
         (
-            f"busy share, {words.rng(*(100 * share for share in SHOWN_BUSY))}%",
+            f"busy share, {words.rng(100 * SHOWN_BUSY[0], 100 * SHOWN_BUSY[1])}%",
             *(usd(busy=f"{share:g}") for share in SHOWN_BUSY),
         ),
         (
@@ -940,7 +940,7 @@ def token_bars(speed: Input, rent: Input) -> pd.DataFrame:
             usd(rate=speed.high),
         ),
         (
-            f"discount, {words.rng(*(100 * cut for cut in SHOWN_DISCOUNT))}%",
+            f"discount, {words.rng(100 * SHOWN_DISCOUNT[0], 100 * SHOWN_DISCOUNT[1])}%",
             *(usd(discount=f"{cut:g}") for cut in SHOWN_DISCOUNT),
         ),
         ("as set", usd(), usd()),
