@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from trn3 import data, model_config, workload
-from trn3.reporting import cli, panel
+from trn3 import data, hardware, inference, model_config, serving_step, workload
+from trn3.reporting import batch, cli, panel, parameters
 
 CONFIGS = Path(__file__).parent / "configs"
 ROWS = list(csv.DictReader((CONFIGS / "published.csv").open(encoding="utf-8")))
@@ -166,6 +166,51 @@ def test_what_needs_no_new_term_is_read(more, expected):
     assert unplaced == []
 
 
+AWQ = {"quantization_config": {"quant_method": "awq", "bits": 4}}
+
+
+@pytest.mark.parametrize(
+    ("notebook", "given", "expected"),
+    [
+        ("04", {}, "int4"),
+        ("04", {"dtype": "bf16"}, "bf16"),
+        ("04", {"dtype": "int4"}, "int4"),
+        ("07", {}, "int4"),
+        ("03", {}, "bf16"),
+    ],
+)
+def test_the_format_of_the_file_is_the_default_of_serving(own_model, notebook, given, expected):
+    path = parameters.find(notebook)
+    values = parameters.validate(path, {"model": own_model(AWQ)} | given)
+    assert values["dtype"] == expected
+    assert parameters.validate(path, values)["dtype"] == expected  # as the notebook's own check
+    plain = parameters.validate(path, {"model": own_model({})} | given)
+    assert plain["dtype"] == given.get("dtype", parameters.validate(path, {})["dtype"])
+
+
+def test_a_cell_is_told_of_the_format_of_the_file(own_model, capsys):
+    cell = {"model": own_model(AWQ), "dtype": "fp8"}
+    parameters.check(cell, "04_serving")
+    assert "the file of the model stores int4" in capsys.readouterr().out
+
+
+def test_a_page_whose_formats_lack_that_of_the_file_refuses_others(own_model):
+    with pytest.raises(data.TrnError, match="dtype: 'int4' is not one of bf16, fp8"):
+        parameters.validate(parameters.find("07"), {"model": own_model({}), "dtype": "int4"})
+
+
+def test_four_bit_weights_take_a_quarter_and_the_cache_no_less_than_eight_bits():
+    llama = workload.model("llama3_3_70b")
+    load = workload.ServingLoad(llama, 1024, 256, weights_dtype="int4", kv_dtype="int4")
+    work = inference.work_of(load, 1.0)
+    assert work.weight_bytes == 0.5 + 2 / 32
+    assert work.kv_bytes == 1
+    # Engines of GPUs unpack them and compute in 16 bits.
+    h100 = hardware.system("hgx_h100")
+    assert serving_step.format_for(h100.chip, "int4") == "int4"
+    assert serving_step.device(h100, "int4").peak_flops_per_s == h100.chip.peak("bf16")
+
+
 def test_a_list_of_values_that_differ_is_no_value():
     with pytest.raises(data.TrnError, match=r"num_experts_per_tok = .*must be a whole number"):
         workload.from_config(SMALL | EXPERTS | {"num_experts_per_tok": [2, 2, 2, 1]})
@@ -178,6 +223,23 @@ def test_a_list_of_values_that_differ_is_no_value():
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "int4"),
         ({"quant_method": "fp8"}, "fp8"),
         ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "pack-quantized",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int"}}},
+            },
+            "int4",
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "float-quantized",
+                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}},
+            },
+            "fp8",
+        ),
+        ({"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}, "nvfp4"),
         ({"quant_method": "mystery"}, ""),
         ([4], ""),
     ],
@@ -202,8 +264,10 @@ def test_a_page_says_what_was_read(own_model):
     # Four layers of 4 heads of 16, keys and values, 2 bytes each: 4 x 2 x 64 x 2 = 1,024.
     assert found["cache per token"].startswith("1,024 bytes")
     assert found["layers"] == "4 full attention"
-    assert found["file"] == "mine.json"
-    assert found["stored format"].startswith("int4, arithmetic in 16 bits")
+    assert found["file"].count("/") == 1 and found["file"].endswith("/mine.json")
+    assert found["stored format"] == "int4, arithmetic in 16 bits"
+    other = {"model": own_model(stored), "output_tokens": 1, "dtype": "fp8"}
+    assert panel.read_from(other)["stored format"].endswith("; this page serves it in fp8")
     assert panel.read_from({"model": "llama3_1_8b"}) == {}
 
 
@@ -215,6 +279,47 @@ def test_what_is_left_out_stamps_name_and_page(own_model, monkeypatch):
     assert workload.model(path).name == "“mine” (not modelled: moba_topk)"
     assert panel.read_from({"model": path})["not modelled"] == "moba_topk"
     assert panel.command("04_serving", {}).endswith("--allow-unknown")
+
+
+def test_what_is_left_out_is_in_a_batch_its_resumption_and_on_workers(own_model, monkeypatch):
+    monkeypatch.setenv("TRN3_ALLOW_UNKNOWN", "1")
+    assert "not_modelled" not in batch.case("02", {"model": own_model({})}).row
+    one = batch.case("02", {"model": own_model({"moba_topk": 3})})
+    assert one.row["not_modelled"] == "moba_topk"
+    row = one.row | {"status": "done", "headline": []}
+    assert b"moba_topk" in batch.index([row])["index.csv"]
+    options = batch.Options()
+    # A worker is started without the switch; it travels with the options.
+    monkeypatch.delenv("TRN3_ALLOW_UNKNOWN")
+    made, files = batch.remote([one], options)[0]
+    assert made["status"] == "done", made
+    page = next(text for name, text in files.items() if name.endswith(".html"))
+    assert b"not modelled" in page and b"moba_topk" in page
+    results = json.loads(files[f"{one.stem}.json"])
+    assert results["model_read"]["not modelled"] == "moba_topk"
+
+
+def test_a_search_says_what_is_left_out(own_model, monkeypatch, capsys):
+    monkeypatch.setenv("TRN3_ALLOW_UNKNOWN", "1")
+    given = ["--model", own_model({"moba_topk": 3}), "--system", "hgx_h100", "--chips", "8"]
+    assert cli.main(["search", *given, "--json"]) == 0
+    assert "moba_topk" in json.loads(capsys.readouterr().out)["model"]
+    assert cli.main(["search", *given]) == 0
+    assert "(not modelled: moba_topk)" in capsys.readouterr().out
+
+
+def test_two_files_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for folder, layers in (("a", 2), ("b", 4)):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "mine.json"
+        path.write_text(json.dumps(SMALL | {"num_hidden_layers": layers}))
+        rows.append(batch.case("02", {"model": f"{folder}/mine.json"}).row)
+    assert [row["parameters"]["model"] for row in rows] == ["a/mine.json", "b/mine.json"]
+    assert len({row["report"] for row in rows}) == 2
+    index = batch.index([row | {"status": "done", "headline": []} for row in rows])["index.html"]
+    assert b"a/mine.json" in index and b"b/mine.json" in index
 
 
 @pytest.mark.parametrize("command", ["report 04", "batch grid.toml", "search"])

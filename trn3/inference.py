@@ -344,7 +344,8 @@ def work_of(load: ServingLoad, batch: Array, context_tokens: float = 0.0) -> Wor
     >>> float(work_of(ServingLoad(llama, 1024, 256, weights_dtype="fp8"), 8.0).weight_bytes)
     1.0
     """
-    widths = dtype_bytes(load.weights_dtype), dtype_bytes(load.kv_dtype)
+    eight_bits = 1.0  # bytes: a page with one format for both keeps the cache no narrower
+    widths = dtype_bytes(load.weights_dtype), max(eight_bits, dtype_bytes(load.kv_dtype))
     return Work(
         batch,
         load.input_tokens,

@@ -240,6 +240,17 @@ def unknown_allowed() -> bool:
     return os.environ.get("TRN3_ALLOW_UNKNOWN") == "1"
 
 
+def allow_unknown(allowed: bool) -> None:
+    """Let files be read in part, or not, in this process and those that it starts.
+
+    Parameters
+    ----------
+    allowed : bool
+        Whether they may.
+    """
+    os.environ["TRN3_ALLOW_UNKNOWN"] = "1" if allowed else ""
+
+
 def stored_format(config: dict[str, Any]) -> str:
     """The number format in which the weights of a file are stored, where it says so.
 
@@ -259,15 +270,30 @@ def stored_format(config: dict[str, Any]) -> str:
     >>> stored_format({"quantization_config": {"quant_method": "awq", "bits": 4}})
     'int4'
     """
-    found = config.get("quantization_config")
-    if not isinstance(found, dict):
+    parts = [config, *(config.get(part) for part in LANGUAGE_PARTS)]
+    stored = [part.get("quantization_config") for part in parts if isinstance(part, dict)]
+    found = next((part for part in stored if isinstance(part, dict)), None)
+    if found is None:
         return ""
-    words = f"{found.get('quant_method')} {found.get('quant_algo')}".lower()
-    word = re.search("nvfp4|mxfp4|fp8", words)
+    said = f"{found.get('quant_method')} {found.get('quant_algo')} {found.get('format')}".lower()
+    word = re.search("nvfp4|mxfp4|fp8", said)
     if word:
         return word[0]
     bits = found.get("bits") or (4 if found.get("load_in_4bit") else 0)
+    bits, kind = _group_weights(found) or (bits, "int")
+    if kind == "float":
+        return {4: "nvfp4", 8: "fp8"}.get(bits, "")
     return {4: "int4", 8: "int8"}.get(bits, "") if isinstance(bits, int) else ""
+
+
+def _group_weights(found: dict[str, Any]) -> tuple[int, str] | None:
+    """Bits and kind of number of the weights of a compressed-tensors or ModelOpt file."""
+    groups = found.get("config_groups")
+    first_group = next(iter(groups.values()), None) if isinstance(groups, dict) else None
+    weights = first_group.get("weights") if isinstance(first_group, dict) else None
+    if not isinstance(weights, dict) or not isinstance(weights.get("num_bits"), int):
+        return None
+    return weights["num_bits"], str(weights.get("type"))
 
 
 def _habit(model_type: str) -> str:

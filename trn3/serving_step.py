@@ -321,7 +321,7 @@ def format_for(chip: Chip, dtype: str) -> str:
     >>> [format_for(hardware.chip(c), "mxfp4") for c in ("h100", "trainium2", "trainium3")]
     ['mxfp4', 'bf16', 'mxfp4']
     """
-    widened = chip.widens_4bit and dtype.endswith("fp4")
+    widened = chip.widens_4bit and dtype.endswith(("fp4", "int4"))
     return dtype if has(chip, dtype) or widened else "bf16"
 
 

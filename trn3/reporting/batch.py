@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ import nbformat
 import pandas as pd
 import pydantic
 
-from trn3 import data
+from trn3 import data, model_config
 from trn3.bounds import shown, text_of
 from trn3.reporting import (
     engine,
@@ -99,6 +99,8 @@ class Case:
     def row(self) -> Row:
         """The start of its manifest line."""
         about = {"report": self.stem, "notebook": self.notebook.stem, "question": self.question}
+        if left_out := panel.read_from(self.values).get("not modelled"):
+            about["not_modelled"] = left_out
         return about | {"parameters": parameters.told(self.values), "key": self.key}
 
     @property
@@ -135,6 +137,8 @@ class Options:
         Whether several reports get reference pages and lead to each other.
     collection : links.Collection, optional
         The reports that do.
+    allow_unknown : bool
+        Whether fields of a reader's model that are not understood are left out, and named.
     """
 
     timeout_s: float = engine.TIMEOUT_S
@@ -148,6 +152,7 @@ class Options:
     notebook: bool = False
     reference: bool = False
     collection: links.Collection | None = None
+    allow_unknown: bool = field(default_factory=model_config.unknown_allowed)
 
 
 EXAMPLE = 'report = "04" and [grid] with model = ["llama3_3_70b", "gpt_oss_120b"]'
@@ -193,6 +198,8 @@ def case(name: str, given: Mapping[str, Any]) -> Case:
     values, plain = parameters.validate(notebook, given), parameters.validate(notebook, {})
     different = {k: v for k, v in values.items() if v != plain[k]}
     what, code = parameters.key(values), parameters.code(notebook)
+    if left_out := panel.read_from(values).get("not modelled"):
+        what = digest(what.encode(), left_out.encode())
     key = digest(notebook.stem.encode(), repr(code).encode(), what.encode(), fingerprint().encode())
     stem = f"{notebook.stem}-{what[:8]}" if different else notebook.stem
     return Case(notebook, values, different, stem, key, code[0][1].strip("# ").partition("\n")[0])
@@ -365,6 +372,7 @@ def serve() -> None:
     os.dup2(2, 1)
     engine.die_with(os.getppid())
     some, options = pickle.load(sys.stdin.buffer)
+    model_config.allow_unknown(options.allow_unknown)  # a worker has not heard the command
     if options.kind == "fork" and here.fork_is_safe():
         warm.parent(some)
         made = list(forked(some, replace(options, jobs=1)))
@@ -546,6 +554,8 @@ def index(rows: list[Row], linked: bool = False) -> dict[str, bytes]:
     lines = []
     for row in rows:
         about = {"report": row["report"], "state": row["status"]} | row["parameters"]
+        if "not_modelled" in row:
+            about["not_modelled"] = row["not_modelled"]
         lines += [about | number for number in row["headline"] or [{}]]
     table = csv(pd.DataFrame(lines, dtype=object))
     page = site.index(rows, linked=linked)

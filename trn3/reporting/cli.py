@@ -347,13 +347,16 @@ def search(args: argparse.Namespace) -> int:
     settings = {"seq_len": args.seq, "dtype": args.dtype, "switches": args.axes == "all"}
     settings |= {"progress": sys.stderr.isatty()}
     shape = workload.model(args.model)
-    if args.allow_unknown and "not modelled" in shape.name:
-        complain(f"note: {shape.name}")
+    left_out = shape.name if "(not modelled: " in shape.name else ""
+    if left_out:
+        complain(f"note: {left_out}")
     found = layouts.search(args.model, args.system, chips, args.batch, args.top, **settings)
     if args.json:
-        about = {"model": shape.name} if args.allow_unknown else {}
+        about = {"model": left_out} if left_out else {}
         print(json.dumps(about | found.json(), indent=1, default=float))
         return 0
+    if left_out:
+        say(f"{left_out}\n")
     frame = found.frame().replace({"recompute": dict(enumerate(("none", "selective", "full")))})
     print(frame.to_string(index=False, float_format="{:.4g}".format))
     print(f"{found.distinct:,} layouts, {found.feasible:,} fit the memory; {found.seconds:.2f} s")
@@ -502,7 +505,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, more = command.parse_known_args(argv)
     args.more = more
     if getattr(args, "allow_unknown", False):
-        os.environ["TRN3_ALLOW_UNKNOWN"] = "1"  # pages are made by processes of their own
+        os.environ["TRN3_ALLOW_UNKNOWN"] = "1"  # here, before anything slow is imported
     if more and args.command != "lab":
         command.error(f"{args.command} takes no {' '.join(more)} (see trn3 {args.command} --help)")
     try:

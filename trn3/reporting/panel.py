@@ -125,20 +125,28 @@ def read_from(values: Mapping[str, Any]) -> dict[str, str]:
     shape, unplaced = workload.from_config(config, allow_unknown=model_config.unknown_allowed())
     kinds = workload.by_kind(shape) | {"with experts": int(shape.n_moe_layers)}
     state = f"{shape.state_bytes / 1e6:,.1f} MB, whatever its length" if shape.state_bytes else ""
+    near = shape.n_window_layers or any(group.window for group in shape.others)
+    windows = ", no window full" if near else ""
     stored = model_config.stored_format(config)
-    arithmetic = ", arithmetic in 16 bits" if stored.startswith("int") else ""
     found = {
-        "file": Path(path).name,
+        "file": _file(path),
         "parameters": f"{shape.n_params / 1e9:,.4g} billion",
         "active parameters": f"{shape.n_active_params / 1e9:,.4g} billion",
-        "cache per token": f"{shape.kv_bytes_per_token():,.0f} bytes in BF16, no window full",
+        "cache per token": f"{shape.kv_bytes_per_token():,.0f} bytes in BF16{windows}",
         "state per sequence": state,
         "layers": ", ".join(f"{n} {kind}" for kind, n in kinds.items() if n),
-        "stored format": f"{stored}{arithmetic}; the page takes the format that it is given",
+        "stored format": _stored(stored, values),
         "not modelled": ", ".join(unplaced),
     }
-    absent = {"stored format"} if not stored else set()
-    return {what: text for what, text in found.items() if text and what not in absent}
+    return {what: text for what, text in found.items() if text}
+
+
+def _stored(stored: str, values: Mapping[str, Any]) -> str:
+    """The format of a file, what computes with it, and in which a page serves it if another."""
+    arithmetic = ", arithmetic in 16 bits" if stored == "int4" else ""
+    served = values.get("dtype", stored) if "output_tokens" in values else stored
+    other = f"; this page serves it in {served}" if served != stored else ""
+    return f"{stored}{arithmetic}{other}" if stored else ""
 
 
 def _linked(given: Any, about: Parameter, linked: bool) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from trn3 import data, hardware, workload
+from trn3 import data, hardware, model_config, workload
 from trn3.bounds import nearest, printable, shown
 from trn3.study import customers
 
@@ -31,6 +31,8 @@ TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}
 FILES = (".json", ".toml")
+WEIGHTS_ONLY = ("int4",)
+"""Formats that weights are stored in and no chip computes in."""
 TEXT_LENGTH, LIST_LENGTH = 200, 64
 COMMENT = re.compile(
     r"#\s*(?P<meaning>.*?)\s*(?:\[(?P<unit>[^]]*)\])?\s*(?:\{(?P<allowed>[^}]*)\})?\s*$"
@@ -271,6 +273,7 @@ def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     source = _cell(notebook)
     declared = _declared(source)
+    given = dict(given) | _stored_dtype(declared, given)
     for name in given:
         if name not in declared:
             there = ", ".join(declared) or "none"
@@ -281,7 +284,7 @@ def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         name: p.typed(given[name]) if name in given else p.default for name, p in declared.items()
     }
     try:
-        _model(source)(**values)
+        _model(source)(**values | _in_bounds(declared, values))
     except pydantic.ValidationError as error:
         fault = error.errors()[0]
         p, value = declared[str(fault["loc"][0])], fault["input"]
@@ -294,6 +297,45 @@ def validate(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             near = f"; write the number alone, such as {p.shown.partition(',')[0]}"
         raise ParameterError(f"{p.name}: {shown(value)} is not {p.wants}{near}") from None
     return {name: _resolved(declared[name], value) for name, value in values.items()}
+
+
+def _stored_dtype(declared: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The format in which a reader's own file stores its weights, where a page serves a model and
+    no format was given.
+    """
+    serves = "dtype" in declared and "output_tokens" in declared
+    stored = stored_format(given) if serves and "dtype" not in given else ""
+    return {"dtype": stored} if stored else {}
+
+
+def stored_format(given: Mapping[str, Any]) -> str:
+    """The format in which the file of a report's model stores its weights.
+
+    Parameters
+    ----------
+    given : mapping
+        Parameters by name.
+
+    Returns
+    -------
+    str
+        As `model_config.stored_format` names it; empty where the model is a known one, or its file
+        says none.
+    """
+    path = given.get("model")
+    if not isinstance(path, str) or not path.endswith(".json"):
+        return ""
+    try:
+        return model_config.stored_format(model_config.read(path))
+    except data.TrnError:
+        return ""  # the check of the model says what is wrong with it
+
+
+def _in_bounds(declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A stand-in for the format of the reader's file, on pages whose words do not name it."""
+    words = declared["dtype"].allowed if "dtype" in declared else ""
+    own = "|" in words and values["dtype"] == stored_format(values)
+    return {"dtype": declared["dtype"].default} if own else {}
 
 
 def check(here: MutableMapping[str, Any], name: str) -> None:
@@ -319,6 +361,9 @@ def check(here: MutableMapping[str, Any], name: str) -> None:
     notebook = find(name)
     given = {p.name: here[p.name] for p in read(notebook) if p.name in here}
     values = validate(notebook, given)
+    stored = stored_format(values)
+    if stored and "output_tokens" in values and stored != values.get("dtype"):
+        print(f"the file of the model stores {stored}: dtype = {stored!r} serves it so")
     for key, value in values.items():
         file = isinstance(value, str) and value.endswith(FILES)
         if key in given and value != given[key] and not file:
@@ -381,7 +426,9 @@ def _near(path: str) -> str:
 
 def ids(kind: str) -> list[str]:
     """What may be typed for a kind of `KINDS`, besides the path of a file."""
-    return customers.customers() if kind == "customer" else data.ids(kind)
+    if kind == "customer":
+        return customers.customers()
+    return [*data.ids(kind), *(WEIGHTS_ONLY if kind == "dtype" else ())]
 
 
 @data.kept
@@ -397,6 +444,8 @@ def _id(kind: str, text: str) -> str:
         return known[plain]
     if kind == "system":
         return hardware.system(text).id  # a chip means its usual system
+    if kind == "dtype" and text.lower() in WEIGHTS_ONLY:
+        return text.lower()
     return workload.model(text).id if kind == "model" else data.resolve(kind, text)
 
 
