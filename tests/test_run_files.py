@@ -288,6 +288,16 @@ def test_a_training_row_takes_from_its_model_what_it_does_not_say(tmp_path):
     assert (read["layers"], read["hidden"], read["ffn"]) == ("16", "4096", "14336")
 
 
+def test_a_count_that_is_not_the_models_is_named(tmp_path):
+    # Llama 3.1 70B has 70.55 billion parameters (Grattafiori et al. 2024).
+    good = GOOD["training"] | {"model": "llama3_1_70b"}
+    rows = [good | {"row_id": text, "params_b": text} for text in ("70.6", "405", "")]
+    read = run_files.read("training", write(tmp_path / "mine.csv", *rows)).rows
+    said = read.set_index("row_id")[run_files.UNUSED]
+    assert said["405"] == "params_b = 405 billion: llama3_1_70b has 70.55 billion"
+    assert said.drop("405").eq("").all()
+
+
 def test_a_log_of_megatron_is_one_run(tmp_path):
     path = tmp_path / "train.log"
     steps = [STEP.format(i, t) for i, t in enumerate((20000.0, 6542.3, 6540.1, 6544.0), 100)]

@@ -132,6 +132,7 @@ def read(kind: str, file: str | Path, given: Mapping[str, str] | None = None) ->
     taken = _checked(frame, limits, own)
     if own:
         _known(frame)
+        _contradicted(frame)
         (_training if table == "training" else _serving)(frame)
     return RunFile(name, title, frame, tuple(taken), tuple(ignored))
 
@@ -270,6 +271,27 @@ def _known(frame: pd.DataFrame) -> None:
     if "layers" in frame:  # a training run may bring its own dimensions
         needed &= (frame[list(DIMENSIONS)] == "").any(axis=1)
     _fault(frame, needed, why)
+
+
+def _contradicted(frame: pd.DataFrame) -> None:
+    """Counts of parameters that are not those of the model which the row names."""
+    if "params_b" not in frame:
+        return
+    stated = _numbers(frame, "params_b")
+    named = (frame["model"] != "") & (frame[UNUSED] == "")
+    counts = {name: _billions(name) for name in frame.loc[named, "model"].unique()}
+    counted = frame["model"].map(counts)
+    apart = (stated / counted - 1).abs() > workload.COUNTS_AGREE
+    told = "params_b = " + frame["params_b"] + " billion: " + frame["model"] + " has "
+    _fault(frame, named & apart, told + counted.map("{:.4g} billion".format))
+
+
+def _billions(model: str) -> float:
+    """Parameters of a model, not a number where there is none [1e9]."""
+    try:
+        return float(workload.model(model).n_params) / 1e9
+    except data.TrnError:
+        return float("nan")
 
 
 def _training(frame: pd.DataFrame) -> None:
