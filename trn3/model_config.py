@@ -131,7 +131,7 @@ def _placed(config: dict[str, Any], allow_unknown: bool) -> tuple[dict[str, Any]
     shape = {k: v for k, v in got.items() if v is not None} | _inferred(told, got, habit)
     _check(shape)
     found = config_layers.read(told, words, shape, habit)
-    unplaced = _not_understood(config, found)
+    unplaced = _not_understood(config, found, shape)
     if unplaced and not allow_unknown:
         one, *others = unplaced.values()
         also = f" (nor: {', '.join([*unplaced][1:5])})" if others else ""
@@ -206,7 +206,9 @@ def _in_one_spelling(
     return found, words
 
 
-def _not_understood(config: dict[str, Any], layers: config_layers.Found) -> dict[str, str]:
+def _not_understood(
+    config: dict[str, Any], layers: config_layers.Found, shape: dict[str, Any]
+) -> dict[str, str]:
     """Fields that could change the counts and are not understood, each with a line that says so."""
     found: dict[str, str] = {}
     if layers.odd:
@@ -219,7 +221,7 @@ def _not_understood(config: dict[str, Any], layers: config_layers.Found) -> dict
         off = value in (None, False, "", [], {}, "none")
         if off or field in found or is_known(field) or is_one_of(field, layers.meanings):
             continue
-        if (same := table("same").get(field)) and config.get(field) == config.get(same):
+        if (same := table("same").get(field)) and value == shape[same]:
             continue
         what = meaning(field)
         (found if what else unknown)[field] = said(field, value, what or "an unknown field")
