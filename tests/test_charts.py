@@ -14,7 +14,7 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3.show import charts, theme
+from trn3.show import charts, theme, tokens
 from trn3.show.charts import Axis, Slider, finish
 
 VENDORS = ["trn3", "nvidia", "tpu", "amd", "other"]
@@ -42,7 +42,7 @@ BLINDNESS = {
 
 
 def linear(token: str, mode: int) -> np.ndarray:
-    rgb = np.array([int(theme.TOKENS[token][mode][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    rgb = np.array([int(tokens.TOKENS[token][mode][i : i + 2], 16) / 255 for i in (1, 3, 5)])
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
@@ -69,12 +69,12 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def test_contrast_of_black_on_white_is_21():
-    theme.TOKENS["_black"], theme.TOKENS["_white"] = ("#000000", ""), ("#FFFFFF", "")
+    tokens.TOKENS["_black"], tokens.TOKENS["_white"] = ("#000000", ""), ("#FFFFFF", "")
     try:
         assert contrast("_black", "_white", 0) == pytest.approx(21.0)
         assert lab(linear("_white", 0))[0] == pytest.approx(100.0, abs=0.01)
     finally:
-        del theme.TOKENS["_black"], theme.TOKENS["_white"]
+        del tokens.TOKENS["_black"], tokens.TOKENS["_white"]
 
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
@@ -92,7 +92,7 @@ class TestColours:
     def test_coloured_label_text_reads(self, mode):
         for name in ("trainium3", "trainium2", "trainium1", "b200", "tpu_v7", "mi355x", "gaudi"):
             token = next(
-                t for t, hexes in theme.TOKENS.items() if hexes[0] == charts.style(name).text
+                t for t, hexes in tokens.TOKENS.items() if hexes[0] == charts.style(name).text
             )
             assert contrast(token, "page", mode) >= 4.5, name
 
@@ -107,7 +107,7 @@ class TestColours:
         """Tokens that share a light hex share the dark one, so that an export can replace hex by
         variable.
         """
-        for a, b in itertools.combinations(theme.TOKENS.values(), 2):
+        for a, b in itertools.combinations(tokens.TOKENS.values(), 2):
             assert a[0] != b[0] or a[1] == b[1]
 
 
@@ -192,19 +192,6 @@ def frames() -> dict[str, charts.Chart]:
         [(s, p, v) for s in ("Trainium3", "B200") for p, v in (("Math", 0.6), ("HBM", 0.5))],
         columns=list("spv"),
     )
-    losses = pd.DataFrame(
-        [(c, p, v) for c in n for p, v in (("Useful", 0.7), ("Failures", 0.3))], columns=list("cpv")
-    )
-    runs2 = pd.DataFrame({"u": [10, 20, 40, 30], "t": [900, 600, 200, 100], "s": "B200"})
-    ahead = pd.DataFrame(
-        {
-            "u": [10, 40, 80],
-            "t": [600, 350, 60],
-            "low": [480, 280, 40],
-            "high": [750, 430, 90],
-            "s": "Trainium3",
-        }
-    )
     knobs = [Slider("price", "Price, USD per chip-hour", 3.3, 5.6, 4.3, 0.1)]
     ways = pd.DataFrame(
         {"name": ["B200", "Trainium3"], "start": ["0", "1.5"], "slope": ["0.58", "0.1*price"]}
@@ -241,8 +228,6 @@ def frames() -> dict[str, charts.Chart]:
             unit=" J",
             totals=pd.DataFrame({"s": ["Trainium3"], "low": [0.9], "high": [1.4]}),
         ),
-        "area": charts.area(losses, "c", "p", "v", beyond=1024),
-        "frontier": charts.frontier(ahead, "u", "t", "s", measured=runs2, limit=(40, "limit: 40")),
         "tornado": charts.tornado(ends, "input", "lo", "hi", base=2.5, axis=Axis("Saved")),
         "cumulative": charts.cumulative(ways, sliders=knobs),
         "ratios": charts.ratios(scored, "p", "m", "g"),
@@ -300,12 +285,12 @@ class TestForms:
             len(row) == len(meta["numbers"]["columns"])
             for row in (meta["numbers"] or {"rows": []})["rows"]
         )
-        assert all(token in theme.TOKENS for _, _, token in meta["key"])
+        assert all(token in tokens.TOKENS for _, _, token in meta["key"])
 
     def test_only_known_colours_and_no_arithmetic_on_them(self, name):
         text = json.dumps({k: v for k, v in FORMS[name].spec.items() if k != "usermeta"})
         assert set(re.findall(r"#[0-9A-Fa-f]{6}", text)) <= {
-            light for light, _ in theme.TOKENS.values()
+            light for light, _ in tokens.TOKENS.values()
         }
         assert "luminance" not in text and "interpolate" not in text
 
@@ -325,7 +310,7 @@ def layer(name: str, which: str) -> list[dict]:
 
 def test_what_is_not_published_is_hollow():
     fills = {r["x"]: r["f"] for r in layer("rows", "points")}
-    assert fills[1.29] == theme.C["page"] and fills[4.36] == theme.C["trn3"]
+    assert fills[1.29] == tokens.C["page"] and fills[4.36] == tokens.C["trn3"]
 
 
 def test_one_claim_bar_and_one_label_each():

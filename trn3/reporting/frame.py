@@ -14,7 +14,7 @@ from markupsafe import Markup
 import trn3
 from trn3 import data
 from trn3.reporting import chart_script
-from trn3.show import charts, theme
+from trn3.show import charts, tokens
 from trn3.units import DAY_S
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -23,7 +23,7 @@ MONO = (
     "ui-monospace, SFMono-Regular, Menlo, Consolas, "
     '"Liberation Mono", "DejaVu Sans Mono", monospace'
 )
-VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(theme.TOKENS.items())}
+VARIABLES = {light: f"var(--{name})" for name, (light, _) in reversed(tokens.TOKENS.items())}
 """The CSS variable of each colour of a chart; of two with one colour, the first."""
 
 
@@ -118,15 +118,15 @@ def sheet() -> str:
         CSS; dark holds on screens alone, so that paper keeps the light of ``:root``.
     """
     light, dark = (
-        "".join(f"--{name}:{pair[i]};" for name, pair in theme.TOKENS.items()) for i in (0, 1)
+        "".join(f"--{name}:{pair[i]};" for name, pair in tokens.TOKENS.items()) for i in (0, 1)
     )
     wish = "@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light])"
     button = "@media screen{:root[data-theme=dark]"
-    tokens = f":root{{color-scheme:light;{light}}}"
-    tokens += "".join(f"{where}{{color-scheme:dark;{dark}}}}}" for where in (wish, button))
+    colors = f":root{{color-scheme:light;{light}}}"
+    colors += "".join(f"{where}{{color-scheme:dark;{dark}}}}}" for where in (wish, button))
     text = (STATIC / "page.css").read_text(encoding="utf-8")
     rules = re.sub(r"/\*.*?\*/|\s*\n\s*|(?<=[{};,]) |(?<=\w:) ", "", text)
-    return tokens + rules.replace("FONT", charts.CONFIG["font"]).replace("MONO", MONO)
+    return colors + rules.replace("FONT", charts.CONFIG["font"]).replace("MONO", MONO)
 
 
 @functools.cache

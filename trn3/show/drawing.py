@@ -1,23 +1,115 @@
-"""What charts are made of: sliders, the chart itself, layers from ``charts.json``, labels,
-thresholds and points.
+"""What the forms of charts share: the chart that shows itself, sliders, clean data, labels,
+thresholds, points.
 
-Internal to `trn3.show.charts` and `trn3.show.forms`, hence the underscores.
+Internal to `trn3.show.charts` and `trn3.show.forms`. Everything here returns or takes plain Altair.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import altair as alt
 import pandas as pd
 
-from trn3.show.theme import BOOK, Axis, C, Spec, clean, style
+from trn3.show.theme import Axis, Spec, clean, style
+from trn3.show.tokens import NOTEBOOK, C
+from trn3.show.words import rounded
 
 MIME = "application/vnd.vegalite.v5+json"
+"""What JupyterLab draws without a network, and nbformat stores."""
 Rules = Iterable[tuple[str, float, str]]
 PLAIN = Axis()
-_LIMIT = (
-    "isFinite(containerSize()[0])?max(110,containerSize()[0]*0.4):300"  # names end in … on a phone
-)
+WIDTH = 720
+"""Of a chart in a notebook [px]; on a page it is as wide as its place."""
+NARROW = "width < 480"
+"""Whether a chart is on a phone, as an expression of Vega."""
+LIMIT = "isFinite(containerSize()[0]) ? max(110, containerSize()[0] * 0.4) : 300"
+"""Longest label at a line's end [px]; longer ones end in … on a phone."""
+
+# Channels whose column holds the colour, dash or shape itself.
+COLOR = alt.Color("color:N", scale=None)
+STROKE = alt.Stroke("color:N", scale=None)
+FILL = alt.Fill("fill:N", scale=None)
+SHAPE = alt.Shape("shape:N", scale=None)
+SIZE = alt.Size("size:Q", scale=None)
+OPACITY = alt.Opacity("opacity:Q", scale=None)
+DASH = alt.StrokeDash("dash:N", scale=None)
+
+
+class Chart(alt.LayerChart):
+    """A layered Altair chart that shows itself offline, the same in every run.
+
+    Add to it as to any other: ``chart + altair.Chart(frame).mark_rule().encode(x="n:Q")``.
+    """
+
+    @property
+    def spec(self) -> Spec:
+        """The Vega-Lite spec that is shown, in which no number hangs on the last bits of a float;
+        tests hold it against the schema, which would cost each report a third of its time.
+        """
+        with (
+            alt.data_transformers.enable("trn3", consolidate_datasets=False),
+            alt.theme.enable("trn3"),
+        ):
+            return steady(self.to_dict(validate=False))
+
+    @property
+    def meta(self) -> Spec:
+        """What a page shows beside the plot: title, subtitle, source, key, numbers."""
+        told = self._get("usermeta")
+        return dict(told["trn3"]) if isinstance(told, dict) else {}
+
+    def _repr_mimebundle_(self, *args: object, **kwds: object) -> dict[str, Any]:
+        return {MIME: self.spec, "text/plain": f"<chart: {self.meta.get('title', '')}>"}
+
+
+def steady(value: Any) -> Any:
+    """Round every number in a spec.
+
+    Parameters
+    ----------
+    value : object
+        A spec, or a part of one.
+
+    Returns
+    -------
+    object
+        The same, as every processor computes it.
+
+    Examples
+    --------
+    >>> steady({"domain": [0.1 + 0.2, 1]})
+    {'domain': [0.3, 1]}
+    """
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, dict):
+        return {key: steady(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [steady(one) for one in value]
+    return value
+
+
+def _values(frame: Any) -> Any:
+    """A frame's rows for a spec; what is no frame goes Altair's own way."""
+    if not isinstance(frame, pd.DataFrame):
+        return alt.to_values(frame)
+    columns = {str(name): map(_json, frame[name].tolist()) for name in frame.columns}
+    rows = zip(*columns.values(), strict=True)
+    return {"values": [dict(zip(columns, row, strict=True)) for row in rows]}
+
+
+def _json(value: Any) -> Any:
+    """A cell for JSON: a list stays, a missing number is null."""
+    return value if isinstance(value, float | list) and value == value else clean(value)
+
+
+def _theme() -> alt.theme.ThemeConfig:
+    return alt.theme.ThemeConfig(config=NOTEBOOK)  # type: ignore[typeddict-item]
+
+
+alt.data_transformers.register("trn3", _values)
+alt.theme.register("trn3", enable=False)(_theme)
 
 
 @dataclass(frozen=True)
@@ -41,237 +133,282 @@ class Slider:
     value: float
     step: float
 
-    def param(self) -> Spec:
-        """Give the Vega-Lite parameter.
+    def param(self) -> alt.Parameter:
+        """Give Altair's parameter.
 
         Returns
         -------
-        dict
-            A parameter bound to a range input.
+        altair.Parameter
+            Bound to a range input.
         """
-        bind = {
-            "input": "range",
-            "min": self.low,
-            "max": self.high,
-            "step": self.step,
-            "name": self.label,
-        }
-        return {"name": self.name, "value": self.value, "bind": bind}
+        bind = alt.binding_range(min=self.low, max=self.high, step=self.step, name=self.label)
+        return alt.param(name=self.name, value=self.value, bind=bind)
 
 
-@dataclass
-class Chart:
-    """A Vega-Lite spec that shows itself in JupyterLab and in the exported page.
+def shift_zoom() -> alt.Parameter:
+    """Zoom that needs the Shift key, so that a wheel scrolls the page; for dense charts.
 
-    Attributes
+    Returns
+    -------
+    altair.Parameter
+        For ``add_params`` of a named layer.
+    """
+    drag = "[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!"
+    return alt.selection_interval(
+        name="zoom",
+        bind="scales",
+        zoom="wheel![event.shiftKey]",
+        translate=drag,
+        clear="dblclick",
+    )
+
+
+def tidy(frame: pd.DataFrame, *optional: str, **columns: str) -> pd.DataFrame:
+    """Choose and rename columns, with values as a chart shows them.
+
+    Parameters
     ----------
-    spec : dict
-        The Vega-Lite spec.
-    meta : dict
-        What the page needs beside the plot: title, subtitle, source, key, numbers.
+    frame : pandas.DataFrame
+        Of the caller.
+    *optional : str
+        Columns that keep their name; None throughout where the frame lacks one.
+    **columns : str
+        The caller's column by the name that it takes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of None, bool, int, float and str.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"n": [64.0], "days": [3.14159]})
+    >>> tidy(frame, "low", x="n", y="days").iloc[0].tolist()
+    [64, 3.142, None]
     """
-
-    spec: Spec
-    meta: Spec = field(default_factory=dict)
-
-    def altair(self) -> Any:
-        """Give the same chart as an Altair object, to be changed further.
-
-        Returns
-        -------
-        altair.LayerChart
-            Built from the spec.
-        """
-        import altair
-
-        return altair.Chart.from_dict(self.spec)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        return {MIME: self.spec, "text/plain": f"<chart: {self.meta.get('title', '')}>"}
-
-
-def _table(frame: pd.DataFrame, *names: str, **fields: str) -> list[Spec]:
-    """Records with short field names; `names` are taken where the frame has them."""
-    columns = {**fields, **{n: n for n in names if n in frame.columns}}
-    cells = [[clean(v) for v in frame[name].tolist()] for name in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
-
-
-def _numbers(frame: pd.DataFrame, names: Iterable[str] = ()) -> Spec:
-    kept = [n for n in dict.fromkeys(names) if n in frame.columns] or list(frame.columns)
-    return {
-        "columns": [str(n) for n in kept],
-        "rows": [list(r.values()) for r in _table(frame[kept], **{str(n): n for n in kept})],
+    wanted = columns | {name: name for name in optional}
+    cells = {
+        new: [clean(value) for value in frame[old]] if old in frame else [None] * len(frame)
+        for new, old in wanted.items()
     }
+    return pd.DataFrame(cells, dtype=object)
 
 
-def _tips(**titles: str) -> list[Spec]:
-    return [
-        {"field": k, "title": t, **({} if k in ("s", "p") else {"format": ",.4~r"})}
-        for k, t in titles.items()
-        if t
-    ]
+def numbers(frame: pd.DataFrame, names: Iterable[str] = ()) -> Spec:
+    """Give the table that a page shows under a chart.
 
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Of the caller.
+    names : iterable of str
+        Columns, where the frame has them; all without any.
 
-def _layer(name: str, x: Spec, y: Spec, tips: Sequence[Spec], data: list[Spec] | None) -> Spec:
-    """One layer of ``charts.json`` with its channels: ``X:field``, ``Y:field``, ``=raw``,
-    ``#number`` or a field.
+    Returns
+    -------
+    dict
+        ``columns`` and ``rows``.
     """
-    encoding: Spec = {}
-    for key, how in BOOK["layers"][name].items():
-        if key == "tooltip":
-            encoding[key] = list(tips)
-        elif isinstance(how, dict) or key == "mark":
-            encoding[key] = how
-        elif how[:2] in ("X:", "Y:"):
-            encoding[key] = (x if how[0] == "X" else y) | {"field": how[2:]}
-        elif how[0] in "=#":
-            encoding[key] = {
-                "field": how[1:],
-                "type": "nominal" if how[0] == "=" else "quantitative",
-                "scale": None,
-            }
-        else:
-            encoding[key] = {"field": how}
-    mark = encoding.pop("mark")
-    if isinstance(mark, str):
-        kind, *words = mark.split()
-        styles = [w for w in words if w != "clip"]
-        mark = {
-            "type": kind,
-            **({"style": styles[0]} if styles else {}),
-            **({"clip": True} if "clip" in words else {}),
-        }
-    return {
-        "name": name,
-        **({"data": {"values": data}} if data is not None else {}),
-        "mark": mark,
-        "encoding": encoding,
-    }
+    kept = [name for name in dict.fromkeys(names) if name in frame] or list(frame)
+    rows = [[clean(value) for value in row] for row in frame[kept].itertuples(index=False)]
+    return {"columns": [str(name) for name in kept], "rows": rows}
 
 
-def _draw(
-    x: Spec,
-    y: Spec,
-    height: float,
-    meta: Spec,
-    tips: Sequence[Spec] = (),
-    params: Sequence[Spec] = (),
-    **tables: list[Spec],
+def layered(
+    layers: Sequence[alt.Chart | alt.LayerChart], height: float, meta: Spec, **more: Any
 ) -> Chart:
-    """Layers in the order of their tables; empty ones are left out, labels get a halo below."""
-    layers = [
-        _layer(n.replace("_", " "), x, y, tips, d) for n, d in tables.items() if d and n != "labels"
+    """Put layers together.
+
+    Parameters
+    ----------
+    layers : sequence of altair.Chart
+        From the back to the front; those without rows are left out.
+    height : float
+        Of the plot [px].
+    meta : dict
+        ``key`` and ``numbers`` of the form.
+    **more : object
+        For ``altair.LayerChart``.
+
+    Returns
+    -------
+    Chart
+        Not yet finished.
+    """
+    shown = [one for one in layers if not isinstance(one.data, pd.DataFrame) or len(one.data)]
+    return Chart(layer=shown, width=WIDTH, height=height, usermeta={"trn3": meta}, **more)
+
+
+def marks(data: pd.DataFrame, x: alt.X, y: alt.Y, tips: Sequence[alt.Tooltip]) -> alt.Chart:
+    """Draw a mark per row in the look of its subject; hollow ones are filled with the page.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        What `x`, `y` and `tips` show, ``subject``, ``hollow`` and, where some are, ``faint``.
+    x, y : altair.X, altair.Y
+        Where they stand.
+    tips : sequence of altair.Tooltip
+        What the pointer shows.
+
+    Returns
+    -------
+    altair.Chart
+        The layer ``points``.
+    """
+    looks = [style(subject) for subject in data["subject"]]
+    colors = pd.Series([look.color for look in looks], data.index)
+    announced = pd.Series([look.hollow for look in looks], data.index, dtype=bool)
+    large = pd.Series([100 if look.token == "trn3" else 64 for look in looks], data.index)
+    hollow = data["hollow"].astype(bool) | announced
+    faint = (data["faint"] if "faint" in data else hollow & False).astype(bool)
+    plain = data.drop(columns=["subject", "hollow", "faint"], errors="ignore")
+    dressed = plain.dropna(axis="columns", how="all").assign(
+        color=colors,
+        fill=colors.mask(hollow, C["page"]),
+        shape=[look.shape for look in looks],
+        size=large.mask(faint, 20),
+        opacity=faint.map({True: 0.35, False: 1.0}),
+    )
+    dots = alt.Chart(dressed, name="points").mark_point()
+    return dots.encode(x, y, STROKE, FILL, SHAPE, SIZE, OPACITY, tooltip=[*tips])
+
+
+def labels(data: Iterable[Spec], x: alt.X, y: alt.Y) -> alt.LayerChart:
+    """Draw all labels of a chart, each on a halo of the page's colour.
+
+    Parameters
+    ----------
+    data : iterable of dict
+        Columns of `x` and `y`, ``text`` and, where not the usual, ``color``, ``weight``, ``dx``,
+        ``dy``, ``align``.
+    x, y : altair.X, altair.Y
+        Where they stand.
+
+    Returns
+    -------
+    altair.LayerChart
+        The layer ``labels``.
+    """
+    usual = {"dx": 0, "dy": 0, "align": "left", "weight": 400, "color": C["ink"]}
+    frame = pd.DataFrame([usual | row for row in data], dtype=object)
+    how = {name: alt.expr(f"datum.{name}") for name in ("dx", "dy", "align")}
+    how |= {"fontWeight": alt.expr("datum.weight"), "limit": alt.expr(LIMIT)}
+    how |= {"clip": False}  # which a zoom would turn on
+    base = alt.Chart(frame).encode(x, y, text="text:N")
+    halo = base.mark_text(style="halo", **how)
+    return alt.layer(halo, base.mark_text(**how).encode(COLOR), name="labels")
+
+
+def across(axis: str, value: float, look: str) -> alt.Chart:
+    """Draw a line across the plot.
+
+    Parameters
+    ----------
+    axis : str
+        "x" or "y".
+    value : float
+        Where [unit of the axis].
+    look : str
+        "threshold", or "unity" for a strong one.
+
+    Returns
+    -------
+    altair.Chart
+        A layer.
+    """
+    at = pd.DataFrame({axis: [clean(value)]})
+    return alt.Chart(at, name=look).mark_rule(style=look).encode(**{axis: f"{axis}:Q"})
+
+
+def across_label(
+    axis: str, value: float, text: str, ends: dict[str, list[float]], crowded: Collection[float]
+) -> Spec:
+    """Place the label of such a line at its start, at the foot where other lines run above.
+
+    Parameters
+    ----------
+    axis : str
+        "x" or "y".
+    value : float
+        Where the threshold stands [unit of the axis].
+    text : str
+        What it says.
+    ends : dict
+        Low and high end of both axes.
+    crowded : collection of float
+        Thresholds across x whose head lies in the lines [unit of x].
+
+    Returns
+    -------
+    dict
+        A row for `labels`.
+    """
+    low = axis == "y" or value in crowded
+    spot = {"x": ends["x"][0], "y": ends["y"][0 if low else 1], axis: clean(value)}
+    return {**spot, "text": text, "color": C["ink2"], "dx": 5, "dy": -10 if low else 8}
+
+
+def tips(**titles: str) -> list[alt.Tooltip]:
+    """Say what the pointer shows.
+
+    Parameters
+    ----------
+    **titles : str
+        Its title by column; ``name``, ``row`` and ``part`` are texts.
+
+    Returns
+    -------
+    list of altair.Tooltip
+        In that order.
+    """
+    texts = ("name", "row", "part")
+    return [
+        alt.Tooltip(f"{column}:N", title=title)
+        if column in texts
+        else alt.Tooltip(f"{column}:Q", title=title, format=",.4~r")
+        for column, title in titles.items()
     ]
-    if tables.get("labels"):
-        layers.append(_labels(tables["labels"], x, y))
-    spec: Spec = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": 720,
-        "height": height,
-    }
-    return Chart(spec | {"layer": layers} | ({"params": list(params)} if params else {}), meta)
 
 
-def _labels(data: list[Spec], x: Spec, y: Spec) -> Spec:
-    """All labels of a chart in one table. Rows: x y t and, where not the usual, c w dx dy a."""
-    rows_ = [{"dx": 0, "dy": 0, "a": "left", "w": 400, "c": C["ink"], **row} for row in data]
-    fields = {"dx": "dx", "dy": "dy", "align": "a", "fontWeight": "w"}
-    mark = {
-        "type": "text",
-        "clip": False,
-        "limit": {"expr": _LIMIT},
-        **{k: {"expr": f"datum.{f}"} for k, f in fields.items()},
-    }
-    color = {"color": {"field": "c", "type": "nominal", "scale": None}}
-    shared = {"x": x | {"field": "x"}, "y": y | {"field": "y"}, "text": {"field": "t"}}
-    halo, ink = {"mark": mark | {"style": "halo"}}, {"mark": mark, "encoding": color}
-    return {"name": "labels", "data": {"values": rows_}, "encoding": shared, "layer": [halo, ink]}
+def by_row(names: Sequence[str]) -> alt.Y:
+    """Altair's vertical channel with one row per name, drawn from the top.
 
+    Parameters
+    ----------
+    names : sequence of str
+        Values of the column ``row``.
 
-def _above(data: list[Spec], x: float, axis: Axis, ends: Sequence[float]) -> bool:
-    """Whether the lines run through the upper half at x, so that a label there belongs at the
-    foot.
+    Returns
+    -------
+    altair.Y
+        Without an axis; names stand above their bars.
     """
-    near = {
-        s: min((r for r in data if r["s"] == s), key=lambda r: abs(r["x"] - x))
-        for s in {r["s"] for r in data}
-    }
-    places = [axis.place(r["y"], ends) for r in near.values()]
-    return bool(places) and max(places) > 1 - min(places)
+    scale = alt.Scale(type="band", domain=[*names], paddingOuter=0.15, align=0.9)
+    return alt.Y("row:N", title=None, scale=scale, axis=None)
 
 
-def _rules(rules: Rules, x: Spec, y: Spec, foot: Collection[float] = ()) -> dict[str, list[Spec]]:
-    """Tables of the threshold lines ("x" or "y", value, label) and of their labels; "y" without
-    a label is strong.
+def distinct(names: Iterable[str]) -> list[str]:
+    """Tell apart rows of one name, by blanks that nobody sees.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of rows.
+
+    Returns
+    -------
+    list of str
+        No two alike.
+
+    Examples
+    --------
+    >>> distinct(["H100", "B200", "H100"])
+    ['H100', 'B200', 'H100 ']
     """
-    out: dict[str, list[Spec]] = {"unity": [], "xrules": [], "yrules": [], "labels": []}
-    for axis, value, text in rules:
-        out[f"{axis}rules" if text or axis == "x" else "unity"].append({axis: clean(value)})
-        other = (y if axis == "x" else x)["scale"]["domain"]
-        low = axis == "y" or value in foot
-        spot = {
-            "x": other[0],
-            "y": other[0 if low else 1],
-            axis: clean(value),
-            "dx": 5,
-            "dy": -10 if low else 8,
-        }
-        out["labels"] += [{**spot, "t": text, "c": C["ink2"]}] if text else []
-    return out
-
-
-def _points(data: Iterable[Spec]) -> list[Spec]:
-    """Rows with the look of their subject; hollow ones are filled with the page."""
-    out = []
-    for row in data:
-        look, faint = style(row.get("subject") or row["s"]), bool(row.get("faint"))
-        fill = C["page"] if row.get("hollow") or look.hollow else look.color
-        size = 20 if faint else 100 if look.token == "trn3" else 64
-        kept = {
-            k: v
-            for k, v in row.items()
-            if k not in ("subject", "hollow", "faint", "label", "text", "group")
-        }
-        out.append(
-            kept
-            | {
-                "c": look.color,
-                "f": fill,
-                "shape": look.shape,
-                "size": size,
-                "o": 0.35 if faint else 1,
-            }
-        )
-    return out
-
-
-def _by_row(names: Sequence[str], top: float = 0.75, heads: Collection[int] = ()) -> Spec:
-    """A y channel with one row per name, drawn from the top."""
-    y = Axis(domain=(-top, len(names) - 0.35)).channel(
-        [], values=list(range(len(names))), grid=False, format="d"
-    )
-    words = ",".join("'" + n.replace("\\", "\\\\").replace("'", "\\'") + "'" for n in names)
-    y["axis"] |= {
-        "labelExpr": f"[{words}][datum.value]",
-        "labelAlign": "left",
-        "labelOverlap": False,
-    }
-    y["axis"]["labelPadding"] = min(220, round(6.4 * max((len(n) for n in names), default=0)))
-    if heads:
-        bold = {"test": f"indexof({sorted(heads)},datum.value)>=0", "value": 600}
-        y["axis"]["labelFontWeight"] = {"condition": bold, "value": 400}
-    return y | {"scale": y["scale"] | {"reverse": True}}
-
-
-def _quiet(x: Spec) -> Spec:
-    """A value axis with a grid across it and no line."""
-    return x | {"axis": x["axis"] | {"grid": True, "domain": False}}
-
-
-def _zoomed(chart: Chart) -> Chart:
-    target = next(
-        layer for layer in reversed(chart.spec["layer"]) if layer["name"] in ("points", "lines")
-    )
-    target["params"] = [BOOK["zoom"]]
-    return chart
+    found: list[str] = []
+    for name in names:
+        while name in found:
+            name += " "
+        found.append(name)
+    return found

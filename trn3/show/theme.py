@@ -1,11 +1,7 @@
-"""Theme: the colours, how each vendor's subjects are drawn, axes and the cleaning of values, for
-`trn3.show.charts`.
-
-What is plain description (colours by name, Vega-Lite configuration, the layers that charts are made
-of) stands in ``charts.json``.
+"""Theme: how each vendor's subjects are drawn, axes and the cleaning of values, for
+`trn3.show.charts`; colours and configuration stand in `trn3.show.tokens`.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -14,21 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
 from trn3 import data
+from trn3.show.tokens import DASHES, C
 from trn3.show.words import rounded
 
 Spec = dict[str, Any]
-BOOK: Spec = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
-TOKENS: dict[str, tuple[str, str]] = {
-    name: tuple(pair.split()) for name, pair in BOOK["tokens"].items()
-}
-"""Every colour by name: (light, dark)."""
-C = {name: light for name, (light, _) in TOKENS.items()}
-PARTS = ("p1", "p2", "p3", "p4", "p5")
-_DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 3])
 
 
 @dataclass(frozen=True)
@@ -144,9 +134,9 @@ def dashes(names: Sequence[str]) -> dict[str, list[int]]:
     by_colour: dict[str, list[str]] = {}
     for name in sorted(dict.fromkeys(names), key=lambda n: _row(n).get("since", ""), reverse=True):
         by_colour.setdefault(style(name).token, []).append(name)
-    last = len(_DASHES) - 1
+    last = len(DASHES) - 1
     rank = {n: min(i, last) for series in by_colour.values() for i, n in enumerate(series)}
-    return {n: _DASHES[1] if style(n).hollow else _DASHES[rank[n]] for n in names}
+    return {n: DASHES[1] if style(n).hollow else DASHES[rank[n]] for n in names}
 
 
 def clean(value: Any) -> Any:
@@ -284,38 +274,75 @@ class Axis:
             clean(round(math.ceil(high / step - 1e-9) * step, 9)),
         ]
 
-    def channel(self, data: Iterable[Any], margin: float = 1.15, **axis: Any) -> Spec:
-        """Vega-Lite channel without its field.
+    def x(self, field: str, shown: Iterable[Any], margin: float = 1.15, **axis: Any) -> alt.X:
+        """Altair's horizontal channel with this scale and axis.
 
         Parameters
         ----------
-        data : iterable
-            Numbers to be shown [unit of the axis].
+        field : str
+            Column that is shown.
+        shown : iterable
+            Numbers that the axis must hold [unit of the axis].
         margin : float
             As in `ends` [-].
         **axis : object
-            Further properties of the Vega-Lite axis.
+            Further properties of ``altair.Axis``.
 
         Returns
         -------
-        dict
-            Type, title, scale and axis.
+        altair.X
+            For ``encode``.
+
+        Examples
+        --------
+        >>> Axis("Days", zero=True).x("days", [3, 9]).to_dict()["scale"]
+        {'domain': [0, 10], 'nice': False, 'zero': False}
         """
-        ends = self.ends(data, margin)
-        scale: Spec = {
-            "domain": ends,
-            "nice": False,
-            **({"type": "log"} if self.log else {"zero": False}),
-        }
-        shown = self.format or (",d" if self.log and self.base == 2 else ",.3~r")
-        values = ticks(ends[0], ends[1], self.log, self.base)
-        if self.step:
-            values = [
-                i * self.step
-                for i in range(math.ceil(ends[0] / self.step), int(ends[1] // self.step) + 1)
-            ]
-        axis = {"values": values, "format": shown, **axis}
-        return {"type": "quantitative", "title": self.title or None, "scale": scale, "axis": axis}
+        return alt.X(field, type="quantitative", **self._options(shown, margin, axis))
+
+    def y(self, field: str, shown: Iterable[Any], margin: float = 1.15, **axis: Any) -> alt.Y:
+        """Altair's vertical channel with this scale and axis.
+
+        Parameters
+        ----------
+        field : str
+            Column that is shown.
+        shown : iterable
+            Numbers that the axis must hold [unit of the axis].
+        margin : float
+            As in `ends` [-].
+        **axis : object
+            Further properties of ``altair.Axis``.
+
+        Returns
+        -------
+        altair.Y
+            For ``encode``.
+        """
+        return alt.Y(field, type="quantitative", **self._options(shown, margin, axis))
+
+    def _options(self, shown: Iterable[Any], margin: float, axis: Spec) -> Spec:
+        """Title, scale and axis of a channel."""
+        ends = self.ends(shown, margin)
+        scale = alt.Scale(domain=ends, nice=False, **self._kind())
+        told: Spec = {"values": self._marks(*ends), "format": self._format()}
+        return {"title": self.title or None, "scale": scale, "axis": alt.Axis(**told | axis)}
+
+    def _kind(self) -> Spec:
+        return {"type": "log"} if self.log else {"zero": False}
+
+    def _format(self) -> str:
+        """Whole numbers on powers of two, three digits elsewhere."""
+        if self.format:
+            return self.format
+        return ",d" if self.log and self.base == 2 else ",.3~r"
+
+    def _marks(self, low: float, high: float) -> list[float]:
+        """Where the axis shows a value."""
+        if not self.step:
+            return ticks(low, high, self.log, self.base)
+        first, last = math.ceil(low / self.step), int(high // self.step)
+        return [clean(i * self.step) for i in range(first, last + 1)]
 
     def place(self, value: float, ends: Sequence[float]) -> float:
         """Where a value lies between the ends, 0 to 1.

@@ -30,27 +30,27 @@
   };
 
   // On a phone the names of rows stand above their dots; beside the plot they would crush it.
+  const marksOf = (layers) => layers.flatMap((layer) => (layer.layer ? marksOf(layer.layer) : [layer]));
   const nameRowsAbove = (spec, room) => {
-    const axes = (spec.layer || []).map((layer) => layer.encoding?.y?.axis).filter((axis) => axis?.labelExpr);
-    if (!axes.length || room > 450) return;
-    const bold = axes[0].labelFontWeight?.condition.test.match(/\d+/g) || [];
-    const names = [...axes[0].labelExpr.matchAll(/'((?:[^'\\]|\\.)*)'/g)];
-    const values = names.map((name, y) => ({
-      y,
-      t: name[1].replace(/\\(.)/g, "$1"),
-      w: bold.includes(String(y)) ? 600 : 400,
-    }));
-    axes.forEach((axis) => Object.assign(axis, { labelPadding: 0, labelOpacity: 0 }));
+    const ys = marksOf(spec.layer || []).map((layer) => layer.encoding?.y).filter((y) => y?.axis?.labelAlign);
+    if (!ys.length || room > 450) return;
+    const rows = ys[0].scale.domain;
+    const grouped = rows.some((row) => row.includes("|"));
+    const values = rows.map((row) => {
+      const [group, name] = row.split("|");
+      return { row, t: name ?? group, head: grouped && name === undefined };
+    });
+    ys.forEach((y) => Object.assign(y.axis, { labelPadding: 0, labelOpacity: 0 }));
     const mark = {
       type: "text",
       align: "left",
-      limit: room,
-      dy: { expr: "datum.w>400?-6:-14" },
-      fontWeight: { expr: "datum.w" },
+      limit: { expr: `datum.head ? ${room} : ${room - 135}` },
+      dy: { expr: "datum.head ? -6 : -14" },
+      fontWeight: { expr: "datum.head ? 600 : 400" },
     };
     spec.layer.push({
       data: { values },
-      encoding: { x: { value: 0 }, y: { field: "y", type: "quantitative" }, text: { field: "t" } },
+      encoding: { x: { value: 0 }, y: { field: "row", type: "nominal" }, text: { field: "t" } },
       layer: [{ mark: { ...mark, style: "halo" } }, { mark }],
     });
   };
