@@ -33,7 +33,7 @@ from trn3.reporting import (
 )
 from trn3.reporting import markup as markup_
 from trn3.reporting import site as pages
-from trn3.show import charts, story, theme
+from trn3.show import charts, story, tokens
 from trn3.show.charts import Axis, Slider, finish
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -235,10 +235,10 @@ class TestPage:
         drawn = json.dumps(specs(text)) + frame.page_script()
         assert not re.search(r"#[0-9A-Fa-f]{6}", drawn)
         used = set(re.findall(r"var\(--(\w+)\)", text))
-        assert used <= set(theme.TOKENS)
+        assert used <= set(tokens.TOKENS)
         css = frame.sheet()
         for name in used:
-            light, dark = theme.TOKENS[name]
+            light, dark = tokens.TOKENS[name]
             assert (
                 css.count(f"--{name}:{light};") >= 1 and css.count(f"--{name}:{dark};") == 2
             )  # by wish, by button
@@ -620,7 +620,7 @@ class TestBrowser:
             "getComputedStyle(document.body).backgroundColor"
         )
         assert rgb == "rgb({}, {}, {})".format(
-            *(int(theme.TOKENS["page"][1][i : i + 2], 16) for i in (1, 3, 5))
+            *(int(tokens.TOKENS["page"][1][i : i + 2], 16) for i in (1, 3, 5))
         )
 
     def test_sliders_by_keyboard_move_break_even_and_tornado(self, visit, site):

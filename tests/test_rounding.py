@@ -77,12 +77,10 @@ def specs(v: float) -> list[dict]:
     two = pd.DataFrame({"name": ["H200", "Trainium3"], "start": [v, 2 * v], "slope": [v, v / 2]})
     runs = pd.DataFrame({"p": [v, 2 * v], "m": [1.0, v], "g": ["A", "B"]})
     parts = pd.DataFrame({"row": "A", "part": ["one", "two"], "value": [v, v / 3]})
-    shares = parts.assign(x=[v, v], part=["Useful", "lost"])
     made = [
         charts.lines(frame, "x", "y", "s", y_axis=axis, rules=[("y", v, "here")], beyond=1.5),
         charts.rows(frame, "y", "s", axis=charts.Axis("Y", zero=True), reference=v),
         charts.stacks(parts, "row", "part", "value", unit=" J"),
-        charts.area(shares, "x", "part", "value", x_axis=charts.Axis("x", domain=(0, v))),
         charts.tornado(bars, "name", "low", "high", base=v, axis=axis, sliders=[slider]),
         charts.cumulative(two, sliders=[slider], path=path),
         charts.ratios(runs, "p", "m", "g"),

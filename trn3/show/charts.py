@@ -157,7 +157,7 @@ def _layered(chart: alt.Chart | alt.LayerChart) -> Chart:
     """Somebody's chart as one of ours, as wide as ours where it has no width of its own."""
     width = WIDTH if alt.utils.is_undefined(chart.width) else chart.width
     shown = chart.data if isinstance(chart.data, pd.DataFrame) else None
-    meta = {"key": [], "numbers": None if shown is None else table(shown)}
+    meta: Spec = {"key": [], "numbers": None if shown is None else table(shown)}
     return Chart(layer=[chart], width=width, usermeta={"trn3": meta})
 
 

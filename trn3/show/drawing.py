@@ -292,12 +292,39 @@ def labels(data: Iterable[Spec], x: alt.X, y: alt.Y) -> alt.LayerChart:
     """
     usual = {"dx": 0, "dy": 0, "align": "left", "weight": 400, "color": C["ink"]}
     frame = pd.DataFrame([usual | row for row in data], dtype=object)
-    how = {name: alt.expr(f"datum.{name}") for name in ("dx", "dy", "align")}
-    how |= {"fontWeight": alt.expr("datum.weight"), "limit": alt.expr(LIMIT)}
-    how |= {"clip": False}  # which a zoom would turn on
     base = alt.Chart(frame).encode(x, y, text="text:N")
-    halo = base.mark_text(style="halo", **how)
-    return alt.layer(halo, base.mark_text(**how).encode(COLOR), name="labels")
+    return haloed(
+        base,
+        "labels",
+        align=alt.expr("datum.align"),
+        dx=alt.expr("datum.dx"),
+        dy=alt.expr("datum.dy"),
+        limit=alt.expr(LIMIT),
+        clip=False,  # which a zoom would turn on
+    )
+
+
+def haloed(base: alt.Chart, name: str, **how: Any) -> alt.LayerChart:
+    """Write texts, each on a halo of the page's colour.
+
+    Parameters
+    ----------
+    base : altair.Chart
+        Data and places; columns ``color`` and ``weight``.
+    name : str
+        Of the layer.
+    **how : object
+        For ``mark_text``.
+
+    Returns
+    -------
+    altair.LayerChart
+        A layer.
+    """
+    weight = alt.expr("datum.weight")
+    halo = base.mark_text(style="halo", fontWeight=weight, **how)
+    text = base.mark_text(fontWeight=weight, **how).encode(COLOR)
+    return alt.LayerChart(layer=[halo, text], name=name)
 
 
 def across(axis: str, value: float, look: str) -> alt.Chart:

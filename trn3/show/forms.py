@@ -26,6 +26,7 @@ from trn3.show.drawing import (
     across_label,
     by_row,
     distinct,
+    haloed,
     labels,
     layered,
     marks,
@@ -85,7 +86,7 @@ def rows(
     >>> axis = Axis("Trainium3 over Trainium2")
     >>> chart = rows(frame, "ratio", "what", axis=axis, unit="×", reference=1)
     >>> [layer.name for layer in chart.layer]
-    ['reference', 'claims', 'gaps', 'points', 'claimed', 'values']
+    ['unity', 'claims', 'points', 'claimed', 'values']
     >>> goal = alt.Chart(pd.DataFrame({"row": ["FP8"], "goal": [2.0]}))
     >>> chart += goal.mark_tick(color="black").encode(x="goal:Q", y="row:N")
     """
@@ -108,15 +109,13 @@ def rows(
     ends = {name: name for name in ("low", "high", "claim") if name in frame}
     ranged = alt.Chart(dots[dots["low"].notna()][["low", "high", "row", "color"]], name="ranges")
     claimed = alt.Chart(claims[["claim", "row"]], name="claims")
-    gaps = alt.Chart(claims[claims["x"].notna()][["x", "claim", "row"]], name="gaps")
     facts = ["name", "x", "low", "high", "claim", "row", "subject", "hollow"]
-    layers = [
+    layers: list[Any] = [
         claimed.mark_tick(color=C["ink"], thickness=3, size=ROW + 2).encode(x="claim:Q", y=y),
-        gaps.mark_rule(style="gap").encode(x="x:Q", x2="claim:Q", y=y),
         ranged.mark_rule(style="range").encode(COLOR, x="low:Q", x2="high:Q", y=y),
         marks(dots[facts], x, y, tips(name="what", x=axis.title or value, **ends)),
         _claim_labels(claims, unit, y),
-        _beside(data, unit, y),
+        _beside(data, unit, axis, y),
     ]
     if reference is not None:
         layers.insert(0, across("x", reference, "unity"))
@@ -132,6 +131,9 @@ def _named_rows(names: Sequence[str], longest: int) -> alt.Y:
     axis = alt.Axis(
         domain=False,
         ticks=False,
+        grid=True,
+        gridDash=[1, 4],
+        gridColor=C["axis"],
         labelExpr="split(datum.value, '|')[1] || datum.value",
         labelAlign="left",
         labelPadding=_padding(longest),
@@ -141,12 +143,13 @@ def _named_rows(names: Sequence[str], longest: int) -> alt.Y:
     if any("|" in name for name in names):
         head = "indexof(datum.value, '|') < 0"
         axis.labelFontWeight = alt.condition(head, alt.value(600), alt.value(400))
+        axis.gridOpacity = alt.condition(head, alt.value(0), alt.value(1))
     return alt.Y("row:N", title=None, scale=scale, axis=axis)
 
 
 def _padding(longest: int) -> int:
     """Room for the names left of a plot [px]."""
-    return min(240, round(6.4 * longest))
+    return min(270, round(6 * longest))
 
 
 def _claim_labels(claims: pd.DataFrame, unit: str, y: alt.Y) -> alt.Chart:
@@ -166,35 +169,43 @@ def _claim_labels(claims: pd.DataFrame, unit: str, y: alt.Y) -> alt.Chart:
     return quiet.encode(x="claim:Q", y=y, text="text:N")
 
 
-def _beside(data: pd.DataFrame, unit: str, y: alt.Y) -> alt.LayerChart:
+def _beside(data: pd.DataFrame, unit: str, axis: Axis, y: alt.Y) -> alt.LayerChart:
     """Numbers in a column right of the plot; on a phone above their rows, where names are short."""
     known = data["x"].notna()
     said = pd.DataFrame(
         {
             "row": data["row"],
-            "text": [_said(row, unit) for row in data.to_dict("records")],
+            "text": [_said(row, unit, axis) for row in data.to_dict("records")],
             "weight": known.map({True: 600, False: 400}),
             "color": known.map({True: C["ink"], False: C["ink2"]}),
         }
     )
-    where = {
-        "align": alt.expr(f"{NARROW} ? 'right' : 'left'"),
-        "dx": alt.expr(f"{NARROW} ? 0 : 12"),
-        "dy": alt.expr(f"{NARROW} ? -14 : 0"),
-        "fontWeight": alt.expr("datum.weight"),
-    }
     base = alt.Chart(said).encode(x=alt.value("width"), y=y, text="text:N")
-    halo = base.mark_text(style="halo", **where)
-    return alt.layer(halo, base.mark_text(**where).encode(COLOR), name="values")
+    return haloed(
+        base,
+        "values",
+        align=alt.expr(f"{NARROW} ? 'right' : 'left'"),
+        dx=alt.expr(f"{NARROW} ? 0 : 12"),
+        dy=alt.expr(f"{NARROW} ? -14 : 0"),
+    )
 
 
-def _said(row: Spec, unit: str) -> str:
+def _said(row: Spec, unit: str, axis: Axis) -> str:
     """A row's number with its range, or why there is none."""
     if row["text"] or row["x"] is None:
-        return row["text"] or "not published"
+        return str(row["text"] or "not published")
+    if axis.format.endswith("%"):
+        row, unit = {**row, **_in_per_cent(row)}, "%"
     if row["low"] is None or row["low"] == row["high"]:
         return sig(row["x"], 3) + unit
-    return f"{sig(row['x'])}{unit} ({sig(row['low'])}–{sig(row['high'])})"
+    to = " to " if row["low"] < 0 else "–"
+    return f"{sig(row['x'])}{unit} ({sig(row['low'])}{to}{sig(row['high'])})"
+
+
+def _in_per_cent(row: Spec) -> Spec:
+    """The numbers of a row whose axis shows shares as per cent."""
+    shares = {name: row[name] for name in ("x", "low", "high")}
+    return {name: None if share is None else 100 * share for name, share in shares.items()}
 
 
 # ------------------------------------------------------------------------------------------ lines
@@ -281,7 +292,7 @@ def lines(
     bands = shown.dropna(subset=["low"])[["x", "low", "high", "color", "part", "opacity"]]
     strokes = shown[["name", "x", "y", "color", "width", "dash", "part"]]
     tip = tips(name="series", x=x_axis.title or x, y=y_axis.title or y)
-    layers = [
+    layers: list[Any] = [
         *(across(a, v, "threshold" if text or a == "x" else "unity") for a, v, text in rules),
         _bands(bands, across_x),
         _strokes(strokes, across_x, up, tip),
@@ -437,7 +448,7 @@ def ratios(
     bars = alt.Chart(ranged, name="ranges").mark_rule(style="thin", clip=True)
     facts = ["name", "x", "y", "subject", "hollow"]
     tip = tips(name="group", x=x_axis.title or measured, y="predicted over measured")
-    layers = [
+    layers: list[Any] = [
         shade.mark_rect(style="shade").encode(y="low:Q", y2="high:Q"),
         across("y", 1, "unity"),
         bars.encode(x, COLOR, y="low:Q", y2="high:Q"),
@@ -524,7 +535,7 @@ def stacks(
     bars = alt.Chart(data[data["value"].fillna(0) > 0], name="bars").mark_bar(style="part", size=20)
     named = alt.Chart(whole, name="names").mark_text(style="strong", dy=-19)
     total = alt.Chart(whole, name="totals").mark_text(style="strong", dx=7)
-    layers = [
+    layers: list[Any] = [
         bars.encode(x, y, fill, order="order:Q", tooltip=tip),
         *(_whiskers(spans, y) if len(spans) else []),
         named.encode(x=alt.value(0), y=y, text="row:N"),
@@ -596,7 +607,7 @@ def tornado(
     tip = tips(name="input", low="at the low end", high="at the high end")
     bars = alt.Chart().mark_bar(clip=True, size=18)
     heads = alt.Chart(name="heads").mark_text(dy=-19, color=C["ink2"], limit=alt.expr("width"))
-    layers = [
+    layers: list[Any] = [
         bars.encode(x, y, x2="low:Q", color=alt.value(C["p3"]), tooltip=tip),
         bars.encode(x, y, x2="high:Q", color=alt.value(C["p2"]), tooltip=tip),
         alt.Chart(name="now").mark_rule(color=C["trn3"], strokeWidth=2).encode(x="base:Q"),
@@ -664,8 +675,8 @@ def cumulative(
     step = 1 if months < 12 else 6 if months <= 36 else 12
     horizon = Axis("Months after the decision", domain=(0, months), step=step)
     x = horizon.x("month", [])
-    y = alt.Y("cost:Q", title=y_axis.title, scale=alt.Scale(zero=True, nice=4))
-    y.axis = alt.Axis(tickCount=5)
+    scale, ticks = alt.Scale(zero=True, nice=4), alt.Axis(tickCount=5)
+    y = alt.Y("cost:Q", title=y_axis.title, scale=scale, axis=ticks)
 
     layers: list[alt.Chart] = []
     for way, told in (("stay", stay), ("move", move)):
@@ -739,10 +750,10 @@ def _break_even(x: alt.X, y: alt.Y, months: int) -> list[alt.Chart]:
         label=words
     )
     shown = alt.Opacity("shown:Q", scale=None)
-    strong = {"style": "strong", "color": C["ink"]}
+    text = {"x": alt.value(12), "y": alt.value(14), "text": "label:N"}
     return [
         meeting.mark_rule(style="threshold").encode(x, y, shown, y2=alt.datum(0)),
         meeting.mark_point(style="mark", size=90).encode(x, y, shown),
-        meeting.mark_text(dx=8, dy=16, **strong).encode(x, y, shown, text="label:N"),
-        never.mark_text(**strong).encode(x=alt.value(12), y=alt.value(14), text="label:N"),
+        meeting.mark_text(style="strong", dx=8, dy=16).encode(x, y, shown, text="label:N"),
+        never.mark_text(style="strong").encode(**text),
     ]

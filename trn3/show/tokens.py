@@ -89,10 +89,6 @@ STYLES: dict[str, Any] = {
         "strokeWidth": 1.25,
         "strokeDash": [2, 3],
     },
-    "gap": {
-        "color": C["axis"],
-        "strokeDash": [1, 3],
-    },
     "range": {
         "strokeWidth": 6,
         "opacity": 0.35,

@@ -32,7 +32,8 @@
   // On a phone the names of rows stand above their dots; beside the plot they would crush it.
   const marksOf = (layers) => layers.flatMap((layer) => (layer.layer ? marksOf(layer.layer) : [layer]));
   const nameRowsAbove = (spec, room) => {
-    const ys = marksOf(spec.layer || []).map((layer) => layer.encoding?.y).filter((y) => y?.axis?.labelAlign);
+    const named = (y) => y?.type === "nominal" && y.axis?.labelAlign;
+    const ys = marksOf(spec.layer || []).map((layer) => layer.encoding?.y).filter(named);
     if (!ys.length || room > 450) return;
     const rows = ys[0].scale.domain;
     const grouped = rows.some((row) => row.includes("|"));
