@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from trn3 import data, hardware, inference, model_config, serving_step, workload
+from trn3.fit import serving_fit
 from trn3.reporting import batch, cli, panel, parameters
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -209,6 +210,17 @@ def test_four_bit_weights_take_a_quarter_and_the_cache_no_less_than_eight_bits()
     h100 = hardware.system("hgx_h100")
     assert serving_step.format_for(h100.chip, "int4") == "int4"
     assert serving_step.device(h100, "int4").peak_flops_per_s == h100.chip.peak("bf16")
+
+
+def test_published_runs_of_ones_own_copy_of_a_known_model_are_found(tmp_path):
+    # As published, and the same from a file: what was measured stands beside both.
+    path = tmp_path / "mine.json"
+    config = json.loads((CONFIGS / "gptq_llama3_70b_awq.json").read_text())
+    path.write_text(json.dumps(config))
+    given = 1024, 1024, "fp8"
+    known = serving_fit.published("llama3_3_70b", *given)
+    own = serving_fit.published(workload.model(str(path)), *given)
+    assert len(known) and list(own["row_id"]) == list(known["row_id"])
 
 
 def test_a_list_of_values_that_differ_is_no_value():

@@ -508,13 +508,15 @@ def _years(dates: pd.Series) -> np.ndarray:
     return year + months / 12
 
 
-def published(model: str, input_tokens: float, output_tokens: float, dtype: str) -> pd.DataFrame:
+def published(
+    model: str | workload.ModelShape, input_tokens: float, output_tokens: float, dtype: str
+) -> pd.DataFrame:
     """Served runs of a model at about these lengths, as points of the frontier.
 
     Parameters
     ----------
-    model : str
-        Model id [-].
+    model : str or ModelShape
+        Model, or what `workload.model` finds it by [-].
     input_tokens, output_tokens : float
         Lengths; rows within a factor of 1.5 of both count [-].
     dtype : str
@@ -530,7 +532,8 @@ def published(model: str, input_tokens: float, output_tokens: float, dtype: str)
         t: bool(t) and abs(serving_step.dtype_bytes(t) / serving_step.dtype_bytes(dtype) - 1) < 0.2
         for t in r["weights_dtype"].map(_dtype).unique()
     }
-    same = workload.model(model).n_params
+    shape = workload.model(model) if isinstance(model, str) else model
+    same = shape.n_params
     kin = {i for i, m in workload.models().items() if m.n_params == same}
     lengths = (("input_tokens", input_tokens), ("output_tokens", output_tokens))
     near = np.logical_and.reduce(

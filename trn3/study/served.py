@@ -167,7 +167,7 @@ def published(load: ServingLoad, lines: pd.DataFrame) -> pd.DataFrame:
         ``ratio`` of the line over the run, NaN where the line ends [-].
     """
     runs = serving_fit.published(
-        load.model.id, load.input_tokens, load.output_tokens, load.weights_dtype
+        load.model, load.input_tokens, load.output_tokens, load.weights_dtype
     )
     ids = {hardware.system(each).name: each for each in lines["system"].unique()}
     runs = runs[runs["system"].isin(list(ids))].reset_index(drop=True)
