@@ -12,7 +12,7 @@ the share of the cases that fall on the better side:
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -189,6 +189,29 @@ def big(value: float, digits: int = 2) -> str:
         if abs(value) >= size:
             return f"{sig(value / size, digits)} {word}"
     return fixed(value, 0) if abs(value) >= 100 or value == round(value) else sig(value, digits)
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things, with an s where there are several.
+
+    Parameters
+    ----------
+    n : int
+        How many [-].
+    what : str
+        One of them.
+
+    Returns
+    -------
+    str
+        In words.
+
+    Examples
+    --------
+    >>> counted(1, "user"), counted(1872, "user")
+    ('1 user', '1,872 users')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def on_chips(n_chips: int, n_systems: int = 1) -> str:
@@ -835,6 +858,81 @@ def case(what: str, values: Mapping[str, float], unit: str) -> str:
         said = sig(value, unit=unit) if math.isfinite(value) else "no answer"
         parts.append(f"{name} **{said}**")
     return f"{what}: {', '.join(parts)}."
+
+
+def place(value: float, others: Mapping[str, float], tolerance: float = 0.005) -> str:
+    """Where a number stands among others.
+
+    Parameters
+    ----------
+    value : float
+        The number in question [unit].
+    others : mapping of str to float
+        Those of the rivals, by name; missing ones are NaN [unit].
+    tolerance : float
+        Share within which two are level [-].
+
+    Returns
+    -------
+    str
+        For the middle of a sentence, after "stands".
+
+    Examples
+    --------
+    >>> rivals = {"A": 1.0, "B": 2.0, "C": 4.0}
+    >>> place(3.0, rivals), place(2.0, rivals), place(9.0, rivals)
+    ('between B and C', 'level with B', 'above all rivals named here')
+    >>> place(3.0, {}), place(3.0, {"A": 1.0})
+    ('alone', 'above A')
+    """
+    known = {name: number for name, number in others.items() if math.isfinite(number)}
+    if not known:
+        return "alone"
+    level = [name for name, number in known.items() if abs(number / value - 1) <= tolerance]
+    if level:
+        return f"level with {' and '.join(level[:2])}"
+    below = {name: number for name, number in known.items() if number < value}
+    above = {name: number for name, number in known.items() if number > value}
+    if below and above:
+        return (
+            f"between {max(below, key=lambda n: below[n])} and {min(above, key=lambda n: above[n])}"
+        )
+    side = "above" if below else "below"
+    return f"{side} all rivals named here" if len(known) > 1 else f"{side} {next(iter(known))}"
+
+
+def turning(what: str, users: Sequence[float], limited: Sequence[bool]) -> str:
+    """From how many users on arithmetic is the limit, and not memory.
+
+    Parameters
+    ----------
+    what : str
+        The work.
+    users : sequence of float
+        Numbers of users that were tried, rising [-].
+    limited : sequence of bool
+        Whether arithmetic is the limit there.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> turning("Decoding", [1, 2, 4], [False, True, True])
+    'Decoding is limited by arithmetic from about **2** users on, and by memory below.'
+    >>> turning("Decoding", [1, 2, 4], [False, False, False])
+    'Decoding is limited by memory at **every** number of users up to 4, the most that were tried.'
+    """
+    first = next((n for n, is_limited in zip(users, limited) if is_limited), None)
+    if first is None:
+        most = f"up to {big(users[-1])}, the most that were tried"
+        return f"{what} is limited by memory at **every** number of users {most}."
+    if first == users[0]:
+        return f"{what} is limited by arithmetic at **every** number of users."
+    from_there = f"from about **{big(first)}** users on"
+    return f"{what} is limited by arithmetic {from_there}, and by memory below."
 
 
 def priced(found: Verdict, subject: str, rival: str, at: str, turns: str) -> str:
