@@ -113,8 +113,14 @@ def test_training_multiplies_with_the_weights_that_are_counted(name):
 def test_a_stack_holds_models_with_and_without_groups():
     shapes = [hybrid("nemotron3_super"), workload.model("llama3_1_8b"), hybrid("deepseek_v4_pro")]
     both = workload.stack(shapes)
-    for count in ("n_params", "n_active_params", "state_bytes", "n_blocks", "n_plain_layers"):
+    for count in ("n_params", "n_active_params", "state_bytes", "block_share", "n_plain_layers"):
         assert getattr(both, count) == pytest.approx([getattr(s, count) for s in shapes])
-    for flops in ("train_flops_per_token", "kv_bytes", "read_bytes", "n_adapter_params"):
+    for flops in (
+        "train_flops_per_token",
+        "decode_flops_per_token",
+        "kv_bytes",
+        "read_bytes",
+        "n_adapter_params",
+    ):
         each = [getattr(s, flops)(8192) for s in shapes]
         assert getattr(both, flops)(8192) == pytest.approx(each)

@@ -90,7 +90,20 @@ def test_states_do_not_grow():
     shape = workload.model(path_of("falcon_h1_34b"))
     # 72 layers of 32 heads of 128 x 256 at 4 bytes; a convolution looks back to 3 of 5,120 numbers.
     assert shape.state_bytes == 72 * (4 * 32 * 128 * 256 + 2 * 3 * 5120)
-    assert shape.read_bytes(4096) - shape.kv_bytes(4096) == 2 * shape.state_bytes
+    at = serving_step.Layouts(8.0)
+    h200 = hardware.system("h200")
+    device, constants = serving_step.device(h200), serving_step.constants(h200.chip)
+    long, short = (serving_step.Work(16, tokens, 1) for tokens in (8192, 4096))
+    one, other = (
+        serving_step.cache_bytes_per_chip(shape, device, at, work) for work in (long, short)
+    )
+    # 72 layers, keys and values of 4 heads of 128 at 2 bytes; 8 chips hold 4 copies of 2 heads.
+    assert one - other == 4096 * 72 * 2 * 4 * 128 * 2 / 4
+    assert other == 4097 * 72 * 2 * 4 * 128 * 2 / 4 + shape.state_bytes / 8
+    # Read and written once a step.
+    rate = device.hbm_bytes_per_s * constants.hbm_share * constants.kv_share
+    seconds = serving_step.state_s(shape, device, at, constants, long)
+    assert seconds * rate == pytest.approx(2 * 16 * shape.state_bytes / 8)
 
 
 @pytest.mark.parametrize("row", named(row for row in ROWS if row["refused"]))

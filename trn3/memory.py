@@ -118,7 +118,7 @@ def layer_activation_bytes(
     ranks = np.where(layout.sequence_parallel, layout.tp, 1)
     # of width D, in bytes: inputs of both normalisations (2 + 2), of the first product of attention
     # and of the feed-forward block (2 + 2), and two dropout masks (1 + 1)
-    outer = 10 * h * shape.n_blocks / (2 * shape.n_layers)
+    outer = 10 * h * shape.block_share
     # queries and the output of attention; keys and values
     attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * k * (shape.qk_dim + shape.v_dim)
     # of other mixers, what their products make

@@ -852,9 +852,49 @@ def cache_read_s(
     ----------
     Austin et al. 2025, How to scale your model, chapter on inference; Pope et al. 2022, section 2.
     """
-    n_bytes = work.batch * model.kv_bytes(read_context(work), work.kv_bytes)
+    n_bytes = work.batch * model.read_bytes(read_context(work), work.kv_bytes)
     rate = cache_shards(model, device, layout) * device.hbm_bytes_per_s
-    return n_bytes / (rate * constants.hbm_share * constants.kv_share)
+    cached_s = n_bytes / (rate * constants.hbm_share * constants.kv_share)
+    return cached_s + state_s(model, device, layout, constants, work)
+
+
+def state_s(
+    model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
+) -> Array:
+    """Time to read and write the states of B sequences once, sharded by their heads.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Model, or models stacked [-].
+    device : Device
+        Bandwidth [-].
+    layout : Layouts
+        Layout [-].
+    constants : ServingConstants
+        Shares of the bandwidth [-].
+    work : Work
+        Batch [-].
+
+    Returns
+    -------
+    Array
+        Time of a decode step; 0 without layers that keep a state [s].
+
+    Notes
+    -----
+    Taken to reach the share of the bandwidth that reading a cache does.
+
+    Examples
+    --------
+    >>> from trn3 import workload
+    >>> h200 = hardware.system("h200")
+    >>> given = device(h200, "fp8"), Layouts(8.0), constants(h200.chip), Work(64, 4096, 1024)
+    >>> float(state_s(workload.model("llama3_3_70b"), *given))
+    0.0
+    """
+    n_bytes = 2 * work.batch * model.state_bytes / (layout.tp * layout.pp)
+    return n_bytes / (device.hbm_bytes_per_s * constants.hbm_share * constants.kv_share)
 
 
 def latent_flops(model: ModelShape) -> Array:
@@ -888,8 +928,7 @@ def latent_flops(model: ModelShape) -> Array:
     ----------
     DeepSeek-AI 2024, DeepSeek-V2, arXiv:2405.04434, section 2.1.
     """
-    absorbed = 2.0 * model.n_layers * model.n_heads * (2 * model.kv_lora_rank + model.rope_dim)
-    return absorbed * np.greater(model.kv_lora_rank, 0)
+    return model.latent_flops
 
 
 def latent_attention_s(
@@ -923,7 +962,11 @@ def latent_attention_s(
     >>> float(latent_attention_s(workload.model("llama3_3_70b"), *given))
     0.0
     """
-    n_flops = work.batch * read_context(work) * latent_flops(model)
+    context = read_context(work)
+    n_flops = work.batch * context * latent_flops(model)
+    for group in model.others:
+        absorbed = np.greater(group.decode_dim, 0) * group.decode_flops(context)
+        n_flops = n_flops + work.batch * group.n_layers * absorbed
     return n_flops / (layout.tp * device.bf16_flops_per_s * constants.attention_share)
 
 
@@ -953,9 +996,7 @@ def attended_flops(model: ModelShape, work: Work) -> Array:
     >>> float(flops) == 4 * 12288 * 96 * 2048
     True
     """
-    context = read_context(work)
-    whole = model.attention_flops_per_token(context, causal=False)
-    return np.maximum(latent_flops(model) * context, whole)
+    return model.decode_flops_per_token(read_context(work))
 
 
 def prompt_attention_s(
@@ -1168,7 +1209,7 @@ def inner_exchange_s(model: ModelShape, device: Device, tokens: Array) -> Array:
     >>> round(float(time_s * h100.link_bytes_per_s / (4096 * 8 * 7168)), 3)
     1.5
     """
-    n_bytes = EXCHANGE_BYTES * tokens * model.top_k * model.d_model
+    n_bytes = EXCHANGE_BYTES * tokens * model.top_k * model.d_routed
     return n_bytes / device.link_bytes_per_s
 
 
@@ -1218,7 +1259,8 @@ def links_s(
     spread = np.greater(layout.dp, 1) & np.greater(model.n_experts, 0)
     one_s = exchange_s(model, device, constants, tokens)
     one_s = np.where(joined(device, layout), constants.all_to_all_s, one_s)
-    return model.n_layers * (reduce_s + np.where(spread, 2 * one_s, reduce_s))
+    experts_s = np.where(spread, 2 * one_s, reduce_s) * model.feed_forward_share
+    return model.n_layers * (reduce_s * model.mixer_share + experts_s)
 
 
 def joined(device: Device, layout: Layouts) -> Array:
@@ -1297,7 +1339,7 @@ def network_s(model: ModelShape, device: Device, layout: Layouts, tokens: Array)
     DeepSeek-AI 2024, DeepSeek-V3 technical report, arXiv:2412.19437, section 3.2.2.
     """
     n_chips = layout.tp * layout.dp
-    n_bytes = EXCHANGE_BYTES * tokens * model.d_model / layout.tp
+    n_bytes = EXCHANGE_BYTES * tokens * model.d_routed / layout.tp
     slowest_s = inner_exchange_s(model, device, tokens)
     for (below, _, _), (reach, bytes_per_s, latency_s) in pairwise(device.tiers):
         inside = np.minimum(n_chips, reach)
@@ -1307,7 +1349,8 @@ def network_s(model: ModelShape, device: Device, layout: Layouts, tokens: Array)
         tier_s = latency_s + n_bytes * copies / (bytes_per_s * device.network_share)
         slowest_s = np.maximum(slowest_s, np.where(units > 1, tier_s, 0.0))
     spread = np.greater(layout.dp, 1) & np.greater(model.n_experts, 0)
-    return np.where(spread & joined(device, layout), 2 * model.n_layers * slowest_s, 0.0)
+    exchanges = 2 * model.n_layers * model.feed_forward_share
+    return np.where(spread & joined(device, layout), exchanges * slowest_s, 0.0)
 
 
 def shown_s(network_s: Array, busy_s: Array, read_s: Array, compiled: Array) -> Array:
@@ -1375,7 +1418,7 @@ def kernels_s(model: ModelShape, constants: ServingConstants) -> Array:
     """
     routed = np.where(np.greater(model.n_experts, 0), constants.moe_layers, 1.0)
     latent = np.where(np.greater(model.kv_lora_rank, 0), constants.latent_layers, 1.0)
-    return model.n_layers * constants.layer_s * routed * latent
+    return model.n_layers * constants.layer_s * routed * latent * model.block_share
 
 
 def step_fixed_s(model: ModelShape, constants: ServingConstants, work: Work) -> Array:
@@ -1778,7 +1821,8 @@ def cache_bytes_per_chip(model: ModelShape, device: Device, layout: Layouts, wor
     Austin et al. 2025, How to scale your model, chapter on inference.
     """
     tokens = np.maximum(work.input_tokens + work.output_tokens, work.bucket_context)
-    return model.kv_bytes(tokens, work.kv_bytes) / cache_shards(model, device, layout)
+    cached = model.kv_bytes(tokens, work.kv_bytes) / cache_shards(model, device, layout)
+    return cached + model.state_bytes / (layout.tp * layout.pp)
 
 
 def max_batch(model: ModelShape, device: Device, layout: Layouts, work: Work) -> Array:
@@ -2089,7 +2133,8 @@ def traffic(
     flops = decoded * padding + prompts * prompt * read
 
     shards = cache_shards(model, device, layout)
-    cached = batch * model.kv_bytes(read_context(work), work.kv_bytes) * layout.tp / shards
+    cached = batch * model.read_bytes(read_context(work), work.kv_bytes) * layout.tp / shards
+    cached = cached + 2 * batch * model.state_bytes
     step = _weights_read(model, layout, constants, work, Tokens(batch)) + layout.dp * cached
     prefill = _weights_read(model, layout, constants, work, tokens) / shared.prompts
     hbm_bytes = step / (work.batch * layout.dp) + prompts * prefill / layout.dp
@@ -2113,6 +2158,7 @@ def _bytes_sent(model: ModelShape, layout: Layouts) -> Array:
     layer, and an exchange there and back with every expert.
     """
     message = WIDE_BYTES * model.d_model
-    reduced = 2.0 * model.n_layers * message * 2.0 * (layout.tp - 1.0)
-    exchanged = 2.0 * EXCHANGE_BYTES * model.n_layers * model.top_k * model.d_model
+    reduced = 2.0 * model.n_layers * message * 2.0 * (layout.tp - 1.0) * model.block_share
+    n_experts = model.n_layers * model.feed_forward_share * model.top_k
+    exchanged = 2.0 * EXCHANGE_BYTES * n_experts * model.d_routed
     return reduced + np.where(np.greater(layout.dp, 1), exchanged, 0.0)

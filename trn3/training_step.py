@@ -807,7 +807,7 @@ def vector_bytes(shape: ModelShape, tokens: Array, lay: Layouts) -> Array:
     """
     # numbers of width D: two normalisations read and written (4), two residuals, each two read and
     # one written (6)
-    outer = 10 * shape.d_model * block_share(shape)
+    outer = 10 * shape.d_model * shape.block_share
     routed = shape.n_moe_layers / shape.n_layers
     expert_width = shape.d_ff_expert * (shape.top_k + shape.n_shared_experts) + shape.d_ff_beside
     alone = shape.n_mixers_alone / shape.n_layers
@@ -821,28 +821,6 @@ def vector_bytes(shape: ModelShape, tokens: Array, lay: Layouts) -> Array:
     inner = rotary + mixed + shape.n_ffn_matrices * width
     ranks = np.where(lay.sequence_parallel, lay.tp, 1)
     return ACTIVATION_BYTES * tokens * (outer / ranks + inner / lay.tp)
-
-
-def block_share(shape: ModelShape) -> Array:
-    """Mixers and feed-forward blocks over those of plain layers, which have one of each.
-
-    Parameters
-    ----------
-    shape : ModelShape
-        Model [-].
-
-    Returns
-    -------
-    float or array
-        Share [-].
-
-    Examples
-    --------
-    >>> from trn3.workload import model
-    >>> block_share(model("gpt3_175b"))
-    1.0
-    """
-    return shape.n_blocks / (2 * shape.n_layers)
 
 
 def vector_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Array:
@@ -1102,7 +1080,7 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
     dense = (1 - routed - alone) * feed_forward_s(shape, machine, tokens, width, gain)
     attention, backward = attention_s(work, machine, tokens, lay.tp)
     # two all-reduces forward, two backward, and the two forward ones again
-    blocks = block_share(shape)
+    blocks = shape.block_share
     tensor_exchanges = (4 + 2 * full) * blocks
     exchange = tensor_exchange_s(work, machine, tokens, lay)
     parts = {

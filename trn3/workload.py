@@ -116,10 +116,20 @@ class ModelShape:
         return (with_block - self.n_dense_layers) * (self.n_experts > 0)
 
     @property
-    def n_blocks(self) -> Array:
-        """Mixers and feed-forward blocks, two of a plain layer [-]."""
-        mixers = self.n_layers - sum(g.n_layers * (g.kind == "none") for g in self.others)
-        return mixers + self.n_layers - self.n_mixers_alone
+    def mixer_share(self) -> Array:
+        """Layers with attention or what stands in its place, over all layers [-]."""
+        without = sum(g.n_layers * (g.kind == "none") for g in self.others)
+        return (self.n_layers - without) / self.n_layers
+
+    @property
+    def feed_forward_share(self) -> Array:
+        """Layers with a feed-forward block over all layers [-]."""
+        return (self.n_layers - self.n_mixers_alone) / self.n_layers
+
+    @property
+    def block_share(self) -> Array:
+        """Mixers and feed-forward blocks over those of plain layers, which have one of each [-]."""
+        return (self.mixer_share + self.feed_forward_share) / 2
 
     @property
     def qk_dim(self) -> Array:
@@ -282,6 +292,46 @@ class ModelShape:
         plain = 2.0 * self.n_heads * (self.qk_dim + self.v_dim) * n_attended
         return plain + sum(g.n_layers * g.flops_per_token(seq_len, causal) for g in self.others)
 
+    def decode_flops_per_token(self, context: Array) -> Array:
+        """FLOP of scores and weighted values for one token that is decoded.
+
+        Of latent attention `2 L a (2 r + r_rope)` per token attended: it is absorbed into the
+        query, which costs more than keys and values unpacked, and reads less.
+
+        Parameters
+        ----------
+        context : float or ndarray
+            Tokens in the cache [-].
+
+        Returns
+        -------
+        float or ndarray
+            FLOP, all layers.
+
+        Examples
+        --------
+        DeepSeek-V3: 61 layers of 128 heads on a latent of 512 + 64 (arXiv:2412.19437).
+
+        >>> from trn3.workload import model
+        >>> flops = model("deepseek_v3").decode_flops_per_token(1000)
+        >>> float(flops) == 1000 * 2 * 61 * 128 * (2 * 512 + 64)
+        True
+        """
+        plain = dataclasses.replace(self, others=())
+        plain = dataclasses.replace(plain, n_layers=self.n_plain_layers)
+        whole = plain.attention_flops_per_token(context, causal=False)
+        others = sum(group.n_layers * group.decode_flops(context) for group in self.others)
+        return np.maximum(self.latent_flops * context, whole) + others
+
+    @property
+    def latent_flops(self) -> Array:
+        """FLOP of a decode step per token attended of plain layers whose latent is absorbed into
+        the query; 0 of other attention [-].
+        """
+        width = 2 * self.kv_lora_rank + self.rope_dim
+        absorbed = 2.0 * self.n_plain_layers * self.n_heads * width
+        return absorbed * (self.kv_lora_rank > 0)
+
     def forward_flops_per_token(self, seq_len: Array, causal: bool = True) -> Array:
         """Forward FLOP per token: `2 N_matmul` and the attention.
 
@@ -378,9 +428,8 @@ class ModelShape:
         return (n * self._kv_numbers + others) * kv_bytes
 
     def read_bytes(self, context: Array, kv_bytes: Array = 2.0) -> Array:
-        """What a decode step reads, and of states also writes, of one sequence.
-
-        Caches as far as they are attended to, keys of indexers whole, states twice.
+        """Cache that a decode step reads of one sequence: what is attended to, and the keys of
+        indexers whole.
 
         Parameters
         ----------
@@ -404,7 +453,7 @@ class ModelShape:
         True
         """
         unread = sum(g.n_layers * (g.cached(context) - g.read(context)) for g in self.others)
-        return self.kv_bytes(context, kv_bytes) - unread * kv_bytes + 2 * self.state_bytes
+        return self.kv_bytes(context, kv_bytes) - unread * kv_bytes
 
     @property
     def state_bytes(self) -> Array:
