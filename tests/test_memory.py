@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import memory
+from trn3 import hardware, memory
 from trn3.layouts import Layouts
 from trn3.units import GIB
 from trn3.workload import TrainingJob, model
@@ -151,9 +151,36 @@ def total_of(m, zero, micro):
 def test_flash_attention_stores_no_scores():
     m, lay = model("llama3_1_8b"), Layouts()
     plain, flash = (memory.training_bytes(m, 8192, 1, lay, unfused=u).activations for u in (1, 0))
-    assert plain - flash == 5 * m.n_heads * 8192 * 8192 * m.n_layers
+    # Korthikanti et al. 2022, section 4.1: 5 a s^2 b of scores, and two dropout masks of s b h
+    masks = 2 * m.d_model * 8192
+    assert plain - flash == (5 * m.n_heads * 8192 * 8192 + masks) * m.n_layers
     selective = dataclasses.replace(lay, recompute=1)
-    assert memory.training_bytes(m, 8192, 1, selective, unfused=1).activations == flash
+    kept = memory.training_bytes(m, 8192, 1, selective, unfused=1).activations
+    assert kept == flash + masks * m.n_layers
+
+
+# Grattafiori et al. 2024 (arXiv:2407.21783), table 4 and section 3.3.2: 405B at 8,192 tokens in
+# BF16 with TP 8, PP 16 and FSDP that shards optimizer and gradients, without recompute on 80 GB;
+# 128 chunks for 126 layers, embedding and output head, so 8 chunks a stage.
+@pytest.mark.parametrize("dp", [64, 128])
+def test_the_published_layout_of_llama_3_fits(dp):
+    lay = Layouts(tp=8, pp=16, dp=dp, interleave=8, zero=2, sequence_parallel=1)
+    held = memory.training_bytes(model("llama3_1_405b"), 8192, 2048, lay)
+    room = hardware.chip("h100").hbm_bytes
+    assert held.total <= room
+    assert held.total > 0.8 * room, "a layout that its makers took because it just fits"
+
+
+def test_a_pipeline_holds_gathered_weights_and_the_gradients_of_a_chunk():
+    # Lamy-Poirier 2022 (arXiv:2211.05953): chunk by chunk, gradients are whole for one at a time
+    m = model("llama2_7b")
+    plain, sharded, chunks = (
+        memory.training_bytes(m, 2048, 64, Layouts(pp=4, dp=8, **kind))
+        for kind in ({}, {"zero": 3}, {"zero": 3, "interleave": 4})
+    )
+    assert sharded.weights == plain.weights
+    assert sharded.gradients == plain.gradients
+    assert chunks.gradients == pytest.approx(plain.gradients * (1 / 8 + 1 / 4))
 
 
 def test_groups_hold_as_much_as_their_ranks_can_share():

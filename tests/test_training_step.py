@@ -93,6 +93,19 @@ def test_zero_3_moves_half_as_much_again():
     assert sharded / plain == pytest.approx(3 / 2)
 
 
+@pytest.mark.parametrize("zero", [1, 2, 3])
+def test_a_pipeline_exchanges_once_a_step(zero):
+    # Grattafiori et al. 2024, section 3.3.2, and Jiang et al. 2024 (MegaScale), section 3.2
+    few, many = (
+        training_step.data_exchange_bytes(WORK, Layouts(pp=8, dp=8, zero=zero), m)[0]
+        for m in (1, 64)
+    )
+    assert few == many
+    # gradients of 32 bits reduced, weights of 16 bits gathered
+    per_weight = few / training_step.local_params(GPT3, Layouts(pp=8))
+    assert per_weight == pytest.approx(4 + 2)
+
+
 def test_hybrid_sharding_keeps_the_gathers_inside_a_node():
     # Zhao et al. 2023 (arXiv:2304.11277), section 3.2.2: shards inside a node, then an all-reduce
     # of the shards of gradients across; less crosses the network than with sharding over all

@@ -63,7 +63,7 @@ class Layouts:
     interleave: Array = 1
     recompute: Array = NONE
     zero: Array = 0
-    replicas: Array = dataclasses.field(default=1, repr=False)
+    replicas: Array = 1
     sequence_parallel: Array = 0
     tp_overlap: Array = 0
     dp_overlap: Array = 0

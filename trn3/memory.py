@@ -77,9 +77,10 @@ def layer_activation_bytes(
 ) -> Array:
     """Activations that one layer keeps per token for the backward pass.
 
-    10 D / t_s + (2 (A + K)(H_qk + H_v) + 2 n F) / t + 5 A S / t, with t_s = t under sequence
+    8 D / t_s + (2 (A + K)(H_qk + H_v) + 2 n F) / t, with t_s = t under sequence
     parallelism, else 1, and n matrices in the feed-forward block; 2 D / t_s with full recompute.
-    Of a GPT with a plain block of 4 D that is D (10 + 24 / t + 5 A S / (D t)).
+    Separate attention kernels keep the scores, 5 A S / t, and the dropout of their time two masks,
+    2 D / t_s: of a GPT with a plain block of 4 D that is D (10 + 24 / t + 5 A S / (D t)).
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def layer_activation_bytes(
     layout : Layouts
         Uses `tp`, `sequence_parallel` and `recompute`.
     unfused : float or ndarray
-        1 where attention stores its scores, 0 for flash kernels, which keep none [-].
+        1 where attention stores its scores and dropout its masks, 0 for flash kernels, which keep
+        no scores, in models trained without dropout [-].
 
     Returns
     -------
@@ -117,8 +119,8 @@ def layer_activation_bytes(
     h, a, k = shape.d_model, shape.n_heads, shape.n_kv_heads
     ranks = np.where(layout.sequence_parallel, layout.tp, 1)
     # of width D, in bytes: inputs of both normalisations (2 + 2), of the first product of attention
-    # and of the feed-forward block (2 + 2), and two dropout masks (1 + 1)
-    outer = 10 * h * shape.block_share
+    # and of the feed-forward block (2 + 2); and two dropout masks (1 + 1)
+    outer = (8 * h + 2 * h * unfused) * shape.block_share
     # queries and the output of attention; keys and values
     attention = 2 * a * (shape.qk_dim + shape.v_dim) + 2 * k * (shape.qk_dim + shape.v_dim)
     # of other mixers, what their products make
@@ -244,11 +246,13 @@ def training_bytes(
 
     Notes
     -----
-    ZeRO-1 shards the optimizer over the ranks of a group, 2 the gradients, 3 the weights, of
-    which two layers are whole at a time. Full recompute adds the layer being redone. Adapters
-    beside frozen weights need the inputs of the products as well, so that activations stay. Left
-    out: buffers of the communication library, fragmentation, and the embedding's stage holding more
-    than the others.
+    ZeRO-1 shards the optimizer over the ranks of a group, 2 the gradients, 3 the weights, of which
+    two layers are whole at a time. In a pipeline weights stay gathered, and the gradients of the
+    chunk at work, 1 / v of a stage, are whole until its last microbatch (Lamy-Poirier 2022,
+    arXiv:2211.05953). Full recompute adds the layer being redone. Adapters beside frozen weights
+    need the inputs of the products as well, so that activations stay. Left out:
+    buffers of the communication library, fragmentation, and the embedding's stage holding more than
+    the others.
 
     Examples
     --------
@@ -261,10 +265,14 @@ def training_bytes(
     18.0
     """
     whole, shard = rank_params(shape, layout)
+    staged = np.asarray(layout.pp) > 1
     # the layer at work, and the next one on its way
-    gathered = np.where(layout.shards > 1, 2 * whole * layout.pp / shape.n_layers, 0.0)
-    weights = WEIGHT_BYTES * np.where(layout.zero >= 3, np.minimum(shard + gathered, whole), whole)
-    gradients = GRADIENT_BYTES * trained * np.where(layout.zero >= 2, shard, whole)
+    gathered = np.where(layout.shards > 1, 2 * whole / shape.n_layers, 0.0)
+    least = np.where(staged, whole, np.minimum(shard + gathered, whole))
+    weights = WEIGHT_BYTES * np.where(layout.zero >= 3, least, whole)
+    chunk = np.where(staged, whole / layout.interleave, 0.0)
+    reduced = np.minimum(shard + chunk, whole)
+    gradients = GRADIENT_BYTES * trained * np.where(layout.zero >= 2, reduced, whole)
     optimizer = OPTIMIZER_BYTES * trained * np.where(layout.zero >= 1, shard, whole)
     tokens = layout.micro_batch * seq_len / layout.cp
     kept = layer_activation_bytes(shape, seq_len, layout, unfused) * tokens

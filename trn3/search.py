@@ -75,7 +75,7 @@ class Settings:
     block: int = 1 << 18
     workers: int = 1
     progress: bool = False
-    hybrid: bool = False
+    hybrid: bool = True
     finetune: str = ""
 
 

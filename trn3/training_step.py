@@ -1311,32 +1311,41 @@ class Exchange(NamedTuple):
 def per_microbatch(lay: Layouts) -> Array:
     """Whether sharded gradients and weights are exchanged for every microbatch, not once a step.
 
-    With ZeRO-2 and 3.
+    With ZeRO-2 and 3, unless there is a pipeline.
 
     Parameters
     ----------
     lay : Layouts
-        Uses `zero` [-].
+        Uses `zero` and `pp` [-].
 
     Returns
     -------
     bool or array
         True where they are [-].
 
+    Notes
+    -----
+    Stacks with a pipeline keep the gathered weights and the gradients of a stage until its last
+    microbatch: Llama 3 does not reshard after the forward pass (arXiv:2407.21783, section 3.3.2),
+    and MegaScale gathers before the first and reduces after the last chunk (arXiv:2402.15627,
+    section 3.2).
+
     Examples
     --------
     >>> per_microbatch(Layouts(zero=np.arange(4))).tolist()
     [False, False, True, True]
+    >>> bool(per_microbatch(Layouts(pp=8, zero=3)))
+    False
     """
-    return np.asarray(lay.zero) >= 2
+    return (np.asarray(lay.zero) >= 2) & (np.asarray(lay.pp) == 1)
 
 
 def data_exchange_bytes(work: Work, lay: Layouts, n_micro: Array) -> tuple[Array, Array]:
     """Bytes of weights and gradients that the data-parallel exchange of a step is about, per rank:
     inside a sharding group, and across its replicas.
 
-    Plain: 2 g N, an all-reduce being two passes. ZeRO-1: (g + 2) N, gradients reduced and weights
-    gathered once. ZeRO-2 and 3: 4 N and 6 N for every microbatch.
+    Plain: 2 g N, an all-reduce being two passes. ZeRO-1, and any ZeRO with a pipeline: (g + 2) N,
+    gradients reduced and weights gathered once. ZeRO-2 and 3: 4 N and 6 N for every microbatch.
     Across r replicas of n shards each, once: 2 g N / n.
 
     Parameters
@@ -1520,7 +1529,8 @@ def evaluate(work: Work, machine: Machine, lay: Layouts) -> Steps:
     bubble = bubble_s(mean, lay.pp, lay.interleave)
     sends = stage_exchange_s(work, machine, tokens, lay, n_micro)
     exchange = data_exchange(work, machine, lay, n_micro, mean)
-    fixed = optimizer_s(work, machine, lay) + c.step_s + exchange.latency_s
+    optimizer = optimizer_s(work, machine, lay)
+    fixed = c.step_s + exchange.latency_s
     per_stage = shape.n_layers / lay.pp
     parts = {
         name: Part(kind, n_micro * per_stage * time) for name, (kind, time) in layer_of.items()
@@ -1528,5 +1538,6 @@ def evaluate(work: Work, machine: Machine, lay: Layouts) -> Steps:
     parts["output head"] = Part(ARITHMETIC, n_micro * (busiest - per_stage * layer))
     parts["pipeline bubble"] = Part(FIXED, bubble)
     parts["stage exchange"] = Part(LINK, sends)
-    parts["optimizer and fixed"] = Part(MEMORY, fixed)
-    return Steps(n_micro * busiest + bubble + sends, exchange, fixed, parts)
+    parts["optimizer"] = Part(MEMORY, optimizer)
+    parts["latency and fixed"] = Part(FIXED, fixed)
+    return Steps(n_micro * busiest + bubble + sends, exchange, optimizer + fixed, parts)

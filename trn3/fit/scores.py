@@ -260,6 +260,31 @@ def widest(ends: Sequence[np.ndarray], by: float) -> np.ndarray:
     return np.hypot([low.min(), high.max()], by) * [-1, 1]
 
 
+def widened(ends: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Bands of rows, wider in quadrature by what the rows leave open.
+
+    Parameters
+    ----------
+    ends : numpy.ndarray
+        Lower and upper log of predicted over measured, shape (2, n) [-].
+    spread : numpy.ndarray
+        Deviation of the log of each prediction over what its row leaves open [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Lower and upper log, shape (2, n) [-].
+
+    Examples
+    --------
+    >>> widened(np.array([[-0.3], [0.3]]), np.array([0.4 / 1.2816])).round(3).tolist()
+    [[-0.5], [0.5]]
+    """
+    from scipy import special
+
+    return np.sign(ends) * np.hypot(ends, special.ndtri(0.9) * spread)
+
+
 def coverage(log_error: np.ndarray, band: np.ndarray, group: np.ndarray) -> float:
     """Share of rows inside their band, groups weighted equally; rows without a band do not count.
 

@@ -566,6 +566,22 @@ def published(
     return pd.DataFrame(out).dropna().reset_index(drop=True)
 
 
+def open_spread(rows: pd.DataFrame) -> np.ndarray:
+    """Deviation of the log of a prediction over what its row leaves unsaid.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        0: what serving rows leave out is filled by one rule [-].
+    """
+    return np.zeros(len(rows))
+
+
 def committed_bands(rows: pd.DataFrame) -> np.ndarray:
     """Committed band of every row.
 

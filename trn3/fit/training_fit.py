@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import committed, data, hardware, training_step, workload
+from trn3 import committed, data, hardware, memory, training_step, workload
 from trn3.fit import calibration, evidence, run_files, scores
 from trn3.fit.calibration import Values
 from trn3.fit.run_files import DIMENSIONS, UNUSED, RunFile
-from trn3.layouts import FULL, NONE, SELECTIVE, Layouts
+from trn3.layouts import FULL, NONE, SELECTIVE, Layouts, chunks
 from trn3.units import GIGA
 from trn3.workload import ModelShape
 
@@ -143,8 +143,6 @@ def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
         return str(row[UNUSED])
     if row["readiness"] == "per_layer":
         return "time of one layer, not of a step"
-    if "LoRA" in row["tags"] + row["arch_notes"]:
-        return "not modelled: LoRA"
     if row["model"] in layers:
         return f"not modelled: {layers[row['model']]}"
     if row["quality"] == "C":
@@ -222,9 +220,38 @@ def release_year(rows: pd.DataFrame) -> np.ndarray:
     return np.where(np.isnan(year), numbers(rows["year"]) + 0.5, 2000 + year + (month - 0.5) / 12)
 
 
+def frozen(rows: pd.DataFrame) -> np.ndarray:
+    """Whether adapters beside frozen weights were trained (LoRA).
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of the evidence schema [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        1 where they were, else 0 [-].
+    """
+    return 1.0 * (rows["tags"] + rows["arch_notes"]).str.contains("LoRA").to_numpy()
+
+
+def _replicas(rows: pd.DataFrame, ranks: np.ndarray) -> np.ndarray:
+    """Copies of what is sharded: ranks over the size of a sharding group that a row states, or the
+    slices or pods across which it says that data parallelism is plain.
+    """
+    text = rows["zero_fsdp"]
+    group = numbers(text.str.extract(r"FSDP (\d+)")[0])
+    across = numbers(text.str.extract(r"DP (\d+) slices")[0])
+    across = np.where(np.isnan(across), numbers(text.str.extract(r"(\d+)-pod DP")[0]), across)
+    stated = np.where(np.isnan(across), ranks / group, across)
+    whole = np.isfinite(stated) & (stated > 1) & (ranks % np.where(stated > 0, stated, 1) == 0)
+    return np.where(whole, stated, 1.0)
+
+
 def _layouts(rows: pd.DataFrame, year: np.ndarray) -> Layouts:
     """Layouts of the rows; an unstated microbatch is 1 in a pipeline, else the largest of 4, 2,
-    1 that divides.
+    1 that divides. What `_plausible` fills is at its first value here.
     """
     g = {k: numbers(rows[k], 1) for k in ("tp", "pp", "dp", "cp", "ep")}
     share = numbers(rows["global_batch"]) / g["dp"]
@@ -236,11 +263,12 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> Layouts:
     return Layouts(
         **g,
         micro_batch=np.where(np.isnan(micro), usual, micro),
-        interleave=np.where(rows["vpp"].str.contains("interleaved"), 2.0, numbers(rows["vpp"], 1)),
+        interleave=numbers(rows["vpp"], 1),
         recompute=np.select(
             [again, recompute.str.startswith("selective").to_numpy()], [FULL, SELECTIVE], NONE
         ),
         zero=numbers(rows["zero_fsdp"].str.extract(r"^(\d)")[0], 0),
+        replicas=_replicas(rows, g["dp"] * g["cp"]),
         sequence_parallel=1.0 * split.to_numpy(),
         tp_overlap=1.0 * ((year >= 2024) & split.to_numpy() & ~plain.to_numpy()),
         dp_overlap=1.0 * (year >= 2023),
@@ -291,7 +319,85 @@ def _work(rows: pd.DataFrame, lay: Layouts, year: np.ndarray) -> training_step.W
         eager=1.0 * (fsdp & (year < 2024)),
         gradient_bytes=np.where(fp16, 2.0, 4.0),
         moe_years=np.where(gpu, 2026.5 - year, 0.0),
+        frozen=frozen(rows),
     )
+
+
+UNSTATED = ("", "unstated", "unstated (recipe dependent)")
+"""Texts of a row that does not say what is computed again."""
+NEARLY = 1.05
+"""Memory over that of a chip up to which a layout may have fitted: the error of the memory terms."""
+
+
+def _interleaves(text: str, n_layers: float, pp: float, n_micro: float) -> list[float]:
+    """Model chunks of a stage that a row may have had: the stated number; where it says only that it
+    interleaves, every number that divides the layers of a stage; without a word 1, the default of
+    stacks.
+    """
+    if "interleaved" not in text:
+        return [float(text) if text.isdigit() else 1.0]
+    several = chunks(int(n_layers), int(pp))[1:] if n_micro % pp == 0 else []
+    return [float(v) for v in several] or [1.0]
+
+
+def _repeats(
+    rows: pd.DataFrame, lay: Layouts, work: training_step.Work
+) -> list[list[tuple[int, float]]]:
+    """What rows may have computed again: codes of `recompute`, and the share of the forward pass
+    that full recompute repeats.
+
+    Where a row does not say, nothing if its activations fit the memory of its chip. Else nothing
+    (they were moved to the host), the share of the layers with which they just fit, or everything.
+    """
+    hbm_bytes = np.array([hardware.chip(c).hbm_bytes for c in rows["accelerator"]])
+    ranks = np.maximum(lay.n_chips / numbers(rows["n_accel"]), 1.0)
+    shape, layouts = work.shape, (dataclasses.replace(lay, recompute=c) for c in (NONE, FULL))
+    trained = shape.n_adapter_params(work.lora_rank) / shape.n_params
+    trained = np.where(work.frozen, trained, 1.0)
+    sizes = (work.seq_len, work.global_batch)
+    kept, least = (
+        ranks * memory.training_bytes(shape, *sizes, lay, trained=trained).total for lay in layouts
+    )
+    share = np.clip((kept - hbm_bytes) / np.maximum(kept - least, 1.0), 0.0, 1.0)
+    open_ = rows["recompute"].isin(UNSTATED).to_numpy() & (kept > NEARLY * hbm_bytes)
+    some = [[(NONE, 1.0), (FULL, float(s)), (FULL, 1.0)] for s in share]
+    stated = [[(int(code), 1.0)] for code in lay.recompute]
+    return [many if either else one for many, one, either in zip(some, stated, open_)]
+
+
+def _plausible(
+    rows: pd.DataFrame, lay: Layouts, work: training_step.Work
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What rows may have run that leave their interleave or their recompute unsaid: an index of the
+    row, its interleave, its recompute and the share that this repeats; the cases of a row count
+    alike.
+    """
+    n_micro = work.global_batch / (lay.dp * lay.micro_batch)
+    stages = zip(rows["vpp"], work.shape.n_layers, lay.pp, n_micro)
+    cuts = [_interleaves(*stage) for stage in stages]
+    cases = [
+        (i, cut, code, share)
+        for i, (values, again) in enumerate(zip(cuts, _repeats(rows, lay, work)))
+        for cut in values
+        for code, share in again
+    ]
+    of, interleave, recompute, share = np.array(cases, float).reshape(-1, 4).T
+    return of.astype(int), interleave, recompute.astype(int), share
+
+
+def _take(record: Any, of: np.ndarray) -> Any:
+    """A record of arrays by row, at these rows; scalars stay."""
+    found = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    return type(record)(**{name: _at(value, of) for name, value in found.items()})
+
+
+def _at(value: Any, of: np.ndarray) -> Any:
+    """An array by row, or a record or tuple of such, at these rows."""
+    if dataclasses.is_dataclass(value):
+        return _take(value, of)
+    if isinstance(value, tuple):
+        return tuple(_at(one, of) for one in value)
+    return value[of] if np.ndim(value) else value
 
 
 def predictor(rows: pd.DataFrame) -> calibration.Predict:
@@ -307,24 +413,116 @@ def predictor(rows: pd.DataFrame) -> calibration.Predict:
     callable
         From constants by name to step times [s].
     """
-    year = release_year(rows)
-    lay = _layouts(rows, year)
-    work, machine = _work(rows, lay, year), _machine(rows, lay)
-    mixed = rows["recompute"].str.contains("custom|save_dot").to_numpy()
-    per_op = rows["recompute"].str.contains("per-op").to_numpy()
-    sharded_2021 = (lay.zero == 3) & (year < 2022)
+    cases = Cases.of(rows)
+    return cases.time_s
 
-    def predict(values: Values) -> np.ndarray:
-        redo = np.where(mixed, values["remat"], np.where(per_op, values["partly"], 1.0))
-        network = np.where(sharded_2021, values["zero3_2021"], 1.0)
-        mine = dataclasses.replace(work, redo=redo, network=network)
-        constants = committed.record(committed.TrainingConstants, values)
-        steps = training_step.evaluate(
-            mine, training_step.Machine(constants=constants, **machine), lay
-        )
-        return np.asarray(steps.step_time_s)
 
-    return predict
+@dataclasses.dataclass(frozen=True)
+class Cases:
+    """What rows may have run, laid out one after the other.
+
+    Attributes
+    ----------
+    row : numpy.ndarray
+        Row of each case [-].
+    work : trn3.training_step.Work
+        What each computes [-].
+    machine : dict
+        Chip and network of each, but for the constants [-].
+    layout : Layouts
+        How each is split [-].
+    rules : dict of str to numpy.ndarray
+        By the constant of a rule, the cases to which it applies [-].
+    """
+
+    row: np.ndarray
+    work: training_step.Work
+    machine: dict[str, Any]
+    layout: Layouts
+    rules: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "Cases":
+        """Cases of rows of the evidence schema.
+
+        Parameters
+        ----------
+        rows : pandas.DataFrame
+            Rows that can be scored [-].
+
+        Returns
+        -------
+        Cases
+            At least one for each row [-].
+        """
+        year = release_year(rows)
+        lay = _layouts(rows, year)
+        work, machine = _work(rows, lay, year), _machine(rows, lay)
+        row, interleave, recompute, share = _plausible(rows, lay, work)
+        layout = dataclasses.replace(_take(lay, row), interleave=interleave, recompute=recompute)
+        text = rows["recompute"].iloc[row].str
+        rules = {
+            "remat": text.contains("custom|save_dot").to_numpy(),
+            "partly": text.contains("per-op").to_numpy(),
+            "zero3_2021": ((lay.zero == 3) & (year < 2022))[row],
+        }
+        machine = {name: _at(value, row) for name, value in machine.items()}
+        work = dataclasses.replace(_take(work, row), redo=share)
+        return cls(row, work, machine, layout, rules)
+
+    def logs(self, values: Values) -> np.ndarray:
+        """Log step time of each case.
+
+        Parameters
+        ----------
+        values : mapping of str to numpy.ndarray
+            Constants by name, each with one value per row [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Logarithms of seconds [-].
+        """
+        mine = {name: value[self.row] for name, value in values.items()}
+        redo = np.where(self.rules["partly"], mine["partly"], self.work.redo)
+        redo = np.where(self.rules["remat"], mine["remat"], redo)
+        network = np.where(self.rules["zero3_2021"], mine["zero3_2021"], 1.0)
+        work = dataclasses.replace(self.work, redo=redo, network=network)
+        constants = committed.record(committed.TrainingConstants, mine)
+        machine = training_step.Machine(constants=constants, **self.machine)
+        return np.log(training_step.evaluate(work, machine, self.layout).step_time_s)
+
+    def time_s(self, values: Values) -> np.ndarray:
+        """Step time of each row: the geometric mean of its cases.
+
+        Parameters
+        ----------
+        values : mapping of str to numpy.ndarray
+            Constants by name, each with one value per row [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Step times [s].
+        """
+        return np.exp(np.bincount(self.row, self.logs(values)) / np.bincount(self.row))
+
+    def spread(self, values: Values) -> np.ndarray:
+        """What is left open about each row: deviation of the logs of its cases.
+
+        Parameters
+        ----------
+        values : mapping of str to numpy.ndarray
+            Constants by name, each with one value per row [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            0 where a row says all that counts [-].
+        """
+        logs, n = self.logs(values), np.bincount(self.row)
+        mean = np.bincount(self.row, logs) / n
+        return np.sqrt(np.bincount(self.row, (logs - mean[self.row]) ** 2) / n)
 
 
 def problem(
@@ -472,11 +670,13 @@ def reference(problem: calibration.Problem) -> np.ndarray:
     """
     r = problem.rows
     seq_len, again = numbers(r["seq_len"]), r["recompute"].str.startswith("full").to_numpy()
-    flops = (
-        shapes(r).train_flops_per_token(seq_len, causal=False)
-        * seq_len
-        * numbers(r["global_batch"])
+    shape = shapes(r)
+    per_token = np.where(
+        frozen(r),
+        shape.finetune_flops_per_token(seq_len, causal=False),
+        shape.train_flops_per_token(seq_len, causal=False),
     )
+    flops = per_token * seq_len * numbers(r["global_batch"])
     peak = np.array([hardware.chip(c).peak(_dtype(p)) for c, p in zip(r["chip"], r["precision"])])
     return flops * np.where(again, 4 / 3, 1.0) / (numbers(r["n_accel"]) * peak / 2)
 
@@ -499,7 +699,8 @@ def baseline_key(rows: pd.DataFrame) -> np.ndarray:
 
 
 def committed_bands(rows: pd.DataFrame) -> np.ndarray:
-    """Bands of ``data/calibration.csv`` for rows that no fold leaves out.
+    """Bands of ``data/calibration.csv`` for rows that no fold leaves out, wider in quadrature by
+    what a row leaves open.
 
     Parameters
     ----------
@@ -516,7 +717,31 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
         [committed.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
         for k, c, f in zip(kinds, rows["chip"], rows["chip_family"])
     ]
-    return -np.log(np.array(factors)).T
+    return scores.widened(-np.log(np.array(factors)).T, open_spread(rows))
+
+
+def open_spread(rows: pd.DataFrame) -> np.ndarray:
+    """Deviation of the log step time over what a row leaves unsaid, with the committed constants.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        0 where a row says all that counts [-].
+    """
+    families = dict(zip(rows["chip"], rows["chip_family"]))
+    values = {}
+    for prior in committed.priors("training"):
+        own = {
+            chip: committed.constant("training", prior.name, chip, family)
+            for chip, family in families.items()
+        }
+        values[prior.name] = rows["chip"].map(own).to_numpy(float)
+    return Cases.of(rows).spread(values)
 
 
 def _generation(chip: hardware.Chip) -> str:

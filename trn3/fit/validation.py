@@ -21,6 +21,7 @@ from trn3.fit.scores import (
     interval_score,
     residuals,
     weighted_quantile,
+    widened,
 )
 
 REFITTED = ("source", "publisher", "harness", "generation", "model")
@@ -243,6 +244,7 @@ def _left_out(
     unseen = unseen or refitted(fitter, problem, "generation")
     error = unseen if folds == "generation" else refitted(fitter, problem, folds)
     band = {n: residuals(rows, e, folds, unseen[n]).held_out() for n, e in error.items()}
+    band["model"] = widened(band["model"], fitter.open_spread(rows))
     return Lines(rows, error, band, _counts(problem.skipped))
 
 

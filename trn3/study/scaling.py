@@ -181,7 +181,7 @@ def fastest(
     rows = Layouts(*(getattr(rows, field)[keep] for field in layouts.FIELDS[:6]))
     used, best_s = used[keep], np.full(len(keep), np.inf)
     best = np.zeros((len(layouts.FIELDS), len(best_s)), int)
-    for part, lay in layouts.blocks(rows, shape, switches=False):
+    for part, lay in layouts.blocks(rows, shape, switches=False, reach=system.n_chips):
         need = memory.job_bytes(job, lay).total
         even = (lay.interleave == 1) | (batch // (lay.dp * lay.micro_batch) % lay.pp == 0)
         fits = (need <= room * system.chip.hbm_bytes) & even
