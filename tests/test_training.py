@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, hardware, layouts, training, training_step
+from trn3 import committed, data, hardware, layouts, search, training, training_step
 from trn3.layouts import Layouts
 from trn3.workload import TrainingJob, model
 
@@ -279,3 +279,23 @@ def test_weak_scaling_costs_little_inside_published_sizes() -> None:
         step_s(dataclasses.replace(lay, dp=d), machine, shape, 8192, 126 * d) for d in (1, 18)
     )
     assert 1 <= many / few < 1.05
+
+
+@pytest.mark.parametrize("name", ["trn3_gen2", "hgx_h100"])
+def test_levels_of_software_are_ordered_and_none_passes_a_peak(name) -> None:
+    job = TrainingJob(model("llama3_1_70b"), 1e12, 8192, 512)
+    cluster = hardware.Cluster(hardware.system(name), 512)
+    lay = search.best(job, cluster)
+    runs = [training.estimate(job, cluster, lay, level) for level in committed.LEVELS]
+    times = [run.step_time_s[1] for run in runs]
+    assert times == sorted(times, reverse=True) and times[0] > times[1] > times[2]
+    assert all((run.step_time_s >= run.bounds_s[0]).all() and run.mfu.max() <= 1 for run in runs)
+    assert all(sum(run.parts_s.values()) == pytest.approx(run.step_time_s[1]) for run in runs)
+    widths = [float(np.ptp(np.log(run.step_time_s))) for run in runs[:2]]
+    assert widths[0] < widths[1], "what differs between stacks is known"
+
+
+def test_an_unknown_level_of_software_is_named() -> None:
+    job = TrainingJob(model("llama3_1_70b"), 1e12, 8192, 512)
+    with pytest.raises(data.UnknownId, match="first_port, typical, tuned, hardware"):
+        training.estimate(job, hardware.Cluster(hardware.system("hgx_h100"), 512), None, "best")

@@ -1,11 +1,13 @@
 """How published training runs are read: what a row leaves unsaid, groups that shard, adapters."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from trn3 import committed
-from trn3.fit import calibration, training_fit
+from trn3.fit import calibration, evidence, training_fit
 from trn3.layouts import FULL, NONE
 
 
@@ -104,3 +106,43 @@ def test_pipelines_that_shard_are_no_longer_three_times_too_slow(everything):
     sharded = everything.rows["source_key"].isin(["megascale24", "llama3_meta"]).to_numpy()
     errors = calibration.committed_errors(everything)[sharded]
     assert np.abs(errors).max() < np.log(1.5)
+
+
+HELD = {"stack", "measured_matmul"}
+OWN = {"fp4", "attention"}
+"""What belongs to a format or a chip, not to a rule."""
+
+
+def test_a_rule_has_three_publishers_or_a_source(everything):
+    """A correction that rows of fewer publishers decide says where else its value comes from."""
+    rows, values = everything.rows, values_of(everything.rows)
+    base = np.log(everything.predict(values))
+    priors = [prior for prior in committed.priors("training") if prior.name not in HELD]
+    sources = evidence.text_table("priors").query("kind == 'training'").set_index("name")["source"]
+    for prior in priors:
+        moved = values | {prior.name: 1.2 * values[prior.name]}
+        shift = np.abs(np.log(everything.predict(moved)) - base)
+        seen = rows["publisher"][shift > 1e-4].nunique()
+        own = prior.family_sd > 0 or prior.name in OWN
+        assert seen >= 3 or sources[prior.name] or own, (prior.name, seen)
+
+
+def test_levels_of_stacks_are_taken_out_of_constants():
+    """Two stacks of one chip, one twice as slow: a third is predicted between, not at either."""
+    tree = committed.tree([committed.Constant("share", 0.5, 0.5)], {"c": "f"})
+    stack = np.repeat(["slow", "fast"], [30, 10])
+    measured = np.where(stack == "slow", 4.0, 1.0)
+    rows = pd.DataFrame({"chip": "c", "measured": measured, "group": stack})
+    plain = calibration.Problem("training", rows, tree, lambda v: 1 / v["share"], scale=1.0)
+    levels = dataclasses.replace(plain, stack=stack, stack_sd=0.7)
+    one, two = (np.exp(-calibration.fit(p, np.ones(40)).theta[0]) for p in (plain, levels))
+    assert one > two > 2 * 0.9
+
+
+def test_spread_of_stacks_is_what_made_them():
+    rng = np.random.default_rng(3)
+    level = np.repeat(rng.normal(0, 0.2, 400), 20)
+    group = np.repeat(np.arange(1600), 5)
+    rows = pd.DataFrame({"stack": np.repeat(np.arange(400), 20), "group": group})
+    error = level + np.repeat(rng.normal(0, 0.1, 1600), 5)
+    assert training_fit.stack_spread(rows, error) == pytest.approx(0.2, rel=0.1)

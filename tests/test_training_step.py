@@ -268,12 +268,11 @@ def test_every_constant_moves_some_step(name):
     base = training_step.machine(hardware.Cluster(hardware.system("h100"), 1024))
     v3, llama = model("deepseek_v3"), model("llama3_1_405b")
     cases = [
-        (Work(v3, 4096, 512, moe_years=1.0), Layouts(tp=2, pp=4, dp=64, ep=8, tp_overlap=1), {}),
+        (Work(v3, 4096, 512), Layouts(tp=2, pp=4, dp=64, ep=8, tp_overlap=1), {}),
         (Work(llama, 8192, 512), Layouts(tp=16, pp=4, dp=16, zero=3, dp_overlap=1), {"fp8": 1.0}),
         (Work(llama, 8192, 512), Layouts(tp=8, pp=4, dp=32, dp_overlap=1), {"fp4": 1.0}),
         (Work(llama, 8192, 512), Layouts(tp=8, dp=128, zero=3, dp_overlap=1), {}),
-        (Work(GPT3, 2048, 512, unfused=1.0, eager=1.0), Layouts(tp=8), {}),
-        (Work(GPT3, 2048, 512, old_kernel=1.0, ported=1.0), Layouts(tp=8), {}),
+        (Work(GPT3, 2048, 512, unfused=1.0), Layouts(tp=8), {}),
     ]
     value = getattr(base.constants, name)
     moved = dataclasses.replace(base.constants, **{name: 1.1 * value})

@@ -44,14 +44,8 @@ class TrainingConstants:
         Side of the part of a result that on-chip memory holds [-].
     attention_seq : float or array
         Sequence length at which a flash kernel runs at half its rate [token].
-    attention_old : float or array
-        Flash kernels of 2023 or earlier: share of the rate [-].
-    attention_ported : float or array
-        Flash kernels written for an earlier chip generation: share of the rate [-].
     attention_unfused : float or array
         Attention by separate kernels: share of the rate of large matrix multiplications [-].
-    eager : float or array
-        Memory traffic of vector operators that are not compiled, against compiled ones [-].
     link, network : float or array
         Share of the scale-up and of the scale-out bandwidth that collectives reach [-].
     tp_exposed, dp_exposed, fsdp_exposed : float or array
@@ -69,8 +63,6 @@ class TrainingConstants:
         Share of the bytes of an expert exchange that shows [-].
     expert_launch_s : float or array
         Fixed time per local expert of a routed layer, forward [s].
-    moe_trend : float or array
-        Rise of the logarithm of routing costs with the age of the software [1/year].
     permute : float or array
         Passes over routed tokens in memory, forward [-].
     """
@@ -84,10 +76,7 @@ class TrainingConstants:
     rereads: Array
     block: Array
     attention_seq: Array
-    attention_old: Array
-    attention_ported: Array
     attention_unfused: Array
-    eager: Array
     link: Array
     network: Array
     tp_exposed: Array
@@ -99,7 +88,6 @@ class TrainingConstants:
     expert: Array
     alltoall: Array
     expert_launch_s: Array
-    moe_trend: Array
     permute: Array
 
 
@@ -230,6 +218,86 @@ def _constants(folder: Path, kind: type[Record], chip: str, family: str) -> Reco
     return record(kind, values)
 
 
+LEVELS = ("first_port", "typical", "tuned", "hardware")
+"""How good the software of a run is."""
+
+
+@dataclass(frozen=True)
+class Software:
+    """Level of the software of a run, from how far published stacks lie apart.
+
+    Attributes
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    level : str
+        ``first_port`` (the slow tenth of stacks), ``typical`` (their mean), ``tuned`` (the fast
+        tenth) or ``hardware`` (what measured matrix products allow, no loss elsewhere) [-].
+    time_factor : float
+        Time over that of the typical stack [-].
+    spread : float
+        Deviation of the log level between stacks [-].
+    n_sources, n_publishers : int
+        Stacks, and who published them, behind it [-].
+    source : str
+        What it is made of [-].
+    """
+
+    kind: str
+    level: str
+    time_factor: float
+    spread: float
+    n_sources: int
+    n_publishers: int
+    source: str
+
+
+def software(kind: str, level: str = "typical") -> Software:
+    """Committed level of software.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    level : str
+        One of `LEVELS` [-].
+
+    Returns
+    -------
+    Software
+        Factor on time and spread [-].
+
+    Raises
+    ------
+    trn3.data.UnknownId
+        A level that there is not.
+
+    Examples
+    --------
+    >>> levels = [software("training", level).time_factor for level in LEVELS[:3]]
+    >>> levels == sorted(levels, reverse=True), levels[1]
+    (True, 1.0)
+    """
+    if level not in LEVELS:
+        raise data.UnknownId(f"software = {level!r}: must be one of {', '.join(LEVELS)}")
+    table = data.table("calibration")
+    mine = table[(table["kind"] == kind) & (table["name"] == "stack_spread")]
+    if mine.empty:
+        raise data.DataError(
+            f"calibration.csv has no {kind} stack_spread; run: trn3 calibrate {kind}"
+        )
+    row = mine.set_index("owner").loc[level]
+    return Software(
+        kind=kind,
+        level=level,
+        time_factor=float(row["value"]),
+        spread=float(row["log_sd"]),
+        n_sources=int(row["n_groups"]),
+        n_publishers=int(constant(kind, "stack_publishers")),
+        source=f"misses on published stacks, {row['borrowed_from']}",
+    )
+
+
 @dataclass(frozen=True)
 class Constant:
     """One efficiency or cost that the fit may move.
@@ -241,7 +309,7 @@ class Constant:
     value : float
         Centre of the prior, positive, in the unit of the constant [-].
     sd : float
-        Deviation of the logarithm of the global value around the centre [-].
+        Deviation of the logarithm of the global value around the centre; 0: held, not fitted [-].
     family_sd, chip_sd : float
         Deviation of a family around the global value and of a chip around its family; 0: no such
         level [-].
@@ -273,6 +341,24 @@ def priors(kind: str) -> list[Constant]:
         Constant(*row)
         for row in zip(*(rows[c] for c in ("name", "value", "sd", "family_sd", "chip_sd")))
     ]
+
+
+def prior(kind: str, name: str) -> Constant:
+    """Prior of one constant.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    name : str
+        Constant [-].
+
+    Returns
+    -------
+    Constant
+        Its row of ``data/priors.csv``.
+    """
+    return next(each for each in priors(kind) if each.name == name)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,16 @@ import numpy as np
 from trn3 import committed, hardware, layouts, memory, search
 from trn3.layouts import FULL, Layouts
 from trn3.roofline import LINK, Part
-from trn3.training_step import evaluate, machine, work_of
+from trn3.training_step import at_peak, evaluate, machine, work_of
 from trn3.units import DAY_S
 from trn3.workload import TrainingJob
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Z_80 = 1.2816
+"""Deviations of a normal distribution from its middle to the ends of its central 80 %."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,10 @@ class TrainingEstimate:
 
 
 def estimate(
-    job: TrainingJob, cluster: hardware.Cluster, layout: Layouts | None = None
+    job: TrainingJob,
+    cluster: hardware.Cluster,
+    layout: Layouts | None = None,
+    software: str = "typical",
 ) -> TrainingEstimate:
     """Step time, days, utilisation and memory of a run, with the 80 % band of its chip.
 
@@ -155,6 +162,8 @@ def estimate(
     layout : Layouts, optional
         How the run is split, on at most the chips of the cluster; the fastest that fits is searched
         without it [-].
+    software : str
+        Level of the stack, one of `committed.LEVELS` [-].
 
     Returns
     -------
@@ -165,9 +174,13 @@ def estimate(
     ------
     trn3.layouts.LayoutError
         The layout does not divide the model, the batch or the chips.
+    trn3.data.UnknownId
+        A level of software that there is not.
 
     Notes
     -----
+    The band of a typical stack holds what differs between stacks; at a level that is given, that
+    part is taken out. No level is faster than measured matrix products without any other loss.
     Current software is assumed (compiled, flash attention). Failures are left out; see
     `trn3.study.scaling`.
     """
@@ -177,15 +190,22 @@ def estimate(
     work, device = work_of(job), machine(cluster, job.dtype)
     steps = evaluate(work, device, lay)
     open_steps = evaluate(work, device, replace(lay, tp_overlap=0, dp_overlap=0, pp_overlap=0))
-    middle, chip = float(steps.step_time_s), cluster.chip
+    chip, level = cluster.chip, committed.software("training", software)
+    best_s = _hardware_s(job, cluster, lay)
+    middle = max(level.time_factor * float(steps.step_time_s), best_s)
+    if software == "hardware":
+        middle = best_s
+    scale = middle / float(steps.step_time_s)
     routed = "_moe" if job.model.n_experts else ""
     ends = [
         committed.constant("training", f"band{routed}_{end}", chip.id, chip.family)
         for end in ("low", "high")
     ]
+    if software != "typical":
+        ends = _without_stacks(ends, level)
     flops = job.flops_per_token() * job.global_batch * job.seq_len
     ideal = float(flops / lay.n_chips / chip.peak(job.dtype))
-    shown = middle - float(steps.pipeline_s + steps.fixed_s)
+    shown = float(steps.step_time_s - steps.pipeline_s - steps.fixed_s)
     parts = {**steps.parts, "data exchange": Part(LINK, shown)}
     return TrainingEstimate(
         job=job,
@@ -193,6 +213,32 @@ def estimate(
         layout=lay,
         step_time_s=np.maximum(middle * np.array([ends[0], 1.0, ends[1]]), ideal),
         bounds_s=np.array([ideal, float(open_steps.step_time_s)]),
-        parts={name: part for name, part in parts.items() if part.time_s > 0},
+        parts={
+            name: Part(part.kind, scale * part.time_s)
+            for name, part in parts.items()
+            if part.time_s > 0
+        },
         memory=memory.job_bytes(job, lay),
     )
+
+
+def _hardware_s(job: TrainingJob, cluster: hardware.Cluster, lay: Layouts) -> float:
+    """Step time of a stack that loses nothing but what measured matrix products do."""
+    device = machine(cluster, job.dtype)
+    ideal = at_peak(device.peak_flops_per_s, device.hbm_bytes_per_s, device.tiers)
+    share = committed.prior("training", "measured_matmul").value
+    constants = replace(
+        ideal.constants, matmul=share, attention=share, tp_exposed=0.0, dp_exposed=0.0
+    )
+    constants = replace(constants, fsdp_exposed=0.0, imbalance=0.0, alltoall=0.0)
+    formats = {name: getattr(device, name) for name in ("narrow_ratio", "fp8", "fp4")}
+    best = replace(ideal, constants=constants, **formats)
+    return float(evaluate(work_of(job), best, lay).step_time_s)
+
+
+def _without_stacks(ends: list[float], level: committed.Software) -> list[float]:
+    """Ends of a band as factors, without the variance between stacks."""
+    between = Z_80 * level.spread
+    logs = np.log(ends)
+    rest = np.sign(logs) * np.sqrt(np.maximum(logs**2 - between**2, 0.0))
+    return [float(end) for end in np.exp(rest)]

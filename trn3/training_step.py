@@ -109,22 +109,12 @@ class Work:
         Tokens per sequence and sequences per step [-].
     unfused : float or array
         1: attention by separate kernels, scores stored in memory; 0: flash kernels [-].
-    old_kernel : float or array
-        1: flash kernels of 2023 or earlier [-].
-    ported : float or array
-        1: flash kernels written for an earlier chip generation [-].
     serial : float or array
         1: the stack overlaps no exchange with compute [-].
-    eager : float or array
-        1: not compiled, vector operators unfused [-].
     redo : float or array
         Share of the forward pass that full recompute repeats [-].
     gradient_bytes : float or array
         Bytes of a gradient on the network [byte].
-    network : float or array
-        Share of the network's usual rate that the stack reaches [-].
-    moe_years : float or array
-        Age of the expert kernels against the newest fitted release [year].
     frozen : float or array
         1: the base weights are frozen, low-rank adapters are trained [-].
     lora_rank : float or array
@@ -135,14 +125,9 @@ class Work:
     seq_len: Array
     global_batch: Array
     unfused: Array = 0.0
-    old_kernel: Array = 0.0
-    ported: Array = 0.0
     serial: Array = 0.0
-    eager: Array = 0.0
     redo: Array = 1.0
     gradient_bytes: Array = 4.0
-    network: Array = 1.0
-    moe_years: Array = 0.0
     frozen: Array = 0.0
     lora_rank: Array = 16
 
@@ -251,25 +236,11 @@ def at_peak(
     >>> float(matmul_s(at_peak(1.0, np.inf), 2, 3, 4))
     48.0
     """
-    shares: tuple[str, ...] = (
-        "matmul",
-        "fp8",
-        "fp4",
-        "attention",
-        "hbm",
-        "attention_old",
-        "attention_ported",
-    )
-    shares += ("attention_unfused", "eager", "link", "network", "tp_exposed", "dp_exposed")
+    shares: tuple[str, ...] = ("matmul", "fp8", "fp4", "attention", "hbm")
+    shares += ("attention_unfused", "link", "network", "tp_exposed", "dp_exposed")
     shares += ("fsdp_exposed", "imbalance", "expert", "alltoall")
-    costs: tuple[str, ...] = (
-        "rereads",
-        "attention_seq",
-        "layer_launch_s",
-        "step_s",
-        "expert_launch_s",
-    )
-    costs += ("moe_trend", "permute")
+    costs: tuple[str, ...] = ("rereads", "attention_seq", "layer_launch_s", "step_s")
+    costs += ("expert_launch_s", "permute")
     values = dict.fromkeys(shares, 1.0) | dict.fromkeys(costs, 0.0) | {"block": np.inf}
     free = ((np.inf, np.inf, 0.0),)
     constants = committed.record(TrainingConstants, values)
@@ -689,9 +660,7 @@ def flash_attention_s(work: Work, machine: Machine, tokens: Array, tp: Array) ->
     c = machine.constants
     full_width = 128.0
     width = np.minimum(1.0, work.shape.head_dim / full_width) ** 0.25
-    age = np.where(work.old_kernel, c.attention_old, 1.0)
-    age = age * np.where(work.ported, c.attention_ported, 1.0)
-    rate = machine.peak_flops_per_s * c.attention * width * age
+    rate = machine.peak_flops_per_s * c.attention * width
     return attention_flops(work, tokens, tp) * (1 + c.attention_seq / work.seq_len) / rate
 
 
@@ -829,7 +798,7 @@ def vector_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Array
     Parameters
     ----------
     work : Work
-        Model, and whether its operators are compiled [-].
+        Model [-].
     machine : Machine
         Chip and constants [-].
     tokens : float or array
@@ -851,8 +820,7 @@ def vector_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Array
     >>> round(float(time) * 1e6, 2)
     0.34
     """
-    more = np.where(work.eager, machine.constants.eager, 1.0)
-    return vector_bytes(work.shape, tokens, lay) * more / machine.kernel_bytes_per_s
+    return vector_bytes(work.shape, tokens, lay) / machine.kernel_bytes_per_s
 
 
 # ------------------------------------------------------------------------- exchanges of a layer
@@ -945,7 +913,7 @@ def routing_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Arra
     # there and back
     exchange = 2 * moved * per_byte * c.alltoall
     launch = c.expert_launch_s * np.maximum(shape.n_experts, 1) / lay.ep
-    return (sort + exchange + launch) * np.exp(c.moe_trend * work.moe_years)
+    return sort + exchange + launch
 
 
 def context_exchange_s(
@@ -1436,13 +1404,13 @@ def data_exchange(
     # plain data parallel has one group
     group = np.where(zero > 0, n / r, n)
     inside, across = data_exchange_bytes(work, lay, n_micro)
-    per_byte = collectives.s_per_byte(group, tp, machine.tiers) / c.network / work.network
+    per_byte = collectives.s_per_byte(group, tp, machine.tiers) / c.network
     time = inside * (group - 1) / group * per_byte
     every = per_microbatch(lay)
     rings = np.where(every, 3 * n_micro * work.shape.n_layers / lay.pp, 10)
     latency = rings * collectives.ring_latency_s(group, tp, machine.tiers)
     if np.any(r > 1):
-        far = collectives.s_per_byte(r, tp * group, machine.tiers) / c.network / work.network
+        far = collectives.s_per_byte(r, tp * group, machine.tiers) / c.network
         time = time + across * (r - 1) / r * far
         far_ring = collectives.ring_latency_s(r, tp * group, machine.tiers)
         latency = latency + np.where(zero > 0, 10 * far_ring, 0.0)

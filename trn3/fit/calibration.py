@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
+from scipy import linalg, optimize
 
 from trn3 import committed, data, hardware
 from trn3.committed import Tree
@@ -55,6 +55,10 @@ class Problem:
         Reason by row_id of the rows that are not in ``rows`` [-].
     scale : float
         Log error beyond which the loss grows linearly [-].
+    stack : numpy.ndarray, optional
+        Label of the software stack of each row, whose level is taken out of the fit [-].
+    stack_sd : float
+        Deviation of the log level of a stack around the mean one [-].
     """
 
     kind: str
@@ -63,6 +67,8 @@ class Problem:
     predict: Predict
     skipped: Mapping[str, str] = field(default_factory=dict)
     scale: float = 0.08
+    stack: np.ndarray | None = None
+    stack_sd: float = 0.0
 
     @cached_property
     def index(self) -> dict[str, np.ndarray]:
@@ -157,7 +163,9 @@ def fit(
     .. math:: \sum_i w_i \left(\sqrt{1 + (r_i / s)^2} - 1\right)
         + \tfrac{1}{2} \lVert A \theta - b \rVert^2
 
-    with the log errors r, the weights w and the scale s of the problem.
+    with the log errors r, the weights w and the scale s of the problem. Where rows name a stack, r
+    also holds its level u, a random effect with the ridge u / sd, so that a stack that is slow as a
+    whole does not pull the constants; predictions are at the mean stack, u = 0.
 
     Parameters
     ----------
@@ -186,18 +194,22 @@ def fit(
     a, b = t.ridge()
     a, b = a[np.ix_(used, used)], b[used]
     measured, rows = problem.rows["measured"].to_numpy(float), np.arange(n)
+    of_stack, a, b = _with_stacks(problem, a, b)
+    k = int(used.sum())
 
     def log_errors(theta: np.ndarray) -> np.ndarray:
         values = {name: np.exp(theta[i]) for name, i in index.items()}
         return np.log(problem.predict(values) / measured)
 
     def residuals(theta: np.ndarray) -> np.ndarray:
-        return np.concatenate([log_errors(theta) / s, a @ theta - b])
+        levels = of_stack @ theta[k:]
+        return np.concatenate([(log_errors(theta) + levels) / s, a @ theta - b])
 
     def jacobian(theta: np.ndarray) -> np.ndarray:
         values = {name: np.exp(theta[i]) for name, i in index.items()}
         here = np.log(problem.predict(values) / measured)
         slopes = np.zeros((n, len(theta)))
+        slopes[:, k:] = of_stack
         for name, i in index.items():
             nudged = problem.predict({**values, name: values[name] * np.exp(_NUDGE)})
             slopes[rows, i] = (np.log(nudged / measured) - here) / _NUDGE
@@ -212,7 +224,7 @@ def fit(
 
     found = optimize.least_squares(
         residuals,
-        (t.start() if start is None else start)[used],
+        np.append((t.start() if start is None else start)[used], np.zeros(len(b) - k)),
         jacobian,
         loss=loss,
         ftol=tolerance,
@@ -221,9 +233,21 @@ def fit(
     )
     errors = log_errors(found.x)
     slopes = jacobian(found.x)[:n]
-    curve = weights * (1 + (errors / s) ** 2) ** -1.5
+    curve = weights * (1 + ((errors + of_stack @ found.x[k:]) / s) ** 2) ** -1.5
     hessian = slopes.T @ (curve[:, None] * slopes) + a.T @ a
-    return Fit(*t.fill(used, found.x, np.diag(np.linalg.inv(hessian))), errors)
+    variance = np.diag(np.linalg.inv(hessian))
+    return Fit(*t.fill(used, found.x[:k], variance[:k]), errors)
+
+
+def _with_stacks(
+    problem: Problem, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which rows belong to which stack, and the ridge with the levels of the stacks in it."""
+    if problem.stack is None or not problem.stack_sd:
+        return np.zeros((len(problem.rows), 0)), a, b
+    of_stack = 1.0 * (problem.stack[:, None] == np.unique(problem.stack))
+    levels = np.eye(of_stack.shape[1]) / problem.stack_sd
+    return of_stack, linalg.block_diag(a, levels), np.append(b, np.zeros(len(levels)))
 
 
 def folds(labels: Sequence[str] | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from trn3 import committed, data
-from trn3.fit import prospective, serving_fit, training_fit, trust
+from trn3.fit import prospective, serving_fit, training_fit, trust, variants
 from trn3.fit.calibration import constants_frame
 
 CLOSE = {"value": (1e-3, 0.0), "log_sd": (0.0, 1e-3)}
@@ -56,7 +56,8 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     """Refit from the committed rows and write ``data/calibration.csv``.
 
     Rows that came in since are first scored with the constants as they stand
-    (`trn3.fit.prospective`); the scores of the new ones are stored beside them (`trn3.fit.trust`).
+    (`trn3.fit.prospective`); the scores of the new ones are stored beside them (`trn3.fit.trust`),
+    and those of what else was tried (`trn3.fit.variants`).
 
     Parameters
     ----------
@@ -96,4 +97,6 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     merged.to_csv(path, index=False, lineterminator="\n")
     committed.forget()
     trust.store("inference" if kind == "serving" else kind)
+    if kind == "training":
+        variants.store()
     return mine

@@ -6,7 +6,7 @@ equally.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -158,7 +158,8 @@ class Residuals:
         Residuals
             Their errors [-].
         """
-        return Residuals(*(getattr(self, f.name)[mask] for f in fields(self)))
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v[mask] for k, v in values.items() if isinstance(v, np.ndarray)})
 
     def band(self, family: str, metric: str, level: float = LEVEL) -> np.ndarray:
         r"""Range of the log error of a run that nobody has seen.
@@ -233,6 +234,62 @@ class Residuals:
                 mine = (self.fold == label) & (self.family == family)
                 out[:, mine] = known.band(family, self.metric[mine][0], level)[:, None]
         return out
+
+
+POOLED = 8.0
+"""Stacks for which the misses of all families count in the band of one."""
+
+
+@dataclass(frozen=True)
+class StackResiduals(Residuals):
+    """Left-out errors of whole software stacks: what differs between stacks makes the band.
+
+    Attributes
+    ----------
+    source : numpy.ndarray
+        Stack of each row [-].
+    pooled : float
+        Stacks for which the misses of all families count in the band of one [-].
+    """
+
+    source: np.ndarray
+    pooled: float = POOLED
+
+    def band(self, family: str, metric: str, level: float = LEVEL) -> np.ndarray:
+        r"""Range of the log error of a run on a stack that nobody has seen.
+
+        .. math:: q = \frac{n\,q_{own} + k\,q_{all}}{n + k}
+
+        Parameters
+        ----------
+        family : str
+            Family of the run, known or not [-].
+        metric : str
+            What is predicted [-].
+        level : float
+            Share that the band should hold [-].
+
+        Returns
+        -------
+        numpy.ndarray
+            Lower and upper log error, around 0 [-].
+
+        Notes
+        -----
+        q are the two quantiles of left-out errors, stacks counting equally: the family's own, of n
+        stacks, and those of all families with the weight of `pooled` = k stacks. Each end has its
+        own quantile, so the band is skewed where the misses are.
+        """
+        near = self.metric == metric
+        mine = near & (self.family == family)
+        weights = calibration.group_weights(self.group)
+        weights = weights / pd.Series(weights).groupby(self.source).transform("sum").to_numpy()
+        ends = self.pooled * _ends(self.error[near], weights[near], level)
+        n = len(np.unique(self.source[mine]))
+        if n:
+            ends = ends + n * _ends(self.error[mine], weights[mine], level)
+        low, high = ends / (n + self.pooled)
+        return np.array([min(low, 0.0), max(high, 0.0)])
 
 
 def widest(ends: Sequence[np.ndarray], by: float) -> np.ndarray:
@@ -362,4 +419,6 @@ def residuals(rows: pd.DataFrame, error: np.ndarray, fold: str, unseen: np.ndarr
     fold_, *labels = (
         rows[c].to_numpy(str) for c in (fold, "generation", "group", "band", "metric")
     )
+    if "stack" in rows:
+        return StackResiduals(error, fold_, unseen, *labels, rows["source"].to_numpy(str))
     return Residuals(error, fold_, unseen, *labels)

@@ -7,12 +7,14 @@ for all rows.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from trn3 import committed, data, hardware, memory, training_step, workload
 from trn3.fit import calibration, evidence, run_files, scores
@@ -24,7 +26,13 @@ from trn3.workload import ModelShape
 
 BASELINES = ("half of peak", "constant MFU per chip")
 """What anyone could predict without a model."""
-_MEGATRON = ["korthikanti22", "narayanan21", "narayanan21_t2", "mtnlg22"]
+_MEGATRON = [
+    "korthikanti22",
+    "narayanan21",
+    "narayanan21_t2",
+    "mtnlg22",
+    "megatron_core_h100",
+]
 _TABLES = {"Korthikanti table 5": ("R0023", "R0030"), "Narayanan table 2, PTD": ("R0017", "R0022")}
 _LABELS = {
     "ampere": "A100",
@@ -145,6 +153,8 @@ def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
         return "time of one layer, not of a step"
     if row["model"] in layers:
         return f"not modelled: {layers[row['model']]}"
+    if odd := _unread(row["arch_notes"]):
+        return f"not modelled: {odd}"
     if row["quality"] == "C":
         return "quality C: context only"
     if not row["precision"]:
@@ -156,6 +166,15 @@ def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
         return f"chip without specs: {error}".partition(";")[0]
     missing = [c for c in _NEEDED if not row[c] or float(row[c]) == 0]
     return f"no {missing[0]}" if missing else ""
+
+
+def _unread(text: str) -> str:
+    """What a row says about its layers that no rule understands; empty where all is read."""
+    if "global head_dim" in text:
+        return "layers with heads of a width of their own"
+    if "MLA" in text and "q_lora" not in text:
+        return "latent attention whose ranks are not stated"
+    return ""
 
 
 def _dtype(precision: str) -> str:
@@ -180,6 +199,8 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
     notes = rows["arch_notes"]
     found = {k: numbers(rows[c], 0) for k, c in _ARCHITECTURE.items()}
     local = notes.str.extract(r"(\d):1 local\((\d+)\)")
+    other = notes.str.extract(r"()alternating sliding-window \((\d+)\)").replace("", "1")
+    local = local.fillna(other)
     per, mla = (
         numbers(local[0], 0),
         notes.str.extract(r"q_lora (\d+), kv_lora (\d+), rope dim (\d+)"),
@@ -257,7 +278,7 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> Layouts:
     share = numbers(rows["global_batch"]) / g["dp"]
     usual = np.select([g["pp"] > 1, share % 4 == 0, share % 2 == 0], [1.0, 4.0, 2.0], 1.0)
     micro, recompute = numbers(rows["micro_batch"]), rows["recompute"]
-    again = recompute.str.contains("^full|custom|save_dot|per-op").to_numpy()
+    again = recompute.str.contains("^full|custom|save_dot|per-op|layers full").to_numpy()
     split = rows["seq_parallel"].str.startswith("y") | (rows["seq_parallel"] == "")
     plain = rows["notes"].str.contains("vanilla TP|eager")
     return Layouts(
@@ -302,29 +323,27 @@ def _machine(rows: pd.DataFrame, lay: Layouts) -> dict[str, Any]:
     }
 
 
-def _work(rows: pd.DataFrame, lay: Layouts, year: np.ndarray) -> training_step.Work:
+def _work(rows: pd.DataFrame, year: np.ndarray) -> training_step.Work:
     """Work of the rows with the age of their software."""
-    chips = [hardware.chip(a) for a in rows["accelerator"]]
-    gpu = np.array([c.vendor == "NVIDIA" for c in chips], dtype=bool)
     fp16 = (rows["precision"] == "fp16").to_numpy()
-    fsdp = (lay.zero >= 2) & gpu
     return training_step.Work(
         shape=shapes(rows),
         seq_len=numbers(rows["seq_len"]),
         global_batch=numbers(rows["global_batch"]),
         unfused=1.0 * (fp16 | (year < 2023)),
-        old_kernel=1.0 * (gpu & (year < 2024)),
-        ported=1.0
-        * (fsdp & (year < 2025) & np.array([c.family == "hopper" for c in chips], dtype=bool)),
-        eager=1.0 * (fsdp & (year < 2024)),
         gradient_bytes=np.where(fp16, 2.0, 4.0),
-        moe_years=np.where(gpu, 2026.5 - year, 0.0),
         frozen=frozen(rows),
     )
 
 
 UNSTATED = ("", "unstated", "unstated (recipe dependent)")
 """Texts of a row that does not say what is computed again."""
+_EVERY_SECOND = 1 / 2
+"""Of the matrix products, what recompute by operator repeats: torchtitan keeps every other one."""
+_SOME = (0.0, 0.5, 1.0)
+"""Shares of the forward pass that a mix of offload and recompute may repeat, where a row does not
+say which tensors it keeps.
+"""
 NEARLY = 1.05
 """Memory over that of a chip up to which a layout may have fitted: the error of the memory terms."""
 
@@ -332,8 +351,12 @@ NEARLY = 1.05
 def _interleaves(text: str, n_layers: float, pp: float, n_micro: float) -> list[float]:
     """Model chunks of a stage that a row may have had: the stated number; where it says only that it
     interleaves, every number that divides the layers of a stage; without a word 1, the default of
-    stacks.
+    stacks. DualPipe idles (p / 2 - 1) times a forward, a backward and a split backward pass, which
+    with a backward of two forwards is the bubble of 3 (p - 1) / (p - 2) chunks (DeepSeek-AI 2024,
+    arXiv:2412.19437, table 2).
     """
+    if text == "DualPipe" and pp > 2:
+        return [3 * (pp - 1) / (pp - 2)]
     if "interleaved" not in text:
         return [float(text) if text.isdigit() else 1.0]
     several = chunks(int(n_layers), int(pp))[1:] if n_micro % pp == 0 else []
@@ -360,9 +383,17 @@ def _repeats(
     )
     share = np.clip((kept - hbm_bytes) / np.maximum(kept - least, 1.0), 0.0, 1.0)
     open_ = rows["recompute"].isin(UNSTATED).to_numpy() & (kept > NEARLY * hbm_bytes)
-    some = [[(NONE, 1.0), (FULL, float(s)), (FULL, 1.0)] for s in share]
-    stated = [[(int(code), 1.0)] for code in lay.recompute]
-    return [many if either else one for many, one, either in zip(some, stated, open_)]
+    cases = [[(int(code), 1.0)] for code in lay.recompute]
+    for i in np.flatnonzero(open_):
+        cases[i] = [(NONE, 1.0), (FULL, float(share[i])), (FULL, 1.0)]
+    for i, text in enumerate(rows["recompute"]):
+        if "per-op" in text:
+            cases[i] = [(FULL, _EVERY_SECOND)]
+        elif part := re.match(r"(\d+) of (\d+) layers full", text):
+            cases[i] = [(FULL, int(part[1]) / int(part[2]))]
+        elif re.match("custom|save_dot", text):
+            cases[i] = [(FULL, some) for some in _SOME]
+    return cases
 
 
 def _plausible(
@@ -431,15 +462,12 @@ class Cases:
         Chip and network of each, but for the constants [-].
     layout : Layouts
         How each is split [-].
-    rules : dict of str to numpy.ndarray
-        By the constant of a rule, the cases to which it applies [-].
     """
 
     row: np.ndarray
     work: training_step.Work
     machine: dict[str, Any]
     layout: Layouts
-    rules: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> "Cases":
@@ -457,18 +485,12 @@ class Cases:
         """
         year = release_year(rows)
         lay = _layouts(rows, year)
-        work, machine = _work(rows, lay, year), _machine(rows, lay)
+        work, machine = _work(rows, year), _machine(rows, lay)
         row, interleave, recompute, share = _plausible(rows, lay, work)
         layout = dataclasses.replace(_take(lay, row), interleave=interleave, recompute=recompute)
-        text = rows["recompute"].iloc[row].str
-        rules = {
-            "remat": text.contains("custom|save_dot").to_numpy(),
-            "partly": text.contains("per-op").to_numpy(),
-            "zero3_2021": ((lay.zero == 3) & (year < 2022))[row],
-        }
         machine = {name: _at(value, row) for name, value in machine.items()}
         work = dataclasses.replace(_take(work, row), redo=share)
-        return cls(row, work, machine, layout, rules)
+        return cls(row, work, machine, layout)
 
     def logs(self, values: Values) -> np.ndarray:
         """Log step time of each case.
@@ -484,13 +506,9 @@ class Cases:
             Logarithms of seconds [-].
         """
         mine = {name: value[self.row] for name, value in values.items()}
-        redo = np.where(self.rules["partly"], mine["partly"], self.work.redo)
-        redo = np.where(self.rules["remat"], mine["remat"], redo)
-        network = np.where(self.rules["zero3_2021"], mine["zero3_2021"], 1.0)
-        work = dataclasses.replace(self.work, redo=redo, network=network)
         constants = committed.record(committed.TrainingConstants, mine)
         machine = training_step.Machine(constants=constants, **self.machine)
-        return np.log(training_step.evaluate(work, machine, self.layout).step_time_s)
+        return np.log(training_step.evaluate(self.work, machine, self.layout).step_time_s)
 
     def time_s(self, values: Values) -> np.ndarray:
         """Step time of each row: the geometric mean of its cases.
@@ -550,12 +568,15 @@ def problem(
     skipped = {row_id: reason for row_id, reason in zip(rows["row_id"], why) if reason}
     rows = described(rows[why == ""].reset_index(drop=True))
     families = {c.id: c.family for c in hardware.chips()}
+    moved = [prior for prior in committed.priors("training") if prior.sd]
     return calibration.Problem(
         "training",
         rows,
-        committed.tree(committed.priors("training"), families),
+        committed.tree(moved, families),
         predictor(rows),
         skipped,
+        stack=rows["stack"].to_numpy(str),
+        stack_sd=committed.prior("training", "stack").value,
     )
 
 
@@ -590,7 +611,7 @@ def described(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         With publisher, source, chip, family, generation, group, band, metric, quantity, measured,
-        and dated in years [s].
+        stack, and dated in years [s].
     """
     rows = rows.copy()
     chips = [hardware.chip(a) for a in rows["accelerator"]]
@@ -603,6 +624,7 @@ def described(rows: pd.DataFrame) -> pd.DataFrame:
     rows["band"], rows["metric"] = rows["family"], "step_time_s"
     rows["quantity"], rows["measured"] = "step_time_s", numbers(rows["iter_time_s"])
     rows["dated"] = release_year(rows)
+    rows["stack"] = rows["source"] + " | " + rows["family"]
     return rows
 
 
@@ -639,7 +661,8 @@ def tables(
         not published [-].
     """
     rows = problem.rows
-    left = rows["source"].isin(_MEGATRON).to_numpy()
+    baseline = rows["notes"].str.startswith("Megatron-LM")
+    left = (rows["source"].isin(_MEGATRON) | baseline).to_numpy()
     out: dict[str, tuple[np.ndarray, np.ndarray, dict[str, calibration.Problem]]] = {}
     for name, ends in _TABLES.items():
         mask, others = rows["row_id"].between(*ends).to_numpy(), {}
@@ -717,7 +740,8 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
         [committed.constant("training", f"band{k}_{end}", c, f) for end in ("high", "low")]
         for k, c, f in zip(kinds, rows["chip"], rows["chip_family"])
     ]
-    return scores.widened(-np.log(np.array(factors)).T, open_spread(rows))
+    ends = -np.log(np.array(factors).reshape(-1, 2)).T
+    return scores.widened(ends, open_spread(rows))
 
 
 def open_spread(rows: pd.DataFrame) -> np.ndarray:
@@ -735,12 +759,12 @@ def open_spread(rows: pd.DataFrame) -> np.ndarray:
     """
     families = dict(zip(rows["chip"], rows["chip_family"]))
     values = {}
-    for prior in committed.priors("training"):
+    for field in dataclasses.fields(committed.TrainingConstants):
         own = {
-            chip: committed.constant("training", prior.name, chip, family)
+            chip: committed.constant("training", field.name, chip, family)
             for chip, family in families.items()
         }
-        values[prior.name] = rows["chip"].map(own).to_numpy(float)
+        values[field.name] = rows["chip"].map(own).to_numpy(float)
     return Cases.of(rows).spread(values)
 
 
@@ -764,7 +788,8 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     """Bands and trust figures as rows of ``data/calibration.csv``.
 
     A band is a pair of factors from a prediction to the 80 % range of what is measured
-    (`scores.Residuals.band`): by family with sources left out; for a generation without rows with
+    (`scores.StackResiduals.band`): by family with publishers left out; for a generation without
+    rows with
     generations left out, nowhere narrower than that of a new family or its family's own, for routed
     models nowhere narrower than for dense ones, and widened in quadrature by the range of the
     chip's inputs.
@@ -783,11 +808,16 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     """
     r, step = problem.rows, "step_time_s"
     group = r["group"].to_numpy(str)
-    left = {fold: calibration.left_out(problem, r[fold], full) for fold in ("source", "generation")}
+    folds = ("source", "generation", "publisher")
+    left = {fold: calibration.left_out(problem, r[fold], full) for fold in folds}
     median = {
-        fold: scores.group_score(e, group)["median_abs_error"].median() for fold, e in left.items()
+        fold: scores.group_score(left[fold], group)["median_abs_error"].median()
+        for fold in folds[:2]
     }
-    seen, new = (scores.residuals(r, e, fold, left["generation"]) for fold, e in left.items())
+    seen, new = (
+        scores.residuals(r, left[fold], fold, left["generation"])
+        for fold in ("publisher", "generation")
+    )
     n, fitted = (r.groupby(c)["group"].nunique().to_dict() for c in ("family", "generation"))
     out: list[dict[str, Any]] = []
 
@@ -802,7 +832,7 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
         out.extend(calibration.band_lines(owner, name, ends, n.get(family, 0), fold))
 
     for name in ("global", *n):
-        add_band("global" if name == "moe" else name, name, "source", seen.band(name, step))
+        add_band("global" if name == "moe" else name, name, "publisher", seen.band(name, step))
     for fold, error in median.items():
         add(
             "global",
@@ -820,4 +850,71 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
             by = _input_range(chip)
             add_band(chip.id, chip.family, "generation", scores.widest(dense, by))
             add_band(chip.id, "moe", "generation", scores.widest(dense + routed, by))
-    return out
+    return out + software_rows(r, left["publisher"])
+
+
+def stack_spread(rows: pd.DataFrame, error: np.ndarray) -> float:
+    """Deviation between the levels of software stacks, by the method of moments.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+    error : numpy.ndarray
+        Log of predicted over measured with the publisher of each row left out [-].
+
+    Returns
+    -------
+    float
+        Deviation of the log level [-].
+
+    Notes
+    -----
+    The variance of the mean misses of the stacks, each of the median misses of its groups, less
+    what the scatter of the groups of a stack adds to it.
+
+    References
+    ----------
+    DerSimonian and Laird 1986, Meta-analysis in clinical trials (moments of random effects).
+    """
+    by_group = pd.Series(error).groupby([rows["stack"], rows["group"]]).median()
+    stacks = by_group.groupby(level=0)
+    mean, n = stacks.mean(), stacks.size()
+    degrees = len(by_group) - len(n)
+    within = ((by_group - mean.loc[by_group.index.get_level_values(0)].to_numpy()) ** 2).sum()
+    noise = within / max(degrees, 1) * (1 / n).mean()
+    return float(np.sqrt(max(mean.var(ddof=1) - noise, 0.0)))
+
+
+def software_rows(rows: pd.DataFrame, error: np.ndarray) -> list[dict[str, Any]]:
+    """Levels of software as rows of ``data/calibration.csv``: factors on the time of a step.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+    error : numpy.ndarray
+        Log of predicted over measured with the publisher of each row left out [-].
+
+    Returns
+    -------
+    list of dict
+        For `calibration.constants_frame` [-].
+    """
+    spread = stack_spread(rows, error)
+    z = special.ndtri(0.9)
+    n_stacks, n_publishers = rows["stack"].nunique(), rows["publisher"].nunique()
+    levels = {"first_port": z * spread, "typical": 0.0, "tuned": -z * spread, "hardware": 0.0}
+    out = [
+        (
+            level,
+            "stack_spread",
+            f"{np.exp(shift):.4g}",
+            f"{spread:.3f}",
+            n_stacks,
+            "publisher left out",
+        )
+        for level, shift in levels.items()
+    ]
+    out.append(("global", "stack_publishers", f"{n_publishers}", "", n_stacks, ""))
+    return [dict(zip(calibration.COLUMNS[1:7], line)) for line in out]

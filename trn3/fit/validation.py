@@ -4,7 +4,7 @@ could use.
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -206,9 +206,13 @@ def _committed(fitter: Any, _folder: Path) -> tuple[Any, Against]:
     return known, _against(fitter, known)
 
 
-def _committed_baselines(fitter: Any, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The same for rows that are not among the fitted ones: constants from those."""
+def _committed_baselines(
+    fitter: Any, rows: pd.DataFrame, without: Container[str] = ()
+) -> dict[str, np.ndarray]:
+    """The same for rows that are not among the fitted ones: constants from those, `without` some."""
     problem, known = _committed(fitter, data.DATA)
+    kept = np.array([i not in without for i in problem.rows["row_id"]])
+    known = Against(*(each[kept] for each in dataclasses.astuple(known)))
     mine = _against(fitter, dataclasses.replace(problem, rows=rows))
     fold = np.repeat(["committed", "mine"], [len(known.measured), len(mine.measured)])
     return {n: e[fold == "mine"] for n, e in _baselines(fitter, known + mine, fold).items()}
@@ -265,7 +269,8 @@ def _stored(fitter: Any, kind: str) -> Lines:
     """What was predicted before the rows were fitted, as it was stored."""
     rows = prospective.scored(kind, fitter)
     model, ends = prospective.log_errors(rows)
-    error = {"model": model, **_committed_baselines(fitter, rows)}
+    # what anyone could predict then: no constant from the rows themselves
+    error = {"model": model, **_committed_baselines(fitter, rows, set(rows["row_id"]))}
     band = dict.fromkeys(error, np.full((2, len(rows)), np.nan)) | {"model": ends}
     return Lines(rows, error, band, prospective.reasons(kind))
 
