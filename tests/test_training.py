@@ -55,7 +55,11 @@ def test_korthikanti_table_5_175b(recompute, published_s) -> None:
         tp=8, pp=8, micro_batch=1, interleave=3, recompute=recompute, sequence_parallel=sp
     )
     got = step_s(lay, training_step.machine(A100), unfused=1.0, serial=1.0, gradient_bytes=2.0)
-    assert got == pytest.approx(published_s, rel=0.08)
+    # constants are those of the mean stack, this table is of one: inside the range between stacks
+    low, high = (
+        committed.constant("training", f"band_{e}", "a100", "ampere") for e in ("low", "high")
+    )
+    assert low * got < published_s < high * got
 
 
 def test_parts_add_up_to_the_step() -> None:
@@ -136,7 +140,7 @@ def test_unseen_generations_have_the_wider_band() -> None:
     assert (
         "80% range" in new.note
         and "generation left out" in new.note
-        and "source left out" in known.note
+        and "publisher left out" in known.note
     )
 
 

@@ -598,6 +598,8 @@ def band_origin(kind: str, name: str, runs_of: str, *owners: str) -> str:
     if not row["n_groups"]:
         return f"{misses} generations never fitted"
     own = f"{row['n_groups']:.0f} groups of {runs_of} runs with their {row['borrowed_from']}"
+    if row["borrowed_from"].startswith("publisher"):
+        return f"{misses} {own} and on the stacks of all other families"
     return f"{misses} {own} and on generations never fitted"
 
 
