@@ -50,9 +50,10 @@ def test_committed_constants_give_the_stored_scores(result):
 def test_what_is_written_has_the_columns_of_the_tables(monkeypatch, result):
     monkeypatch.setattr(validation, "validate", lambda *_: result)
     monkeypatch.setattr(trust, "FOLDS", ("source",))
-    summary, runs = trust.score("training")
-    assert list(summary.columns) == list(data.table("validation_summary").columns)
-    assert list(runs.columns) == list(data.table("validation").columns)
+    made = trust.score("training")
+    for name, frame in made.items():
+        assert list(frame.columns) == list(data.table(name).columns), name
+    runs = made["validation"]
     assert len(runs) == result["n"] and "nan" not in set(runs["predicted"])
 
 
@@ -110,10 +111,10 @@ def test_the_sentence_says_whether_the_chip_was_fitted(kind):
     assert (
         f"{trust.summary(kind, 'source')['n_groups']:.0f} groups" in seen and chips[1].name in seen
     )
-    assert (
-        "generation left out and on generations never fitted." in unseen
-        and "source" in seen.split("80% range")[1]
-    )
+    assert "generation left out and on generations never fitted." in unseen
+    # the range of a chip with runs is made of whole publishers (training) or sources (serving)
+    left = {"training": "publisher", "inference": "source"}[kind]
+    assert f"with their {left}" in seen.split("80% range")[1]
 
 
 def test_the_sentence_counts_the_groups_behind_a_range():
@@ -152,7 +153,8 @@ def test_store_replaces_only_its_kind(monkeypatch, tmp_path):
         old.to_csv(tmp_path / f"{name}.csv", index=False)
     new = old.assign(x="9").query("kind == 'training'")
     monkeypatch.setattr(data, "DATA", tmp_path)
-    monkeypatch.setattr(trust, "score", lambda kind: (new, new))
+    made = {"validation": new, "validation_summary": new}
+    monkeypatch.setattr(trust, "score", lambda kind: made)
     trust.store("training")
     found = pd.read_csv(tmp_path / "validation.csv", dtype=str)
     assert found["x"].tolist() == ["1", "9"] and found["kind"].tolist() == ["inference", "training"]

@@ -109,6 +109,8 @@ class Work:
         Tokens per sequence and sequences per step [-].
     unfused : float or array
         1: attention by separate kernels, scores stored in memory; 0: flash kernels [-].
+    kernel : float or array
+        Rate of the flash kernel over that of one made for the chip [-].
     serial : float or array
         1: the stack overlaps no exchange with compute [-].
     redo : float or array
@@ -125,6 +127,7 @@ class Work:
     seq_len: Array
     global_batch: Array
     unfused: Array = 0.0
+    kernel: Array = 1.0
     serial: Array = 0.0
     redo: Array = 1.0
     gradient_bytes: Array = 4.0
@@ -628,12 +631,13 @@ def attention_flops(work: Work, tokens: Array, tp: Array) -> Array:
 def flash_attention_s(work: Work, machine: Machine, tokens: Array, tp: Array) -> Array:
     """Forward time of attention by a flash kernel, which stores no scores.
 
-    FLOP (1 + s0 / S) / (P e): at S = s0 the kernel runs at half its rate.
+    FLOP (1 + s0 / S) / (P e k): at S = s0 the kernel runs at half its rate; k is 1 for one that was
+    made for the chip.
 
     Parameters
     ----------
     work : Work
-        Model, sequence and age of the kernel [-].
+        Model, sequence and rate of the kernel [-].
     machine : Machine
         Chip and constants [-].
     tokens, tp : float or array
@@ -660,7 +664,7 @@ def flash_attention_s(work: Work, machine: Machine, tokens: Array, tp: Array) ->
     c = machine.constants
     full_width = 128.0
     width = np.minimum(1.0, work.shape.head_dim / full_width) ** 0.25
-    rate = machine.peak_flops_per_s * c.attention * width
+    rate = machine.peak_flops_per_s * c.attention * width * work.kernel
     return attention_flops(work, tokens, tp) * (1 + c.attention_seq / work.seq_len) / rate
 
 
@@ -872,12 +876,12 @@ def routing_s(work: Work, machine: Machine, tokens: Array, lay: Layouts) -> Arra
     """Dispatch and combine of a routed layer, forward: sorting in memory, two all-to-alls, and a
     fixed cost per local expert.
 
-    (r 2 T k D / (t W) + 2 (2 T k D / t) / beta x + f E / e) exp(trend age)
+    r 2 T k D / (t W) + 2 (2 T k D / t) / beta x + f E / e
 
     Parameters
     ----------
     work : Work
-        Model and age of its kernels [-].
+        Model [-].
     machine : Machine
         Chip, links and constants [-].
     tokens : float or array

@@ -45,7 +45,8 @@ class Problem:
         ``training`` or ``serving`` [-].
     rows : pandas.DataFrame
         One line per row: at least row_id, group, source, publisher, chip, family, generation,
-        model, quantity, measured [-].
+        model, quantity, measured; with a deviation of stacks also stack, the label of the software
+        stack whose level is taken out of the fit [-].
     tree : Tree
         Constants with their priors [-].
     predict : callable
@@ -55,10 +56,8 @@ class Problem:
         Reason by row_id of the rows that are not in ``rows`` [-].
     scale : float
         Log error beyond which the loss grows linearly [-].
-    stack : numpy.ndarray, optional
-        Label of the software stack of each row, whose level is taken out of the fit [-].
     stack_sd : float
-        Deviation of the log level of a stack around the mean one [-].
+        Deviation of the log level of a stack around the mean one; 0: none is taken out [-].
     """
 
     kind: str
@@ -67,7 +66,6 @@ class Problem:
     predict: Predict
     skipped: Mapping[str, str] = field(default_factory=dict)
     scale: float = 0.08
-    stack: np.ndarray | None = None
     stack_sd: float = 0.0
 
     @cached_property
@@ -243,9 +241,10 @@ def _with_stacks(
     problem: Problem, a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which rows belong to which stack, and the ridge with the levels of the stacks in it."""
-    if problem.stack is None or not problem.stack_sd:
+    if not problem.stack_sd:
         return np.zeros((len(problem.rows), 0)), a, b
-    of_stack = 1.0 * (problem.stack[:, None] == np.unique(problem.stack))
+    stack = problem.rows["stack"].to_numpy(str)
+    of_stack = 1.0 * (stack[:, None] == np.unique(stack))
     levels = np.eye(of_stack.shape[1]) / problem.stack_sd
     return of_stack, linalg.block_diag(a, levels), np.append(b, np.zeros(len(levels)))
 

@@ -416,9 +416,10 @@ def residuals(rows: pd.DataFrame, error: np.ndarray, fold: str, unseen: np.ndarr
     Residuals
         For `Residuals.band` [-].
     """
-    fold_, *labels = (
-        rows[c].to_numpy(str) for c in (fold, "generation", "group", "band", "metric")
-    )
-    if "stack" in rows:
-        return StackResiduals(error, fold_, unseen, *labels, rows["source"].to_numpy(str))
-    return Residuals(error, fold_, unseen, *labels)
+    names = (fold, "generation", "group", "band", "metric")
+    left, generation, group, family, metric = (rows[c].to_numpy(str) for c in names)
+    found = Residuals(error, left, unseen, generation, group, family, metric)
+    if "stack" not in rows:
+        return found
+    values = {f.name: getattr(found, f.name) for f in fields(found)}
+    return StackResiduals(**values, source=rows["source"].to_numpy(str))

@@ -270,6 +270,24 @@ def _replicas(rows: pd.DataFrame, ranks: np.ndarray) -> np.ndarray:
     return np.where(whole, stated, 1.0)
 
 
+def _stage(rows: pd.DataFrame) -> np.ndarray:
+    """ZeRO stage of the rows; 1, the distributed optimizer of today's stacks, where none is stated."""
+    text = rows["zero_fsdp"]
+    stated = numbers(text.str.extract(r"^(\d)")[0])
+    other = np.where(text.str.startswith("none"), 0.0, 1.0)
+    return np.where(np.isnan(stated), other, stated)
+
+
+def _kernel(rows: pd.DataFrame, year: np.ndarray) -> np.ndarray:
+    """Rate of the flash kernels of the rows over that of kernels made for their chip: PyTorch, which
+    is what shards weights or gradients on NVIDIA chips, had none for Hopper before 2025.
+    """
+    chips = [hardware.chip(a) for a in rows["accelerator"]]
+    hopper = np.array([c.family == "hopper" for c in chips], dtype=bool)
+    ported = hopper & (_stage(rows) >= 2) & (year < 2025)
+    return np.where(ported, committed.prior("training", "ported_attention").value, 1.0)
+
+
 def _layouts(rows: pd.DataFrame, year: np.ndarray) -> Layouts:
     """Layouts of the rows; an unstated microbatch is 1 in a pipeline, else the largest of 4, 2,
     1 that divides. What `_plausible` fills is at its first value here.
@@ -288,7 +306,7 @@ def _layouts(rows: pd.DataFrame, year: np.ndarray) -> Layouts:
         recompute=np.select(
             [again, recompute.str.startswith("selective").to_numpy()], [FULL, SELECTIVE], NONE
         ),
-        zero=numbers(rows["zero_fsdp"].str.extract(r"^(\d)")[0], 0),
+        zero=_stage(rows),
         replicas=_replicas(rows, g["dp"] * g["cp"]),
         sequence_parallel=1.0 * split.to_numpy(),
         tp_overlap=1.0 * ((year >= 2024) & split.to_numpy() & ~plain.to_numpy()),
@@ -331,6 +349,7 @@ def _work(rows: pd.DataFrame, year: np.ndarray) -> training_step.Work:
         seq_len=numbers(rows["seq_len"]),
         global_batch=numbers(rows["global_batch"]),
         unfused=1.0 * (fp16 | (year < 2023)),
+        kernel=_kernel(rows, year),
         gradient_bytes=np.where(fp16, 2.0, 4.0),
         frozen=frozen(rows),
     )
@@ -383,8 +402,8 @@ def _repeats(
     )
     share = np.clip((kept - hbm_bytes) / np.maximum(kept - least, 1.0), 0.0, 1.0)
     open_ = rows["recompute"].isin(UNSTATED).to_numpy() & (kept > NEARLY * hbm_bytes)
-    cases = [[(int(code), 1.0)] for code in lay.recompute]
-    for i in np.flatnonzero(open_):
+    cases = [[(int(code), 1.0)] for code in np.asarray(lay.recompute)]
+    for i in np.flatnonzero(open_).tolist():
         cases[i] = [(NONE, 1.0), (FULL, float(share[i])), (FULL, 1.0)]
     for i, text in enumerate(rows["recompute"]):
         if "per-op" in text:
@@ -404,7 +423,8 @@ def _plausible(
     alike.
     """
     n_micro = work.global_batch / (lay.dp * lay.micro_batch)
-    stages = zip(rows["vpp"], work.shape.n_layers, lay.pp, n_micro)
+    sizes = (np.asarray(each) for each in (work.shape.n_layers, lay.pp, n_micro))
+    stages = zip(rows["vpp"], *sizes)
     cuts = [_interleaves(*stage) for stage in stages]
     cases = [
         (i, cut, code, share)
@@ -575,7 +595,6 @@ def problem(
         committed.tree(moved, families),
         predictor(rows),
         skipped,
-        stack=rows["stack"].to_numpy(str),
         stack_sd=committed.prior("training", "stack").value,
     )
 

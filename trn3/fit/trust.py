@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import committed, data, hardware
-from trn3.fit import validation
+from trn3.fit import earlier, validation
 
 FOLDS = ("none", "source", "publisher", "harness", "generation", "model", "origin")
 RUNS = ("source", "generation")
@@ -81,8 +81,9 @@ def results(kind: str) -> dict[tuple[str, int], dict[str, Any]]:
     return out
 
 
-def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of a kind by fold and slice, and its runs with each source or generation left out.
+def score(kind: str) -> dict[str, pd.DataFrame]:
+    """Scores of a kind by fold and slice, its runs with each source or generation left out, and
+    what the rules of 0.1 score on the same rows.
 
     Parameters
     ----------
@@ -91,12 +92,13 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Returns
     -------
-    tuple of pandas.DataFrame
-        Rows of ``validation_summary.csv`` and of ``validation.csv`` of this kind; errors are shares
-        [-].
+    dict of pandas.DataFrame
+        Rows of this kind by table of ``data/``; errors are shares [-].
     """
-    summary, runs = [], []
+    summary, runs, before = [], [], {}
     for (fold, corrections), result in results(kind).items():
+        if corrections == 1:
+            before[fold] = result["rules_0_1"]
         parts = {"everything": result} | result["tables"]
         summary += [_row(result, fold, corrections, p, s) for p, s in parts.items()]
         if fold in RUNS and corrections == 1:
@@ -121,7 +123,11 @@ def score(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     measures = [c for c in frame.select_dtypes("number") if c not in (*counts, "corrections")]
     frame = _text(frame, dict.fromkeys(measures, "{:.4f}") | dict.fromkeys(counts, "{:.0f}"))
     ends = ("measured", "predicted", "low", "high")
-    return frame, _text(table, dict.fromkeys(ends, "{:.4g}"))
+    return {
+        "validation_summary": frame,
+        "validation": _text(table, dict.fromkeys(ends, "{:.4g}")),
+        "rules_0_1_scores": earlier.table(before, kind),
+    }
 
 
 def _text(frame: pd.DataFrame, formats: dict[str, str]) -> pd.DataFrame:
@@ -138,7 +144,7 @@ def store(kind: str) -> None:
     kind : str
         ``training`` or ``inference`` [-].
     """
-    for name, new in zip(("validation_summary", "validation"), score(kind), strict=True):
+    for name, new in score(kind).items():
         path = data.DATA / f"{name}.csv"
         old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else new.iloc[:0]
         whole = pd.concat([old[old["kind"] != kind], new])[list(new.columns)]

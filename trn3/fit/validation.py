@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import data
-from trn3.fit import calibration, prospective, run_files, serving_fit, training_fit
+from trn3.fit import calibration, earlier, prospective, run_files, serving_fit, training_fit
 from trn3.fit.run_files import UNUSED, RunFile
 from trn3.fit.scores import (
     bootstrap,
@@ -533,6 +533,8 @@ def report(
     result["tables"] = {s: lines.scores(m) for s, m in slices.items() if m.any()}
     result["tables"] |= _tables(fitter, problem, error) if problem is not None else {}
     result["groups"] = group_score(error, rows["group"].to_numpy(str)).to_dict("records")
+    parts = {"everything": everything} | slices
+    result["rules_0_1"] = earlier.compare(kind, folds, rows, error, lines.band["model"], parts)
     predicted = np.exp(error) * rows["measured"].to_numpy(float)
     keep = ["row_id", "quantity", "group", "chip", "source", "measured"]
     low, high = predicted / np.exp(lines.band["model"][::-1])
@@ -634,9 +636,33 @@ def text(result: dict[str, Any]) -> str:
     for c, row in result["other_corrections"].items():
         error = f"{100 * row['group_median_abs_error']:.1f} %, bias {100 * row['bias']:+.1f} %"
         out.append(f"with corrections up to class {c}: {error}, {row['scored']} rows")
+    out += _before_lines(result["rules_0_1"])
     if not own:
         out += ["", *(f"not scored {n:4d}: {why}" for why, n in result["skipped"].items())]
     return "\n".join(out)
+
+
+def _before_lines(parts: Mapping[str, Any]) -> list[str]:
+    """Today's scores and those of the rules of 0.1, on the rows that both predict."""
+    if not parts:
+        return []
+    width = max(map(len, parts)) + 2
+    head = (
+        f"{'':{width}}{'rows':>6}{'groups':>7}{'factor':>8}{'':13}{'holds':>6}{'':13}{'score':>6}"
+    )
+    out = ["", "beside the rules of 0.1, refitted to the same rows and folds:", head]
+    for name, row in parts.items():
+        for when, label in (("now", name), ("before", "  0.1")):
+            counts = f"{row['n']:6d}{row['n_groups']:7d}" if when == "now" else " " * 13
+            out.append(f"{label:{width}}{counts}{_before_cells(row[when])}")
+    return out
+
+
+def _before_cells(mine: Mapping[str, Any]) -> str:
+    interval = mine["interval"]
+    cells = _show(mine["group_median_factor"], 8, 3, 1)
+    cells += _ends(interval["group_median_factor"], 2) + _show(mine["band_coverage"], 6, 0)
+    return cells + _ends(interval["band_coverage"], 0, 100) + _show(mine["interval_score"], 6, 2, 1)
 
 
 def _file_lines(result: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,7 @@ def table() -> pd.DataFrame:
     for name, problem in _problems(chosen):
         error = calibration.left_out(problem, problem.rows["publisher"])
         seen = scores.residuals(problem.rows, error, "publisher", error)
+        assert isinstance(seen, scores.StackResiduals)
         lines.append(_line(name, seen, spread))
         if name == "as committed":
             for k in POOLED:

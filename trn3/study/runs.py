@@ -27,8 +27,8 @@ CAUSES = {
     "attention": "Attention and vector work",
     "vector": "Attention and vector work",
     "pipeline bubble": "Pipeline bubble",
-    "optimizer": "Optimizer",
-    "latency and fixed": "Latency and fixed costs",
+    "optimizer": "Optimizer and fixed costs",
+    "latency and fixed": "Optimizer and fixed costs",
 }
 """Parts of a step as a reader thinks of them; what is not named here is exchange between chips."""
 
