@@ -102,7 +102,7 @@ def test_runs_of_adapters_are_scored(everything):
 
 
 def test_pipelines_that_shard_are_no_longer_three_times_too_slow(everything):
-    """MegaScale and Llama 3 reduce and gather once a step; per microbatch they were +40 to +270 %."""
+    """MegaScale and Llama 3 reduce and gather once a step; per microbatch: +40 to +270 %."""
     sharded = everything.rows["source_key"].isin(["megascale24", "llama3_meta"]).to_numpy()
     errors = calibration.committed_errors(everything)[sharded]
     assert np.abs(errors).max() < np.log(1.5)

@@ -271,7 +271,7 @@ def _replicas(rows: pd.DataFrame, ranks: np.ndarray) -> np.ndarray:
 
 
 def _stage(rows: pd.DataFrame) -> np.ndarray:
-    """ZeRO stage of the rows; 1, the distributed optimizer of today's stacks, where none is stated."""
+    """ZeRO stage of the rows; 1, the distributed optimizer of today, where none is stated."""
     text = rows["zero_fsdp"]
     stated = numbers(text.str.extract(r"^(\d)")[0])
     other = np.where(text.str.startswith("none"), 0.0, 1.0)
@@ -279,8 +279,8 @@ def _stage(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _kernel(rows: pd.DataFrame, year: np.ndarray) -> np.ndarray:
-    """Rate of the flash kernels of the rows over that of kernels made for their chip: PyTorch, which
-    is what shards weights or gradients on NVIDIA chips, had none for Hopper before 2025.
+    """Rate of the flash kernels of the rows over that of kernels made for their chip: PyTorch,
+    which is what shards weights or gradients on NVIDIA chips, had none for Hopper before 2025.
     """
     chips = [hardware.chip(a) for a in rows["accelerator"]]
     hopper = np.array([c.family == "hopper" for c in chips], dtype=bool)
@@ -364,13 +364,13 @@ _SOME = (0.0, 0.5, 1.0)
 say which tensors it keeps.
 """
 NEARLY = 1.05
-"""Memory over that of a chip up to which a layout may have fitted: the error of the memory terms."""
+"""Memory over that of a chip up to which a layout may have fitted: the error of its terms."""
 
 
 def _interleaves(text: str, n_layers: float, pp: float, n_micro: float) -> list[float]:
-    """Model chunks of a stage that a row may have had: the stated number; where it says only that it
-    interleaves, every number that divides the layers of a stage; without a word 1, the default of
-    stacks. DualPipe idles (p / 2 - 1) times a forward, a backward and a split backward pass, which
+    """Model chunks of a stage that a row may have had: the stated number; where it says only that
+    it interleaves, every number that divides the layers of a stage; without a word 1, the default
+    of stacks. DualPipe idles (p / 2 - 1) times a forward, a backward and a split backward pass, which
     with a backward of two forwards is the bubble of 3 (p - 1) / (p - 2) chunks (DeepSeek-AI 2024,
     arXiv:2412.19437, table 2).
     """

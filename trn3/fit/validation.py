@@ -209,7 +209,7 @@ def _committed(fitter: Any, _folder: Path) -> tuple[Any, Against]:
 def _committed_baselines(
     fitter: Any, rows: pd.DataFrame, without: Container[str] = ()
 ) -> dict[str, np.ndarray]:
-    """The same for rows that are not among the fitted ones: constants from those, `without` some."""
+    """The same for rows that are not among the fitted ones: constants from those, some left out."""
     problem, known = _committed(fitter, data.DATA)
     kept = np.array([i not in without for i in problem.rows["row_id"]])
     known = Against(*(each[kept] for each in dataclasses.astuple(known)))
