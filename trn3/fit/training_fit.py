@@ -371,8 +371,8 @@ def _interleaves(text: str, n_layers: float, pp: float, n_micro: float) -> list[
     """Model chunks of a stage that a row may have had: the stated number; where it says only that
     it interleaves, every number that divides the layers of a stage; without a word 1, the default
     of stacks. DualPipe idles (p / 2 - 1) times a forward, a backward and a split backward pass;
-    with a backward of two forwards that is the bubble of 3 (p - 1) / (p - 2) chunks (DeepSeek-AI 2024,
-    arXiv:2412.19437, table 2).
+    with a backward of two forwards that is the bubble of 3 (p - 1) / (p - 2) chunks (DeepSeek-AI
+    2024, arXiv:2412.19437, table 2).
     """
     if text == "DualPipe" and pp > 2:
         return [3 * (pp - 1) / (pp - 2)]
