@@ -1,6 +1,7 @@
 """Prices of tokens and runs: identities, whose rent counts, and what no sentence may say."""
 
 import html
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -151,11 +152,18 @@ def test_ends_of_an_input_are_prices_at_its_ends(served):
     assert ends.loc["discount", "usd_at_low"] == pytest.approx(served.own["usd"])
 
 
-def test_list_prices_of_tokens_are_of_the_same_request():
-    listed = pricing.listed_tokens(LOAD)
-    by_hand = 1e-3 * (2048 * listed["usd_in"] + 512 * listed["usd_out"])
-    assert np.allclose(listed["usd"], by_hand) and listed["usd"].is_monotonic_increasing
-    assert pricing.listed_tokens(replace(LOAD, model=workload.model("gpt3_175b"))).empty
+def test_list_prices_of_tokens_are_of_the_same_request(served):
+    listed = rents.listed_tokens(2048, 512, "llama3_3_70b")
+    by_hand = 4 * listed["usd_in"] + listed["usd_out"]  # four tokens read for one written
+    assert np.allclose(listed["usd_per_mtok"], by_hand) and len(listed) > 1
+    assert listed["usd_per_mtok"].is_monotonic_increasing
+    assert len(rents.listed_tokens(2048, 512)) > len(listed)
+    shown = pricing.listed_in_words(LOAD, served, 0.6)
+    first, cost_here = shown.iloc[0], 1000 * pricing.request_usd(LOAD, served)
+    assert first["USD per thousand requests"] < cost_here
+    assert "not even" in first.iloc[-1] or number(first.iloc[-1]) < 100
+    unknown = replace(LOAD, model=workload.model("gpt3_175b"))
+    assert "no list price" in pricing.listed_in_words(unknown, served, 0.6).iloc[0, 0]
 
 
 def test_numbers_of_the_results_are_those_of_the_answer(served, trained):
@@ -187,12 +195,12 @@ def number(text: str) -> float:
     return float(re.sub(r"[^\d.]", "", text.replace("−", "-")))
 
 
-@pytest.mark.parametrize("stem", ["07_cost"])
+@pytest.mark.parametrize("stem", ["07_cost", "08_customer_savings"])
 def test_what_a_notebook_makes_by_hand_is_what_the_package_says(stem):
     found = tables(stem)
     assert found
     for heads, *rows in found:
-        hand = next(i for i, head in enumerate(heads) if "by hand" in head)
-        assert heads[hand + 1] == "by the package" and rows
-        for row in rows:
-            assert number(row[hand]) == pytest.approx(number(row[hand + 1]), rel=0.01), row
+        hands = [i for i, head in enumerate(heads) if "by hand" in head]
+        assert rows and all(heads[i + 1].strip() == "by the package" for i in hands)
+        for row, i in itertools.product(rows, hands):
+            assert number(row[i]) == pytest.approx(number(row[i + 1]), rel=0.01), row

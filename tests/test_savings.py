@@ -490,8 +490,8 @@ def test_a_file_whose_numbers_describe_something_else_is_stopped_with_the_reason
         tmp_path,
         "decart",
         ("mid = 5e9, low = 2e9, high = 14e9", "mid = 50e9, low = 2e9, high = 90e9"),
-        ("mid = 2000, low = 1000, high = 8200", "mid = 8200, low = 1000, high = 8200"),
-        ("mid = 2, low = 1, high = 4, unit", "mid = 4, low = 1, high = 4, unit"),
+        ("mid = 3600, low = 2000, high = 8200", "mid = 8200, low = 2000, high = 8200"),
+        ("mid = 3, low = 1, high = 4, unit", "mid = 4, low = 1, high = 4, unit"),
     )
     with pytest.raises(data.TrnError, match=r"a stream keep .* busy; allowed: up to 8"):
         savings.evaluate(customers.load(path), n=64)
@@ -508,8 +508,8 @@ def test_chips_of_a_stream_by_hand():
     case = savings.evaluate(customers.load("decart"), n=64)
     (result,) = case.results
     found = savings.sane(result.work, result.now, 6.0)
-    # 2 FLOP x 5e9 x 2,000 tokens x 2 passes x 30 frames/s over half of 989 TFLOP/s, busy 45%
-    chips = 2 * 5e9 * 2000 * 2 * 30 / (0.5 * 989e12) / 0.45
+    # 2 FLOP x 5e9 x 3,600 tokens x 3 passes x 30 frames/s over half of 989 TFLOP/s, busy 45%
+    chips = 2 * 5e9 * 3600 * 3 * 30 / (0.5 * 989e12) / 0.45
     assert found.chips_per_stream == pytest.approx(chips, rel=0.01)
     assert found.usd == pytest.approx(6.0 * found.chips_per_stream) and found.list_usd == (180, 180)
 

@@ -987,12 +987,77 @@ def below(subject: str, does: str, rival: str, low: float, middle: float, high: 
     >>> below("Trainium3", "costs less per token", "H200 on demand", 1.84, 3.04, 5.1)
     'Trainium3 costs less per token than H200 on demand below 3.04 USD per chip-hour (80% range
     1.8–5.1)'
-    >>> below("Trainium3", "saves money", "staying", -2.0, -1.0, 1.0)
-    'at no rent, in the median case, Trainium3 saves money against staying'
+    >>> below("moving", "costs less", "staying", -2.0, -1.0, 1.0)
+    'moving costs less than staying at no rent, in the median of the cases'
     """
     if middle <= 0:
-        return f"at no rent, in the median case, {subject} {does} against {rival}"
+        return f"{subject} {does} than {rival} at no rent, in the median of the cases"
     return f"{subject} {does} than {rival} below {money(middle, 'chip-hour')} ({band(low, high)})"
+
+
+def times(low: float, middle: float, high: float) -> str:
+    """A ratio to today's amount with its range, for the middle of a sentence.
+
+    Parameters
+    ----------
+    low, middle, high : float
+        The ratio and its 80% range [-].
+
+    Returns
+    -------
+    str
+        In words.
+
+    Examples
+    --------
+    >>> times(0.61, 0.998, 1.62), times(1.1, 1.62, 2.4)
+    ('1.0 (0.6–1.6) times', '1.6 (1.1–2.4) times')
+    """
+    return f"{sig(middle)} ({rng(low, high)}) times"
+
+
+def saving(share: float) -> str:
+    """A share of a bill that is saved, as a verb with its object.
+
+    Parameters
+    ----------
+    share : float
+        Of the bill; negative where it costs more [-].
+
+    Returns
+    -------
+    str
+        In words.
+
+    Examples
+    --------
+    >>> saving(0.12), saving(-0.22)
+    ('save 12% of the bill', 'cost 22% more than staying')
+    """
+    return (
+        f"save {pct(share)} of the bill" if share >= 0 else f"cost {pct(-share)} more than staying"
+    )
+
+
+def a(word: str) -> str:
+    """A word with its article.
+
+    Parameters
+    ----------
+    word : str
+        Lower case.
+
+    Returns
+    -------
+    str
+        With "a" or "an".
+
+    Examples
+    --------
+    >>> a("assumed"), a("published")
+    ('an assumed', 'a published')
+    """
+    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"
 
 
 def started(clause: str) -> str:

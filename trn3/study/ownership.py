@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import cost, data, hardware, inference, serving_step, uncertainty, workload
+from trn3.fit import trust
 from trn3.show import story, words
 from trn3.study import compare, footprint
 from trn3.uncertainty import Input
@@ -298,9 +299,7 @@ def hours(systems: Iterable[str]) -> Hours:
 
 UNITS = {"BUSD/yr": "billion USD a year"}
 """Units of `checks` that a reader writes otherwise."""
-ROUNDING = 0.03
-"""An end of a range that is missed by less is met: published amounts have two or three digits [-].
-"""
+HELD = "Within band"
 MANY = "InferenceX"
 """Checks whose points are told together."""
 
@@ -318,9 +317,7 @@ def told(rows: pd.DataFrame) -> list[story.Check]:
     list of Check
         For `trn3.show.story.checks`
     """
-    inside = rows["published"].between(
-        (1.0 - ROUNDING) * rows["low"], rows["high"] / (1.0 - ROUNDING)
-    )
+    inside = pd.Series({row.Index: trust.verdict(row) == HELD for row in rows.itertuples()})
     many = rows["check"].str.startswith(MANY)
     said = [_one(row, bool(inside[row.Index])) for row in rows[~many].itertuples()]
     points, n_inside = rows[many], int(inside[many].sum())
@@ -338,7 +335,7 @@ def told(rows: pd.DataFrame) -> list[story.Check]:
 
 def _share_inside(n_inside: int, n_points: int) -> str:
     if n_inside == n_points:
-        return "Within band"
+        return HELD
     return "Partly" if 2 * n_inside > n_points else "Outside band"
 
 
@@ -348,7 +345,7 @@ def _one(row: Any, inside: bool) -> story.Check:
         f"**{row.check}.** Computed {computed} {UNITS.get(row.unit, row.unit)} "
         f"({words.band(row.low, row.high)}), published {published}."
     )
-    return story.Check("Within band" if inside else "Outside band", text, row.kind)
+    return story.Check(HELD if inside else "Outside band", text, row.kind)
 
 
 def _amount(value: float) -> str:

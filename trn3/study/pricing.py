@@ -600,40 +600,6 @@ ONE_RIVAL = "hgx_b200"
 """System that pages 00 and 11 hold against the subject if nothing else is asked."""
 
 
-def listed_tokens(load: workload.ServingLoad) -> pd.DataFrame:
-    """What sellers of tokens ask for a thousand requests of a load, the cheapest first.
-
-    Parameters
-    ----------
-    load : ServingLoad
-        Model and lengths
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``seller``, ``day``, ``usd_in`` and ``usd_out`` of a million tokens, and ``usd`` of
-        a thousand requests; no row where no list price of the model is known
-
-    Examples
-    --------
-    >>> load = workload.ServingLoad(workload.model("llama3_3_70b"), 1000, 1000)
-    >>> row = listed_tokens(load).iloc[0]
-    >>> bool(abs(row["usd"] - row["usd_in"] - row["usd_out"]) < 1e-9)
-    True
-    """
-    rows = data.table("prices")
-    rows = rows[(rows["subject"] == load.model.id) & (rows["term"] == "api_list")]
-    rows = rows[rows["use"] == "yes"]
-    columns = ["price_input_usd_per_mtok", "price_output_usd_per_mtok"]
-    wide = rows.pivot_table(index=["basis", "price_date"], columns="quantity", values="value")
-    wide = wide.reindex(columns=columns).dropna().set_axis(["usd_in", "usd_out"], axis=1)
-    found = wide.reset_index().rename(columns={"basis": "seller", "price_date": "day"})
-    lengths = np.array([load.input_tokens, load.output_tokens])
-    found["usd"] = KILO / MEGA * (found[["usd_in", "usd_out"]].to_numpy(float) @ lengths)
-    found["source_id"] = ", ".join(dict.fromkeys(rows["source_id"]))
-    return found.iloc[ties.order(found["usd"].to_numpy(float))].reset_index(drop=True)
-
-
 def ends(priced: Priced, utilisation: float) -> pd.DataFrame:
     """Cost of a million output tokens of the subject with one input at either end of its range.
 
@@ -693,10 +659,10 @@ def listed_in_words(load: workload.ServingLoad, served: Priced, utilisation: flo
     pandas.DataFrame
         Texts and prices, one row a seller
     """
-    listed = listed_tokens(load)
+    listed = rents.listed_tokens(load.input_tokens, load.output_tokens, load.model.id)
     if listed.empty:
         return pd.DataFrame({"Seller": [f"no list price of {load.model.name} is known"]})
-    busy = utilisation * request_usd(load, served) / (listed["usd"] / KILO)
+    busy = utilisation * float(served.own["usd"]) / listed["usd_per_mtok"]
     shares = [words.pct(share) if share <= 1 else "not even if always" for share in busy]
     return pd.DataFrame(
         {
@@ -704,7 +670,7 @@ def listed_in_words(load: workload.ServingLoad, served: Priced, utilisation: flo
             "Price of": listed["day"].map(words.day),
             "USD per million in": listed["usd_in"],
             "USD per million out": listed["usd_out"],
-            "USD per thousand requests": listed["usd"],
+            "USD per thousand requests": listed["usd_per_mtok"] * load.output_tokens / KILO,
             f"{served.name} costs as little if busy": shares,
         }
     )

@@ -551,6 +551,43 @@ def dated(usd_per_chip_h: float, date: str) -> str:
     return words.money(usd_per_chip_h) + (f", {words.day(date)}" if date else "")
 
 
+def listed_tokens(input_tokens: float, output_tokens: float, model: str = "") -> pd.DataFrame:
+    """List prices of tokens, for requests of one shape, the cheapest first.
+
+    Parameters
+    ----------
+    input_tokens, output_tokens : float
+        Prompt and answer [tokens]
+    model : str
+        Id of a model; all of them without it
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``model``, ``seller``, ``day``, ``source_id``; ``usd_in`` and ``usd_out`` of a
+        million tokens read and written; ``usd_per_mtok``, a million output tokens with their
+        prompts [USD]; no row where no list price is known
+
+    Examples
+    --------
+    >>> row = listed_tokens(3000, 1000, "llama3_3_70b").iloc[0]
+    >>> bool(abs(row["usd_per_mtok"] - 3 * row["usd_in"] - row["usd_out"]) < 1e-9)
+    True
+    """
+    rows = data.table("prices")
+    rows = rows[(rows["term"] == "api_list") & (rows["use"] == "yes")]
+    rows = rows[rows["subject"] == model] if model else rows
+    keys = {"subject": "model", "basis": "seller", "price_date": "day", "source_id": "source_id"}
+    wide = rows.pivot_table(index=list(keys), columns="quantity", values="value")
+    wide = wide.reindex(columns=TOKEN_PRICES).dropna().set_axis(["usd_in", "usd_out"], axis=1)
+    found = wide.reset_index().rename(columns=keys)
+    found["usd_per_mtok"] = found["usd_in"] * input_tokens / output_tokens + found["usd_out"]
+    return found.iloc[ties.order(found["usd_per_mtok"].to_numpy(float))].reset_index(drop=True)
+
+
+TOKEN_PRICES = ["price_input_usd_per_mtok", "price_output_usd_per_mtok"]
+
+
 def availability(systems: Sequence[hardware.System], offered: pd.DataFrame) -> pd.DataFrame:
     """Where each system can be had, and where it was looked for and is not; a published price
     counts as an offer.

@@ -144,9 +144,29 @@ def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> f
     return float(serving_step.evaluate(load.model, device, at, constants, step).prompt_share)
 
 
-def _amount(work: Any, side: Side, v: Draws) -> Any:
+def amount(work: Any, side: Side, v: Draws) -> Any:
     """Work of one unit of load: tokens of a run, FLOP of a stream-hour, or output tokens that a
-    request is worth.
+    request is worth, its prompt included.
+
+    Parameters
+    ----------
+    work : record
+        A workload
+    side : Side
+        Where it runs
+    v : dict of str to array
+        Values of the inputs, by the names in `Result.move` [any]
+
+    Returns
+    -------
+    float or array
+        Tokens, FLOP or output tokens [-]
+
+    Notes
+    -----
+    A request takes as long as so many output tokens of the middle request: the share s of the time
+    that goes into prompts grows with the prompt that is not cached, the rest with the answer,
+    (1 - s) out + s in (1 - cached) / in_mid out_mid.
     """
     if work.kind == "train":
         return v["tokens"]
@@ -192,24 +212,24 @@ class Result:
     keys: dict[str, str]
     rent: Input
 
+    def units(self, v: Draws) -> Any:
+        """Units of load in the first month: runs, stream-hours or requests [1/month]."""
+        work = self.work
+        if work.kind == "stream":
+            return v["load"] * cost.MONTH_H
+        if work.load.unit != "chips":
+            return v["load"]
+        busy_h = v["load"] * cost.MONTH_H * v["busy"]
+        per_h = HOUR_S * v["speed_own"] * self.own.under(v)
+        return busy_h * per_h / amount(work, self.own, v)
+
     def move(self, v: Draws) -> cost.Move:
         """The move for any values of the inputs, scalars or arrays."""
-        work, stream = self.work, self.work.kind == "stream"
-        loads = v["load"] * (cost.MONTH_H if stream else 1.0)
-        if work.load.unit == "chips":
-            loads = (
-                loads
-                * cost.MONTH_H
-                * HOUR_S
-                * v["speed_own"]
-                * self.own.under(v)
-                * v["busy"]
-                / _amount(work, self.own, v)
-            )
+        work, loads = self.work, self.units(v)
         busy = {"now": v["busy"], "new": np.minimum(v["busy"] * v["busy_ratio"], 1.0)}
         hours = {
             which: loads
-            * _amount(work, side, v)
+            * amount(work, side, v)
             / (v[f"speed_{which}"] * side.under(v) * busy[which] * HOUR_S)
             for which, side in (("now", self.now), ("new", self.new))
         }
@@ -244,6 +264,10 @@ class Result:
     def balance(self) -> tuple[Any, Any]:
         """Money spared and new chip-hours to pay, per draw."""
         return cost.balance(self.drawn)
+
+    def at(self, place: int) -> dict[str, float]:
+        """Values of the inputs of one draw, by the names in :meth:`move` [any]."""
+        return {k: float(self.samples[j][place]) for k, j in self.keys.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,7 +390,9 @@ class Case:
             at |= {row.input: np.array(row.flips_at * 1.01), "rent": np.array(price_usd_per_chip_h)}
             above.append(bool(self.total(at) > 0))
         top["saves"] = np.where(above, "above", "below")
-        can_be = top["flips_at"].notna() & ~((top["unit"] == "share") & (top["flips_at"] > 1.0))
+        low = top["input"].map({name: each.low for name, each in self.inputs.items()})
+        high = top["input"].map({name: each.high for name, each in self.inputs.items()})
+        can_be = top["flips_at"].between(low, high)  # beyond its range no input turns anything
         return top[can_be].head(n).reset_index(drop=True)
 
 
@@ -414,7 +440,7 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     )
     share = side.memory_bytes / rack.chip.hbm_bytes if side else np.nan
     room = (
-        f", {share:.0%} of the memory of {side.n_chips} chips"
+        f", {share:.0%} of the memory of {words.on_chips(side.n_chips)}"
         if side and np.isfinite(share)
         else ""
     )
@@ -449,7 +475,9 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     Raises
     ------
     TrnError
-        No such baseline, or no workload can run on the new system
+        No such baseline
+    CannotRun
+        No workload can run on the new system
 
     Examples
     --------
@@ -463,6 +491,14 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     return _evaluated(
         _Asked(customer.model_dump_json(), customer), keys.index(baseline or keys[0]), n, seed
     )
+
+
+class CannotRun(data.TrnError):
+    """No workload of a customer can run on the new system; ``stopped`` says why, by workload."""
+
+    def __init__(self, name: str, stopped: dict[str, str]) -> None:
+        super().__init__(f"{name}: no workload can run: " + "; ".join(stopped.values()))
+        self.stopped = stopped
 
 
 @dataclass(frozen=True)
@@ -523,7 +559,7 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
         work = work.model_copy(update={"new": systems["new"], "dtype_new": dtypes["new"]})
         found.append((work, sides, where, paid["new"]))
     if not found:
-        raise data.TrnError(f"{customer.name}: no workload can run: " + "; ".join(stopped.values()))
+        raise CannotRun(customer.name, stopped)
     drawn = uncertainty.draws(joint, n, seed)
     more: dict[str, Any] = {"inputs": joint, "samples": drawn}
     results = tuple(
@@ -639,7 +675,7 @@ def sane(work: Any, side: Side, rent_usd_per_chip_h: float) -> Sanity:
         return Sanity("million tokens of a run", float(usd))
     v = {k: np.array(q.mid) for k, q in work if isinstance(q, customers.Quantity)}
     if work.kind == "stream":
-        busy_chips = float(_amount(work, side, v)) / busy_speed
+        busy_chips = float(amount(work, side, v)) / busy_speed
         most = data.assumption("stream_chips_most").value
         if busy_chips > most:
             raise data.TrnError(
@@ -649,19 +685,19 @@ def sane(work: Any, side: Side, rent_usd_per_chip_h: float) -> Sanity:
             )
         chips = busy_chips / work.busy.mid
         return Sanity("stream-hour", chips * rent_usd_per_chip_h, chips, own)
-    hours = float(_amount(work, side, v)) / (busy_speed * work.busy.mid)
+    hours = float(amount(work, side, v)) / (busy_speed * work.busy.mid)
     usd = hours * rent_usd_per_chip_h / work.output_tokens.mid * MEGA
-    rows = data.table("prices")
-    rows = rows[rows["quantity"] == "price_output_usd_per_mtok"]
-    most = data.assumption("list_price_factor_most").value * float(rows["value"].max())
+    lengths = work.input_tokens.mid, work.output_tokens.mid
+    dearest = rents.listed_tokens(*lengths)["usd_per_mtok"].max()
+    most = data.assumption("list_price_factor_most").value * float(dearest)
     if usd > most:
         raise data.TrnError(
             f"busy, input_tokens, output_tokens and the limits make a million output tokens cost "
             f"{usd:,.0f} USD on {side.system.chip.name}; allowed: up to {most:,.0f}, "
             "many times the dearest list price of any model"
         )
-    listed = own or tuple(float(x) for x in rows[rows["subject"] == work.model]["value"])
-    return Sanity("million output tokens", usd, float("nan"), listed)
+    listed = own or tuple(rents.listed_tokens(*lengths, work.model)["usd_per_mtok"])
+    return Sanity("million output tokens with their prompts", usd, float("nan"), listed)
 
 
 def triggers(result: Result) -> set[str]:
@@ -874,7 +910,10 @@ def _claimed(folder: Path, name: str) -> list[tuple[Any, ...]]:
     """Rows of :func:`checks` for a customer; they depend on no report's parameters."""
     customer, rows = customers.load(name), []
     for base in (b for b in customer.baselines if b.key in ("meant", "misread")):
-        case = evaluate(customer, base.key)
+        try:
+            case = evaluate(customer, base.key)
+        except CannotRun:
+            continue  # page 08 says why; a claim about it cannot be held against anything
         only = [r for r in case.results if r.work.kind == "train"] or list(case.results)
         now, then = np.sum([unit_usd(r, case.rent.mid)[1:] for r in only], axis=0)
         cheaper, said = 1.0 - then / now, customer.claim.saving.mid
