@@ -430,7 +430,9 @@ def turns(decision: Decision) -> list[str]:
     for row in decision.known.thresholds(decision.rent).itertuples():
         fact = customers.as_fact(decision.known.inputs[row.input])
         unit = "" if fact.shown_unit in ("ratio", "share") else fact.shown_unit
-        said.append(f"{row.label} is {row.saves} {words.sig(row.flips_at / fact.scale, 2, unit)}")
+        said.append(
+            f"the {row.label} is {row.saves} {words.sig(row.flips_at / fact.scale, 2, unit)}"
+        )
     return said
 
 
@@ -1072,7 +1074,7 @@ def flips(decision: Decision) -> list[str]:
     if decision.case is None:
         return stopped
     chance = f"{words.started(decision.at)}, {words.pct(decision.chance)} of the cases save."
-    single = [f"In the median case moving saves where the {clause}." for clause in turns(decision)]
+    single = [f"In the median case moving saves where {clause}." for clause in turns(decision)]
     return [f"{lead(decision)} {chance}", *single, *stopped]
 
 

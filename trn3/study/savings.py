@@ -447,8 +447,16 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     fit = problem or f"{rack.chip.native(work.dtype_new).upper()}{room}"
     rows = [
         ("Format and memory", fit, "no" if problem else "works"),
-        ("Software", f"{soft['note']} (Neuron {soft['sdk']}, read {soft['read']})", soft["status"]),
-        ("Offer", f"{places or contract} (read {read})", "works" if places else "no offer"),
+        (
+            "Software",
+            f"{soft['note']} (Neuron {soft['sdk']}, read {words.day(soft['read'])})",
+            soft["status"],
+        ),
+        (
+            "Offer",
+            f"{places or contract} (read {words.day(read)})",
+            "works" if places else "no offer",
+        ),
     ]
     return pd.DataFrame(rows, columns=["gate", "finding", "status"])
 
