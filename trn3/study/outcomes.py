@@ -25,6 +25,10 @@ CONSTANTS = {
 """What the predictions are held against: what anyone could have said without a model."""
 EVIDENCE = ("independent", "left out")
 """Kinds of rows that test a formula; the others reproduce its input."""
+OWNED = "cost of ownership of a chip-hour or a site"
+PLAIN = f"{OWNED}, without two judgements"
+"""A dealer's margin and the network's share were judged with these very costs in view; the second
+part leaves both out."""
 USEFUL, LOST = "useful time of fleets", "lost time of fleets"
 """The useful share is near 1 for every fleet, so that no prediction of it can be far off; the lost
 share is what is predicted."""
@@ -65,9 +69,12 @@ def rows(kind: str) -> pd.DataFrame:
     found = found.reset_index(drop=True)
     fleets = found["part"] == USEFUL
     found.loc[fleets, "constant"] = _median_of_others(found.loc[fleets, "published"])
-    lost = _lost(found[fleets])
+    more = _lost(found[fleets])
+    if kind == "money":
+        plain = ownership.checks(judged=False)
+        more = plain[plain["part"] == OWNED].assign(part=PLAIN)
     who = data.table("sources").set_index("id")["publisher"]
-    whole = pd.concat([found, lost], ignore_index=True)
+    whole = pd.concat([found, more], ignore_index=True)
     columns = ["check", "part", "group", "publisher", "kind", "published", "predicted"]
     columns += ["low", "high", "constant", "unit", "source_id", "note"]
     return whole.assign(publisher=whole["source_id"].map(who))[columns]
@@ -174,6 +181,12 @@ def _factor(error: np.ndarray, group: np.ndarray) -> float:
     return float(np.exp(pd.Series(np.abs(error)).groupby(group).median().median()))
 
 
+SEEN = {
+    OWNED: "margin and network share of the cost of ownership were judged with these costs in view",
+    "node under heavy load, logged power": "floor and full load of the power model were changed "
+    "once after the node and the training runs had first been compared",
+}
+"""What was not blind, by the part that it touches."""
 TABLES = (("scores", scores), ("rows", rows), ("unscored", unscored))
 """What `trn3 validate energy --json` writes."""
 
@@ -195,7 +208,7 @@ def text(kind: str) -> str:
     constant = CONSTANTS[kind]
     share = f"{100 * LEVEL:.0f} %"
     out = [
-        f"{kind}: published figures beside predictions; no constant was fitted to them",
+        f"{kind}: published figures beside predictions",
         "",
         f"factor: median over groups of exp|ln(predicted/published)|; in brackets where {share} of",
         f"bootstrap samples of groups lie; holds: % of rows inside their {share} range;",
@@ -214,6 +227,7 @@ def text(kind: str) -> str:
         out.append(f"{row.part:{width}}{counts}{off:>20}{held:>15}{guess:>20}")
         if row.kind not in EVIDENCE:
             out.append(f"{'':{width}}  ({row.kind}: no evidence)")
+    out += [note for part, note in SEEN.items() if part in set(found["part"])]
     for reason, names in lacking.groupby("reason", sort=False)["check"]:
         out += textwrap.wrap(f"not scored, {reason}: {'; '.join(names)}", 100)
     return "\n".join(out)

@@ -22,9 +22,12 @@ from trn3.study import compare, footprint
 from trn3.uncertainty import Input
 from trn3.units import GIGA, HOUR_S, MEGA, YEAR_S
 
+JUDGED = ("dealer_margin", "cluster_network_share")
+"""Assumptions that were made with published costs of ownership in view."""
+
 
 def owned(
-    system: hardware.System, utilisation: float = 1.0, n: int = 4096
+    system: hardware.System, utilisation: float = 1.0, n: int = 4096, judged: bool = True
 ) -> dict[str, np.ndarray]:
     """Cost of a chip-hour to its owner, by part, from components: purchase, building, power,
     capital.
@@ -37,6 +40,8 @@ def owned(
         Share of the hours that are sold; published costs count every hour [-]
     n : int
         Draws [-]
+    judged : bool
+        Whether the assumptions of `JUDGED` count, or nothing is taken off and added
 
     Returns
     -------
@@ -70,6 +75,8 @@ def owned(
     inputs = {k: Input(f.low, f.value, f.high) for k, f in given.items()}
     inputs["power"] = Input(*(system.chip.power_w * footprint.nameplate_factor(system)))
     v = uncertainty.draws(inputs, n)
+    if not judged:
+        v |= dict.fromkeys(JUDGED, np.zeros(n))
     asset = cost.Asset(
         v["server"] * (1.0 - retail * v["dealer_margin"]) * (1.0 + v["cluster_network_share"]),
         v["server_life"] / YEAR_S,
@@ -158,8 +165,13 @@ def _point_usd(row: Any, rack: hardware.System) -> np.ndarray:
     return busy / HOUR_S * row.price / band / fleet
 
 
-def checks() -> pd.DataFrame:
+def checks(judged: bool = True) -> pd.DataFrame:
     """Published money beside what this project computes.
+
+    Parameters
+    ----------
+    judged : bool
+        As for `owned`
 
     Returns
     -------
@@ -168,11 +180,11 @@ def checks() -> pd.DataFrame:
         constant, what the list price gives; `kind` is independent, left out or reproduces its
         input, and only the first two count. Those that no formula can predict are left out
     """
-    return _checks(data.DATA).copy()
+    return _checks(data.DATA, judged).copy()
 
 
 @functools.cache
-def _checks(folder: Path) -> pd.DataFrame:
+def _checks(folder: Path, judged: bool) -> pd.DataFrame:
     """The checks of a data folder; they depend on no report's parameters, so a batch computes
     them once.
     """
@@ -185,7 +197,7 @@ def _checks(folder: Path) -> pd.DataFrame:
     for row in rows.itertuples():
         rack = hardware.system(row.system)
         if row.what in ("tco", "gigawatt"):
-            hour = sum(owned(rack).values())
+            hour = sum(owned(rack, judged=judged).values())
             many = _chip_hours_per_gigawatt(rack) if row.what == "gigawatt" else 1.0
             low, mid, high = (p * many for p in uncertainty.percentiles(np.asarray(hour)))
         else:
