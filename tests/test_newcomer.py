@@ -313,7 +313,8 @@ def test_a_run_on_a_known_model_needs_eight_columns(tmp_path):
 
 def test_a_known_shape_survives_the_columns_of_a_run():
     models = list(workload.models().values())
-    read = training_fit.shapes(pd.DataFrame([training_fit._written(m) for m in models]))
+    rows = [training_fit._written(m) | {"model": m.id} for m in models]
+    read = training_fit.shapes(pd.DataFrame(rows))
     for i, m in enumerate(models):
         assert read.n_params[i] == pytest.approx(m.n_params, rel=0.02), (
             m.id

@@ -37,6 +37,16 @@ def test_active_parameters_are_as_published(row):
     assert published <= most * 1.02
 
 
+@pytest.mark.parametrize("row", [r for r in MODELS if r.values[0]["config"]])
+def test_a_row_with_a_file_holds_its_numbers(row):
+    file = data.DATA / "models" / f"{row['config']}.json"
+    read, unplaced = workload.from_config(json.loads(file.read_text()))
+    listed = workload.model(row["id"])
+    assert not unplaced and read.others and read.others == listed.others
+    assert [getattr(read, f) for f in workload.NUMBERS] == [row[f] for f in workload.NUMBERS]
+    assert listed.n_params == read.n_params
+
+
 @pytest.mark.parametrize("name", ["gpt3_175b", "gpt_530b", "gpt_1t", "gpt_18_4b"])
 def test_training_flops_are_those_of_narayanan(name):
     # Narayanan et al. 2021, eq. 3: 96 B s l h^2 (1 + s / 6h + V / 16 l h), with the forward pass

@@ -651,6 +651,53 @@ def stack(shapes: Sequence[ModelShape]) -> ModelShape:
     )
 
 
+def with_known(shape: ModelShape, names: Sequence[str]) -> ModelShape:
+    """Shapes of runs, those of models with layers of other kinds as the model is known.
+
+    Parameters
+    ----------
+    shape : ModelShape
+        Stacked, as the dimensions of the runs say.
+    names : sequence of str
+        Model of each; one that is not known, or has no such layers, stays as it is.
+
+    Returns
+    -------
+    ModelShape
+        Stacked; the same where no model has layers of other kinds.
+
+    Examples
+    --------
+    >>> plain = stack([model("llama3_1_8b")] * 2)
+    >>> with_known(plain, ["llama3_1_8b", "glm_5"]).n_params.round(-9)
+    array([8.00e+09, 7.44e+11])
+    """
+    known = {name: _with_others(name) for name in dict.fromkeys(names)}
+    if not any(known.values()):
+        return shape
+    each = [known[name] for name in names]
+    found = {
+        field: np.array([getattr(m, field) if m else old for m, old in zip(each, olds)])
+        for field in NUMBERS
+        for olds in [np.broadcast_to(getattr(shape, field), len(each))]
+    }
+    groups = stack([m or NOTHING for m in each]).others
+    return dataclasses.replace(shape, **found, others=groups)
+
+
+NOTHING = ModelShape(0, 0, 0, 0, 0, 0, 0)
+"""No model: stands in a stack for one that has no groups of layers."""
+
+
+def _with_others(name: str) -> ModelShape | None:
+    """A model that is known and has layers of other kinds."""
+    try:
+        found = model(name)
+    except data.TrnError:
+        return None
+    return found if found.others else None
+
+
 def by_kind(shape: ModelShape) -> dict[str, int]:
     """How many layers of each kind a model has.
 
@@ -690,11 +737,19 @@ def models() -> dict[str, ModelShape]:
     >>> models()["llama3_1_8b"].n_kv_heads
     8
     """
+    return {r["id"]: _listed(r) for r in data.rows("models")}
+
+
+def _listed(row: dict[str, Any]) -> ModelShape:
+    """The shape of a row, its layers of other kinds from the fields of its published file."""
     text = ("id", "name", "attention", "source_id")
-    return {
-        r["id"]: ModelShape(**{k: int(r[k]) for k in NUMBERS}, **{k: r[k] for k in text})
-        for r in data.rows("models")
-    }
+    numbers = {k: 0 if np.isnan(row[k]) else int(row[k]) for k in NUMBERS}
+    shape = ModelShape(**numbers, **{k: row[k] for k in text})
+    if not row["config"]:
+        return shape
+    file = data.DATA / "models" / f"{row['config']}.json"
+    found, _ = from_config(model_config.read(str(file)), row["id"])
+    return dataclasses.replace(shape, others=found.others)
 
 
 def _key(text: str) -> str:

@@ -194,7 +194,8 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
     Returns
     -------
     ModelShape
-        Fields are arrays, one value per row [-].
+        Fields are arrays, one value per row; layers that no column can say are those of its model
+        [-].
     """
     notes = rows["arch_notes"]
     found = {k: numbers(rows[c], 0) for k, c in _ARCHITECTURE.items()}
@@ -207,7 +208,7 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
     )
     dense_ffn = numbers(notes.str.extract(r"dense with ffn (\d+)")[0], 0)
     ffn = numbers(rows["ffn"], 0)
-    return ModelShape(
+    said = ModelShape(
         **found,
         d_ff=np.where(dense_ffn > 0, dense_ffn, ffn),
         gated=1.0 * (rows["ffn_gated"] == "y").to_numpy(),
@@ -220,6 +221,7 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
         window=numbers(local[1], 0),
         n_window_layers=found["n_layers"] * per / (per + 1),
     )
+    return workload.with_known(said, list(rows["model"]))
 
 
 def release_year(rows: pd.DataFrame) -> np.ndarray:
