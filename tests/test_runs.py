@@ -2,21 +2,30 @@
 have shown.
 """
 
+import re
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trn3 import data, hardware, workload
+from trn3 import committed, data, hardware, workload
+from trn3.reporting import engine
 from trn3.study import rents, runs
 from trn3.units import InputError
+
+NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "03_training_time.ipynb"
 
 JOB = workload.TrainingJob(workload.model("llama3_1_70b"), 2e12, 8192, 1024, "bf16")
 SYSTEMS = ["trn3_gen2", "trn2_ultraserver", "hgx_b200", "tpu_v6e_pod"]
 
 
+BUYER = rents.Buyer("capacity_block", "us_east_2")
+
+
 def in_time(days, job=JOB):
-    return runs.in_time(job, SYSTEMS, days, "capacity_block", "us_east_2")
+    return runs.in_time(job, SYSTEMS, days, BUYER)
 
 
 def test_every_run_ends_in_time_and_the_bill_is_chips_times_hours():
@@ -33,7 +42,8 @@ def test_every_run_ends_in_time_and_the_bill_is_chips_times_hours():
 def test_rents_are_those_of_the_cost_page():
     row = in_time(30.0).set_index("system").loc["Trn3 Gen2 UltraServer"]
     rent = rents.paid(hardware.system("trn3_gen2"), "capacity_block", "us_east_2")
-    assert row["usd_per_chip_h"] == rent.usd_per_chip_h and row["assumed"]
+    assert row["usd_per_chip_h"] == rent.usd_per_chip_h
+    assert row["rented"] == "at an assumed rent"
 
 
 def test_more_time_never_costs_more():
@@ -53,7 +63,8 @@ def test_what_is_never_in_time_says_how_soon_it_can_be():
 
 def test_a_system_without_a_price_keeps_its_time():
     row = in_time(30.0).set_index("system").loc["TPU v6e pod"]
-    assert row["days"] <= 30.0 and np.isnan(row["usd"]) and "no price" in row["why"]
+    assert row["days"] <= 30.0 and np.isnan(row["usd"])
+    assert row["why"] == "no price by Capacity Block"
 
 
 def test_adapters_cost_less_than_all_weights():
@@ -84,15 +95,114 @@ def test_published_runs_stay_below_the_peak(family):
     assert len(table) or family == "no such family"
 
 
+def test_own_rents_of_the_first_and_the_second_system():
+    buyer = replace(BUYER, price=2.0, baseline_price=1.5, discount=0.5)
+    bills = runs.in_time(JOB, SYSTEMS, 30.0, buyer).set_index("system")
+    listed = in_time(30.0).set_index("system")["usd_per_chip_h"]
+    rent = bills["usd_per_chip_h"]
+    assert rent["Trn3 Gen2 UltraServer"] == 2.0 and rent["Trn2 UltraServer"] == 1.5
+    assert rent["8x B200 (p6-b200)"] == pytest.approx(listed["8x B200 (p6-b200)"] / 2)
+    assert bills.loc["Trn2 UltraServer", "rented"] == "at your own rent"
+
+
+def test_a_rent_under_a_commitment_counts_where_one_commits():
+    own = {"price": 4.0, "commitment_price": 3.0}
+    system = hardware.system("trn3_gen2")
+    blocks, committed_ = rents.Buyer("on_demand", **own), rents.Buyer(rents.COMMITMENT, **own)
+    assert blocks.rent(system, SYSTEMS).usd_per_chip_h == 4.0
+    assert committed_.rent(system, SYSTEMS).usd_per_chip_h == 3.0
+
+
+def subject(job=JOB, systems=("trn3_gen2",), n_chips=2048, **how):
+    return runs.rival(runs.compare(job, systems, n_chips, **how)[0])
+
+
 def test_marks_of_trainium3():
-    found = runs.in_formats(JOB, hardware.system("trn3_gen2"), 2048)
-    marks = runs.mfu_marks(found).set_index("kind")
+    found = subject().subject
+    marks = runs.marks(JOB, found).set_index("kind")
+    assert marks.index[0] == "published"  # what was measured comes first
     assert marks.loc["projection", "mfu"] == pytest.approx(0.43)  # SemiAnalysis, dense, compiled
     assert marks.loc["published", "mfu"] == runs.published_mfu("trainium")["mfu"].max()
-    assert marks.loc["model", "mfu"].tolist() == [each.mfu[1] for each in found.values()]
+    assert marks.loc["typical", "mfu"] == found.mfu[1]
+    levels = marks.loc[list(committed.LEVELS), "mfu"]
+    assert levels.is_monotonic_increasing and levels.max() <= 1
+    # a row's days follow from its share: the operations at that share of the peak
+    by_hand = JOB.flops_per_token() * JOB.tokens / (2048 * 671e12 * marks["mfu"]) / 86400
+    assert marks["days"].to_numpy() == pytest.approx(by_hand.to_numpy())
     experts = workload.TrainingJob(workload.model("mixtral_8x7b"), 1e12, 4096, 1024, "bf16")
-    routed = runs.mfu_marks(runs.in_formats(experts, hardware.system("trn3_gen2"), 512))
-    projected = routed.set_index("kind").loc["projection", "mfu"]
-    assert projected == data.fact("assumption", "trainium3_projected_mfu", "", "moe_compiled").value
-    other = runs.mfu_marks(runs.in_formats(JOB, hardware.system("hgx_h100"), 512))
+    routed = runs.marks(experts, subject(experts, n_chips=512).subject).set_index("kind")
+    projected = data.fact("assumption", "trainium3_projected_mfu", "", "moe_compiled").value
+    assert routed.loc["projection", "mfu"] == projected
+    other = runs.marks(JOB, subject(systems=["hgx_h100"], n_chips=512).subject)
     assert "projection" not in set(other["kind"])
+
+
+def test_better_software_is_never_slower():
+    days = [subject(software=level).subject.days[1] for level in committed.LEVELS]
+    assert all(later <= sooner for sooner, later in pairwise(days))
+
+
+def test_the_answer_names_the_format_in_which_a_chip_computes():
+    system = hardware.system("trn3_gen2")
+    formats = runs.in_formats(JOB, system, 2048)
+    said = runs.lead("trn3_gen2", formats, "bf16")
+    assert "2,048 Trainium3 chips in BF16; in MXFP8" in said and "FP8 " not in said[:20]
+    assert "extrapolated" not in said and "Trn3" not in said
+    tuned = runs.lead("trn3_gen2", runs.in_formats(JOB, system, 2048, "tuned"), "bf16", "tuned")
+    assert "with tuned software" in tuned
+    assert runs.lead("trn3_gen1", formats, "bf16").startswith("Trn3 Gen1 UltraServer cannot hold")
+
+
+def test_a_system_alone_has_no_rival():
+    alone = subject()
+    assert alone.alone and alone.sentence == "Failures add to the time." and alone.turns == []
+    assert alone.closing(BUYER, ["trn3_gen2"]) == []
+
+
+def test_an_open_comparison_names_what_would_close_it():
+    pair = ["trn3_gen2", "trn2_ultraserver"]
+    rival = subject(systems=pair)
+    assert rival.verdict.word == "open"
+    (said,) = rival.closing(BUYER, pair)
+    # of the two only Trainium2 can be rented
+    assert "one Trn2 UltraServer" in said and "Trn3" not in said
+    before, after = re.findall(r"(\d\.\d+)–(\d\.\d+)", said)
+    assert float(before[0]) <= float(after[0]) <= float(after[1]) <= float(before[1])
+
+
+def test_largest_published_runs_stand_beside_what_is_predicted():
+    table = runs.largest()
+    # Meta 2024, table 4: 43% and 41% of the peak with 8,192 and 16,384 H100
+    assert table.groupby("n_chips")["measured"].first().to_dict() == {8192: 0.43, 16384: 0.41}
+    assert (table["low"] <= table["predicted"]).all() and (table["high"] < 1).all()
+    assert len(table) == 4 and table["layout"].nunique() == 2
+
+
+@pytest.mark.parametrize("chip", ["trainium3", "h100", "mi300x"])
+def test_runs_left_out_are_held_against_what_was_measured(chip):
+    table = runs.left_out(hardware.chip(chip), runs.published(JOB.model, 1e12))
+    assert 0 < len(table) <= 4
+    assert table["ratio"].to_numpy() == pytest.approx(table["predicted"] / table["measured"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"dtype": "fp8"},
+        {"finetune": "lora", "model": "llama3_1_8b", "n_chips": 64},
+        {"model": "mixtral_8x7b", "systems": ["hgx_h100"], "n_chips": 512},
+        {"seq_len": 131072, "global_batch": 64, "n_chips": 1024},
+    ],
+    ids=["as it stands", "8 bits", "adapters", "experts", "long sequences"],
+)
+def test_the_step_made_by_hand_is_the_package_s(given):
+    cells = engine.run(NOTEBOOK, given).cells
+    texts = [
+        "".join(output.get("data", {}).get("text/plain", ""))
+        for cell in cells
+        for output in cell.get("outputs", [])
+    ]
+    found = [re.search(r"by hand ([\d.e+]+) s, package ([\d.e+]+) s", text) for text in texts]
+    by_hand, package = map(float, next(each for each in found if each).groups())
+    assert by_hand == pytest.approx(package, rel=1e-3)

@@ -453,6 +453,43 @@ def sources(ids: Iterable[str]) -> Shown:
     return _show(f'<ol class="sources">{"".join(rows)}</ol>', "\n".join(plain))
 
 
+def number(
+    name: str, ends: Sequence[float], unit: str, conditions: str, **more: Any
+) -> dict[str, Any]:
+    """A headline number for `results`.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    ends : sequence of float
+        Low, middle and high of its 80% range, or the number alone [unit].
+    unit : str
+        Its unit.
+    conditions : str
+        Under which it holds.
+    **more : Any
+        Another ``status`` than modelled, a ``baseline``.
+
+    Returns
+    -------
+    dict
+        For `results`.
+
+    Examples
+    --------
+    >>> row = number("time", [9.8, 12.6, 16.1], "day", "Llama 3.1 70B")
+    >>> row["low"], row["value"], row["high"], row["status"]
+    (9.8, 12.6, 16.1, 'modelled')
+    >>> "low" in number("jobs", [61], "-", "a million chips")
+    False
+    """
+    row: dict[str, Any] = {"name": name, "value": ends[len(ends) // 2]}
+    if len(ends) > 1:
+        row |= {"low": ends[0], "high": ends[-1]}
+    return {**row, "unit": unit, "status": "modelled", "conditions": conditions, **more}
+
+
 def results(
     headline: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame] | None = None
 ) -> Shown:

@@ -214,6 +214,27 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
 
 
+def amount(value: float) -> str:
+    """Format a count that was given, such as tokens of a run: as short as it can be said exactly.
+
+    Parameters
+    ----------
+    value : float
+        The count [any].
+
+    Returns
+    -------
+    str
+        For example "2 trillion".
+
+    Examples
+    --------
+    >>> amount(2e12), amount(15.6e12), amount(512)
+    ('2 trillion', '15.6 trillion', '512')
+    """
+    return re.sub(r"\.0+(?= |$)", "", big(value, 3))
+
+
 def on_chips(n_chips: int, n_systems: int = 1) -> str:
     """Chips of one copy of a model, and whether several servers are joined for it.
 
@@ -401,20 +422,88 @@ def duration(seconds: float, digits: int = 2) -> str:
     >>> duration(0.0154), duration(90), duration(41 * 86400), duration(3e8)
     ('15 ms', '1.5 minutes', '41 days', '9.5 years')
     """
-    for limit, size, word in (
-        (1.0, 1e-3, "ms"),
-        (60.0, 1.0, "s"),
-        (3600.0, 60.0, "minutes"),
-        (172800.0, 3600.0, "hours"),
-    ):
-        if rounded(seconds) < limit:
-            return f"{sig(seconds / size, digits)} {word}"
-    days = seconds / 86400.0
-    return (
-        f"{sig(days, digits)} days"
-        if rounded(days) < 400
-        else f"{sig(days / 365.25, digits)} years"
-    )
+    word, size = time_unit(seconds)
+    return sig(seconds / size, digits, word)
+
+
+YEAR_S = 365.25 * 86400.0
+"""Seconds of a year."""
+
+TIMES = (
+    (1.0, "ms", 1e-3),
+    (60.0, "s", 1.0),
+    (3600.0, "minutes", 60.0),
+    (2 * 86400.0, "hours", 3600.0),
+    (400 * 86400.0, "days", 86400.0),
+    (math.inf, "years", YEAR_S),
+)
+"""Below how many seconds a time is told in which unit, and the seconds of the unit."""
+
+
+def time_unit(seconds: float) -> tuple[str, float]:
+    """The natural unit of a time.
+
+    Parameters
+    ----------
+    seconds : float
+        The time [s].
+
+    Returns
+    -------
+    tuple of str and float
+        Name of the unit, and how long it is [s].
+
+    Examples
+    --------
+    >>> time_unit(0.2), time_unit(41 * 86400)
+    (('ms', 0.001), ('days', 86400.0))
+    """
+    return next((word, size) for limit, word, size in TIMES if rounded(seconds) < limit)
+
+
+def lasting(low: float, middle: float, high: float) -> str:
+    """A time with its 80% range, in the natural unit of its middle.
+
+    Parameters
+    ----------
+    low, middle, high : float
+        The time and its range [s].
+
+    Returns
+    -------
+    str
+        For the middle of a sentence.
+
+    Examples
+    --------
+    >>> lasting(36000, 46800, 180000), lasting(9.8 * 86400, 12.6 * 86400, 16.1 * 86400)
+    ('13 hours (80% range 10–50 hours)', '13 days (80% range 10–16 days)')
+    """
+    unit, size = time_unit(middle)
+    return f"{duration(middle)} ({band(low / size, high / size, unit)})"
+
+
+def beyond(n_chips: float, scored_chips: float) -> str:
+    """Says that a size lies beyond the largest run that predictions were scored on.
+
+    Parameters
+    ----------
+    n_chips : float
+        Chips of a job [-].
+    scored_chips : float
+        Of the largest scored run [-].
+
+    Returns
+    -------
+    str
+        A clause with its comma, or nothing.
+
+    Examples
+    --------
+    >>> beyond(16384, 8192), beyond(512, 8192)
+    (', extrapolated', '')
+    """
+    return ", extrapolated" if n_chips > scored_chips else ""
 
 
 def day(text: str) -> str:

@@ -101,6 +101,33 @@ def ask(question: Callable[[hardware.System], Answer], systems: Iterable[str]) -
     return Answers(found, missing)
 
 
+def named_format(dtype: str, chips: Iterable[hardware.Chip]) -> str:
+    """A format as several chips call the one that they compute it in.
+
+    Parameters
+    ----------
+    dtype : str
+        Format that is asked for.
+    chips : iterable of Chip
+        The chips.
+
+    Returns
+    -------
+    str
+        Its name, and the chips that have another.
+
+    Examples
+    --------
+    >>> named_format("fp8", [hardware.chip("trainium3"), hardware.chip("h100")])
+    'FP8 (MXFP8 on Trainium3)'
+    """
+    others = {chip.name: chip.native(dtype) for chip in chips if chip.native(dtype) != dtype}
+    if not others:
+        return dtype.upper()
+    said = ", ".join(f"{native.upper()} on {name}" for name, native in others.items())
+    return f"{dtype.upper()} ({said})"
+
+
 def load_on(load: workload.ServingLoad, system: hardware.System) -> workload.ServingLoad:
     """A load in the format in which a chip serves it.
 

@@ -274,6 +274,64 @@ def paid(
     return listed(system, term, region, discount)
 
 
+@dataclass(frozen=True)
+class Buyer:
+    """How a reader buys, and what they pay.
+
+    Attributes
+    ----------
+    term, region : str
+        How chips are bought, and where prices are looked for first.
+    price, baseline_price : float
+        The reader's own rent of the first and of the second system; 0 for none [USD/h].
+    discount : float
+        Share off listed rents, not off rents that are given [-].
+    commitment_price : float
+        Their rent of the first system under a commitment, which counts where that is how they buy;
+        0 for none [USD/h].
+    """
+
+    term: str
+    region: str = ""
+    price: float = 0.0
+    baseline_price: float = 0.0
+    discount: float = 0.0
+    commitment_price: float = 0.0
+
+    def rent(self, system: hardware.System, systems: Sequence[str]) -> Rent:
+        """What they pay for one of several systems.
+
+        Parameters
+        ----------
+        system : System
+            What is rented
+        systems : sequence of str
+            Ids of all systems, in the order asked
+
+        Returns
+        -------
+        Rent
+            Their own, else listed, else assumed
+
+        Raises
+        ------
+        UnknownId
+            The chip is not sold that way anywhere
+
+        Examples
+        --------
+        >>> buyer = Buyer("commitment", price=4.0, commitment_price=3.0)
+        >>> buyer.rent(hardware.system("trn3_gen2"), ["trn3_gen2"]).usd_per_chip_h
+        3.0
+        """
+        named = dict.fromkeys(hardware.system(each).id for each in systems)
+        place = list(named).index(system.id)
+        own = (self.price, self.baseline_price)[place] if place < 2 else 0.0
+        if place == 0 and self.term == COMMITMENT and self.commitment_price:
+            own = self.commitment_price
+        return paid(system, self.term, self.region, own, self.discount)
+
+
 def paid_in_some_way(
     system: hardware.System,
     ways: Iterable[str],

@@ -1,18 +1,20 @@
-"""Training runs side by side: several systems at one size, many sizes of each, and published
-runs of the shape.
+"""Training runs side by side: several systems at one size, many sizes of each, levels of
+software, and published runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from trn3 import data, hardware, layouts, training, workload
+from trn3 import committed, data, hardware, layouts, ties, training, workload
 from trn3.fit import training_fit, trust
+from trn3.show import words
 from trn3.study import rents, scaling
 from trn3.study.compare import ask
-from trn3.units import DAY_S, HOUR_S, require
+from trn3.uncertainty import ratio_range
+from trn3.units import DAY_S, GIB, HOUR_S, require
 
 FORMATS = ("bf16", "fp8")
 """Formats of matrix products that runs are trained in."""
@@ -33,8 +35,87 @@ CAUSES = {
 """Parts of a step as a reader thinks of them; what is not named here is exchange between chips."""
 
 
+FAMILIES = {
+    "trainium": "Trainium",
+    "tpu": "TPU",
+    "hopper": "H100",
+    "blackwell": "Blackwell",
+    "ampere": "A100",
+}
+"""Families of chips as a reader knows them, and as they stand among the stored scores."""
+
+LEVEL_NAMES = {
+    "first_port": "software of a first port",
+    "typical": "typical software",
+    "tuned": "tuned software",
+    "hardware": "software that loses nothing",
+}
+"""Levels of software in words; `trn3.committed.LEVELS` says what they are made of."""
+
+TELLING = 0.02
+"""A miss in the mean below which nothing is said of it [-]."""
+
+LARGEST_RUNS = "llama3_meta"
+"""Source of the largest published runs of a dense model with their layout."""
+
+
+COLUMNS = {
+    "system": "System",
+    "n_chips": "Chips",
+    "days": "Days",
+    "low": "low",
+    "high": "high",
+    "floor_days": "Bound: all at peak",
+    "ceiling_days": "Bound: nothing hidden",
+    "mfu": "MFU, %",
+    "hbm_gib": "HBM, GiB",
+    "split": "Split",
+    "micro_batch": "Microbatch",
+}
+"""Columns of `table` that a reader wants, in words."""
+
+IN_TIME_COLUMNS = {
+    "system": "System",
+    "n_chips": "Chips",
+    "days": "Days",
+    "days_high": "Days, slow end",
+    "usd_per_chip_h": "USD per chip-hour",
+    "rented": "Rented",
+    "usd": "USD",
+    "usd_low": "USD, low",
+    "usd_high": "USD, high",
+    "why": "Why not",
+}
+"""The same of `in_time`."""
+
+LARGEST_COLUMNS = {
+    "model": "Model",
+    "n_chips": "H100",
+    "measured": "Measured, %",
+    "layout": "Layout",
+    "predicted": "Predicted, %",
+    "low": "low",
+    "high": "high",
+    "verdict": "Verdict",
+}
+"""The same of `largest`."""
+
+LEFT_OUT_COLUMNS = {
+    "run": "Run",
+    "chip": "Chip",
+    "source": "Published by",
+    "measured": "Measured, s",
+    "predicted": "Predicted, s",
+    "low": "low",
+    "high": "high",
+    "ratio": "Ratio",
+    "verdict": "Verdict",
+}
+"""The same of `left_out`."""
+
+
 def compare(
-    job: workload.TrainingJob, systems: Iterable[str], n_chips: int
+    job: workload.TrainingJob, systems: Iterable[str], n_chips: int, software: str = "typical"
 ) -> tuple[dict[str, training.TrainingEstimate], dict[str, str]]:
     """A run on several systems of one size, each with its fastest layout.
 
@@ -47,6 +128,8 @@ def compare(
     n_chips : int
         Chips that there are; up to a tenth may stay idle where the run does not divide among all of
         them [-].
+    software : str
+        Level of the software on every system, one of `committed.LEVELS` [-].
 
     Returns
     -------
@@ -58,7 +141,7 @@ def compare(
     trn3.data.TrnError
         If no system runs the job.
     """
-    answers = ask(lambda system: at_sizes(job, system, [n_chips])[0], systems)
+    answers = ask(lambda system: at_sizes(job, system, [n_chips], software)[0], systems)
     if answers.found:
         return answers.named()
     others = ""
@@ -68,7 +151,10 @@ def compare(
 
 
 def at_sizes(
-    job: workload.TrainingJob, system: hardware.System, sizes: Sequence[int]
+    job: workload.TrainingJob,
+    system: hardware.System,
+    sizes: Sequence[int],
+    software: str = "typical",
 ) -> list[training.TrainingEstimate]:
     """A run on one system at several sizes, each with its fastest layout; sizes on which it does
     not fit are left out.
@@ -81,6 +167,8 @@ def at_sizes(
         Building block [-].
     sizes : sequence of int
         Chips that there are [-].
+    software : str
+        Level of the software [-].
 
     Returns
     -------
@@ -94,15 +182,20 @@ def at_sizes(
     """
     found = [layouts.Layouts(**each) for each in scaling.fastest(job, system, sizes) if each]
     if not found:
-        return [
-            training.estimate(job, hardware.Cluster(system, max(sizes)))
-        ]  # says why, or finds a smaller one
+        # says why, or finds a smaller one
+        return [training.estimate(job, hardware.Cluster(system, max(sizes)), software=software)]
     return [
-        training.estimate(job, hardware.Cluster(system, int(each.n_chips)), each) for each in found
+        training.estimate(job, hardware.Cluster(system, int(each.n_chips)), each, software)
+        for each in found
     ]
 
 
-def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]) -> pd.DataFrame:
+def days(
+    job: workload.TrainingJob,
+    systems: Iterable[str],
+    sizes: Sequence[int],
+    software: str = "typical",
+) -> pd.DataFrame:
     """Days of a run against the number of chips.
 
     Parameters
@@ -113,13 +206,15 @@ def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]
         Ids of systems or chips [-].
     sizes : sequence of int
         Chips that there are [-].
+    software : str
+        Level of the software [-].
 
     Returns
     -------
     pandas.DataFrame
         ``system, n_chips, days, low, high``; the 80 % band.
     """
-    answers = ask(lambda system: at_sizes(job, system, sizes), systems)
+    answers = ask(lambda system: at_sizes(job, system, sizes, software), systems)
     rows = [
         [hardware.system(each).name, estimate.cluster.n_chips, *estimate.days[[1, 0, 2]]]
         for each, estimates in answers.found.items()
@@ -130,7 +225,7 @@ def days(job: workload.TrainingJob, systems: Iterable[str], sizes: Sequence[int]
 
 
 def in_formats(
-    job: workload.TrainingJob, system: hardware.System, n_chips: int
+    job: workload.TrainingJob, system: hardware.System, n_chips: int, software: str = "typical"
 ) -> dict[str, training.TrainingEstimate]:
     """A run on one system in every format of matrix products that its chip has, BF16 first.
 
@@ -142,6 +237,8 @@ def in_formats(
         Building block [-].
     n_chips : int
         Chips that there are [-].
+    software : str
+        Level of the software [-].
 
     Returns
     -------
@@ -151,14 +248,18 @@ def in_formats(
     found = {}
     for dtype in FORMATS:
         try:
-            found[dtype] = at_sizes(replace(job, dtype=dtype), system, [n_chips])[0]
+            found[dtype] = at_sizes(replace(job, dtype=dtype), system, [n_chips], software)[0]
         except data.TrnError:
             continue
     return found
 
 
 def in_time(
-    job: workload.TrainingJob, systems: Iterable[str], days: float, term: str, region: str
+    job: workload.TrainingJob,
+    systems: Sequence[str],
+    days: float,
+    buyer: rents.Buyer,
+    software: str = "typical",
 ) -> pd.DataFrame:
     """What finishes a run in time on each system, and what that costs.
 
@@ -168,19 +269,21 @@ def in_time(
     ----------
     job : TrainingJob
         The run [-].
-    systems : iterable of str
+    systems : sequence of str
         Ids of systems or chips [-].
     days : float
         Time that the run may take, without failures [day].
-    term, region : str
-        How and where the chips are rented, as in `trn3.study.rents`.
+    buyer : Buyer
+        How and where the chips are rented, and what the reader pays.
+    software : str
+        Level of the software [-].
 
     Returns
     -------
     pandas.DataFrame
         One row a system, cheapest first: system, chip, n_chips, days, days_high (slow end of the
-        80 % range), usd_per_chip_h, assumed, usd with usd_low and usd_high, and why there is no
-        answer or no price; missing numbers are NaN.
+        80 % range), usd_per_chip_h, rented (how, in words), usd with usd_low and usd_high, and why
+        there is no answer or no price; missing numbers are NaN.
 
     Raises
     ------
@@ -190,7 +293,7 @@ def in_time(
     require("days", days, "d")
 
     def cheapest(system: hardware.System) -> training.TrainingEstimate:
-        every = at_sizes(job, system, SIZES)
+        every = at_sizes(job, system, SIZES, software)
         soon = [each for each in every if each.days[1] <= days]
         if not soon:
             least = min(each.days[1] for each in every)
@@ -201,7 +304,7 @@ def in_time(
         return min(soon, key=lambda each: each.cluster.n_chips * each.days[1])
 
     answers = ask(cheapest, systems)
-    prices = ask(lambda system: rents.paid(system, term, region), answers.found)
+    prices = ask(lambda system: buyer.rent(system, systems), answers.found)
     rows = []
     for each, run in answers.found.items():
         n_chips = run.cluster.n_chips
@@ -211,23 +314,25 @@ def in_time(
             "n_chips": n_chips,
             "days": run.days[1],
             "days_high": run.days[2],
-            "why": prices.missing.get(each, ""),
         }
         if each in prices.found:
             rent = prices.found[each]
             low, middle, high = run.days * n_chips * DAY_S / HOUR_S * rent.usd_per_chip_h
             row |= {
                 "usd_per_chip_h": rent.usd_per_chip_h,
-                "assumed": rent.assumed,
+                "rented": rents.bought(rent.term),
                 "usd_low": low,
                 "usd": middle,
                 "usd_high": high,
+                "why": "",
             }
+        else:
+            row["why"] = f"no price {rents.bought(buyer.term)}"
         rows.append(row)
     for each, why in answers.missing.items():
         system = hardware.system(each)
-        rows.append({"system": system.name, "chip": system.chip.name, "why": why})
-    columns = ["system", "chip", "n_chips", "days", "days_high", "usd_per_chip_h", "assumed"]
+        rows.append({"system": system.name, "chip": system.chip.name, "why": why.split(";")[0]})
+    columns = ["system", "chip", "n_chips", "days", "days_high", "usd_per_chip_h", "rented"]
     columns += ["usd_low", "usd", "usd_high", "why"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["usd", "days"], kind="stable", ignore_index=True)
@@ -275,40 +380,477 @@ def published_mfu(family: str) -> pd.DataFrame:
     return found.sort_values("mfu", ascending=False, kind="stable", ignore_index=True)
 
 
-def mfu_marks(found: Mapping[str, training.TrainingEstimate]) -> pd.DataFrame:
-    """Utilisation of a chip as this page has it, beside what others project and have published.
+def projected_mfu(chip: hardware.Chip, routed: bool) -> data.Fact | None:
+    """What an analyst projects a chip to use of its peak in BF16, with compiled code.
 
     Parameters
     ----------
-    found : Mapping
-        Estimate by format, of one chip, from `in_formats`.
+    chip : Chip
+        The chip.
+    routed : bool
+        Whether the model has experts.
+
+    Returns
+    -------
+    Fact or None
+        With its range; for comparison, never an input.
+    """
+    kind = "moe_compiled" if routed else "dense_compiled"
+    return data.maybe("assumption", f"{chip.id}_projected_mfu", "", kind)
+
+
+def marks(job: workload.TrainingJob, subject: training.TrainingEstimate) -> pd.DataFrame:
+    """Days of a run and share of the peak: at every level of software, as an analyst projects it,
+    and at the share that the best published run of the family used.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        The run [-].
+    subject : TrainingEstimate
+        Where it runs, and with which layout [-].
 
     Returns
     -------
     pandas.DataFrame
-        ``label, kind`` (model, projection or published)``, mfu, low, high, source_id``; of a
-        published run low and high are NaN.
+        ``label, kind`` (a level of software, ``projection`` or ``published``)``, dtype, mfu,
+        mfu_low, mfu_high, days, days_low, days_high, source_id``; of a published run the ends are
+        NaN.
     """
+    cluster, chip = subject.cluster, subject.cluster.chip
+    # days in BF16 at a share of the peak that others give
+    in_bf16 = job.flops_per_token() * job.tokens / cluster.n_chips / chip.peak("bf16") / DAY_S
     rows = []
-    for dtype, each in found.items():
-        low, middle, high = each.mfu
-        label = f"{each.cluster.chip.name} in {dtype.upper()}, this page"
-        rows.append((label, "model", middle, low, high, ""))
-    first = next(iter(found.values()))
-    chip, routed = first.cluster.chip, first.job.model.n_experts
-    kind = "moe_compiled" if routed else "dense_compiled"
-    projected = data.maybe("assumption", f"{chip.id}_projected_mfu", "", kind)
-    if projected:
-        low, middle, high = projected.range
-        label = f"{chip.name} in BF16, projected by an analyst"
-        rows.append((label, "projection", middle, low, high, projected.source_id))
     public = published_mfu(chip.family)
     if len(public):
         best = public.iloc[0]
-        label = f"Best published run: {best['model']} on {best['n_chips']:,} {best['chip']}"
-        rows.append((label, "published", best["mfu"], np.nan, np.nan, best["source_id"]))
-    columns = ["label", "kind", "mfu", "low", "high", "source_id"]
+        label = f"As the best published run, {best['model']}"
+        shares = (np.nan, best["mfu"], np.nan)
+        ends = (np.nan, in_bf16 / best["mfu"], np.nan)
+        rows.append((label, "published", "bf16", *shares, *ends, best["source_id"]))
+    projected = projected_mfu(chip, bool(job.model.n_experts))
+    if projected:
+        low, middle, high = projected.range
+        ends = tuple(in_bf16 / np.array([high, middle, low]))
+        label, source = "As an analyst projects", projected.source_id
+        rows.append((label, "projection", "bf16", low, middle, high, *ends, source))
+    for level in committed.LEVELS:
+        found = training.estimate(job, cluster, subject.layout, level)
+        label = f"This page, {LEVEL_NAMES[level]}"
+        rows.append((label, level, chip.native(job.dtype), *found.mfu, *found.days, ""))
+    columns = ["label", "kind", "dtype", "mfu_low", "mfu", "mfu_high"]
+    columns += ["days_low", "days", "days_high", "source_id"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def drawn_marks(marked: pd.DataFrame, unit: str, size_days: float) -> pd.DataFrame:
+    """Rows of `marks` for a chart of times.
+
+    Parameters
+    ----------
+    marked : pandas.DataFrame
+        From `marks`.
+    unit : str
+        Unit of the axis.
+    size_days : float
+        Its length [day].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``label, time, low, high, hollow`` (not published)``, text`` beside the mark.
+    """
+    times = marked[["days_low", "days", "days_high"]] / size_days
+    texts = []
+    for row, time in zip(marked.itertuples(), times.to_numpy(), strict=True):
+        said = words.sig(time[1])
+        if row.kind != "published":
+            said += f" ({words.rng(time[0], time[2])})"
+        texts.append(f"{said} {unit}, {words.pct(row.mfu)} of {row.dtype.upper()} peak")
+    return pd.DataFrame(
+        {
+            "label": marked["label"],
+            "time": times["days"],
+            "low": times["days_low"],
+            "high": times["days_high"],
+            "hollow": marked["kind"] != "published",
+            "text": texts,
+        }
+    )
+
+
+def trusted(subject: training.TrainingEstimate) -> str:
+    """What the published runs of a family used of their peak, and how far a prediction goes beyond.
+
+    Parameters
+    ----------
+    subject : TrainingEstimate
+        The prediction, in any format [-].
+
+    Returns
+    -------
+    str
+        One to three sentences, what was measured first.
+    """
+    chip = subject.cluster.chip
+    public, family = published_mfu(chip.family), FAMILIES.get(chip.family, chip.family)
+    if public.empty:
+        return f"No published {family} run in BF16 has a step time that could be scored."
+    best = public.iloc[0]
+    spread = words.rng(100 * public["mfu"].min(), 100 * public["mfu"].max())
+    text = (
+        f"The {len(public)} scored {family} runs in BF16 used {spread}% of the peak; the best is "
+        f"{best['model']} on {best['n_chips']:,} {best['chip']}."
+    )
+    if subject.job.dtype != "bf16":
+        return text + " None of them shows what an 8-bit format gives."
+    low, middle, high = 100 * subject.mfu
+    text += f" This page has {words.sig(middle)}% for {chip.name} ({words.band(low, high)}%)"
+    if middle <= 100 * best["mfu"]:
+        return text + ", within what has been published."
+    gain = words.sig(middle / 100 / best["mfu"])
+    return text + f", {gain} times that best run: it supposes what no published run has shown."
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The first of several systems beside the fastest of the others, per chip.
+
+    Attributes
+    ----------
+    subject, best : TrainingEstimate
+        The two; the same where only one system was asked.
+    """
+
+    subject: training.TrainingEstimate
+    best: training.TrainingEstimate
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other system."""
+        return self.best is self.subject
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Speed per chip, subject over the other: low, middle, high [-]."""
+        if self.alone:
+            return np.ones(3)
+        return ratio_range(per_chip(self.subject), per_chip(self.best))
+
+    @property
+    def verdict(self) -> words.Verdict:
+        """What the ratio says."""
+        return words.verdict(*map(float, self.ratio))
+
+    @property
+    def sentence(self) -> str:
+        """The comparison with its ratio; nothing where there is no other system."""
+        if self.alone:
+            return "Failures add to the time."
+        low, middle, high = self.ratio
+        pair = (self.subject.cluster.chip.name, self.best.cluster.chip.name)
+        said = words.against(self.verdict, *pair, "faster", "slower")
+        ratio = f"{words.ratio(middle, digits=2)}, {words.band(low, high)}"
+        return f"Per chip, {said} ({ratio}); failures add to the time."
+
+    @property
+    def turns(self) -> list[str]:
+        """At which share of the peak the two are equally fast, as a sentence or none."""
+        if self.alone:
+            return []
+        name, other = self.subject.cluster.chip.name, self.best.cluster.chip.name
+        equal = self.subject.mfu[1] / self.ratio[1]
+        reached = f"{words.pct(self.subject.mfu[1])} is predicted"
+        if equal > 1:
+            return [f"No share of its peak would make {name} as fast as {other}; {reached}."]
+        return [f"{name} equals {other} at **{words.pct(equal)}** of its peak; {reached}."]
+
+    def closing(self, buyer: rents.Buyer, systems: Sequence[str]) -> list[str]:
+        """The cheapest measurement that would close an open comparison.
+
+        Parameters
+        ----------
+        buyer : Buyer
+            How chips are rented.
+        systems : sequence of str
+            Ids of all systems, in the order asked.
+
+        Returns
+        -------
+        list of str
+            A sentence; none where the comparison is not open or nothing can be rented.
+        """
+        if self.alone or self.verdict.word != "open":
+            return []
+        hours = data.assumption("measurement_s").value / HOUR_S
+        for each in (self.best, self.subject):
+            system = each.cluster.system
+            if rents.unlisted(system.chip.id):
+                continue
+            price = ask(lambda own: buyer.rent(own, systems), [system.id]).found.get(system.id)
+            usd = price.usd_per_chip_h * system.n_chips * hours if price else np.nan
+            speeds = [per_chip(self.subject), per_chip(self.best)]
+            known = 1 if each is self.best else 0
+            speeds[known] = np.full(3, speeds[known][1])
+            after = ratio_range(*speeds)
+            low, _, high = self.ratio
+            closes = words.verdict(*map(float, after)).word != "open"
+            what, where = "some steps of this model", f"one {system.name}"
+            ends = (float(after[0]), float(after[2]))
+            return [
+                words.closing(what, where, hours, usd, (low, high), ends, "times the speed", closes)
+            ]
+        return []
+
+
+def per_chip(found: training.TrainingEstimate) -> np.ndarray:
+    """Training speed of a chip.
+
+    Parameters
+    ----------
+    found : TrainingEstimate
+        A run [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Low, middle and high [token/s].
+    """
+    return np.asarray(found.tokens_per_s / found.cluster.n_chips)
+
+
+def rival(found: Mapping[str, training.TrainingEstimate]) -> Rival:
+    """The first system of several, and the fastest of the others.
+
+    Parameters
+    ----------
+    found : Mapping
+        Estimates by the name of the system, from `compare`.
+
+    Returns
+    -------
+    Rival
+        Both.
+    """
+    subject, *others = found.values()
+    speeds = {each.cluster.system.name: -per_chip(each)[1] for each in others}
+    if not speeds:
+        return Rival(subject, subject)
+    return Rival(subject, found[ties.by_value(speeds)[0]])
+
+
+VERBS = {"": "train", "full": "fine-tune", "lora": "fine-tune (adapters alone)"}
+"""What is done to a model, by what is tuned."""
+
+
+def lead(
+    asked: str,
+    formats: Mapping[str, training.TrainingEstimate],
+    dtype: str,
+    software: str = "typical",
+) -> str:
+    """The time of a run in one sentence, with its range and the other format.
+
+    Parameters
+    ----------
+    asked : str
+        Id of the system that was asked for; another one answers where it cannot hold the run.
+    formats : Mapping
+        Estimates by format, from `in_formats`.
+    dtype : str
+        Format that was asked for.
+    software : str
+        Level of the software, which is said where it is not the typical one.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    found = formats[dtype]
+    job, cluster, chip = found.job, found.cluster, found.cluster.chip
+    kind = chip.name + " (announced)" * chip.announced
+    time = words.lasting(*found.days * DAY_S)
+    text = (
+        f"About {time} to {VERBS[job.finetune]} {job.model.name} on {words.count(job.tokens)} "
+        f"tokens with {words.chips(cluster.n_chips, kind)} in {chip.native(dtype).upper()}"
+    )
+    if software != "typical":
+        text += f", with {LEVEL_NAMES[software]}"
+    for other, each in formats.items():
+        if other != dtype:
+            text += f"; in {chip.native(other).upper()} {words.duration(each.days[1] * DAY_S)}"
+    text += words.beyond(cluster.n_chips, scaling.scored_chips()) + "."
+    wanted = hardware.system(asked)
+    if wanted.id != cluster.system.id:
+        return f"{wanted.name} cannot hold this run. {text}"
+    return text
+
+
+def beside(marked: pd.DataFrame) -> str:
+    """What others project and have shown of the peak, for the line under a number.
+
+    Parameters
+    ----------
+    marked : pandas.DataFrame
+        From `marks`.
+
+    Returns
+    -------
+    str
+        In words.
+    """
+    names = {"projection": "an analyst has", "published": "best published run"}
+    others = marked[marked["kind"].isin(list(names))]
+    if others.empty:
+        return "no published run to hold it against"
+    said = [f"{names[row.kind]} {words.pct(row.mfu)}" for row in others.itertuples()]
+    return "; ".join(said) + " in BF16"
+
+
+def if_missed(subject: training.TrainingEstimate) -> list[str]:
+    """How long a run would take if the prediction misses as it did on older chips of the family,
+    and at the share of the peak of the best published run.
+
+    Parameters
+    ----------
+    subject : TrainingEstimate
+        The prediction [-].
+
+    Returns
+    -------
+    list of str
+        A sentence each; none where there is nothing to hold it against.
+    """
+    chip, days_ = subject.cluster.chip, subject.days[1]
+    family = FAMILIES.get(chip.family, "")
+    lines = []
+    past = trust.summary("training", "generation", family or "everything")
+    if subject.borrowed and family and abs(past["bias"]) > TELLING:
+        side = "fast" if past["bias"] < 0 else "slow"
+        longer = words.run_time(days_ / (1 + past["bias"]))
+        lines.append(
+            f"{family} chips, left out of the fit, were predicted "
+            f"**{words.pct(abs(past['bias']))}** too {side} ({past['n_groups']:.0f} groups of "
+            f"runs). The same miss would make this run **{longer}** long."
+        )
+    public = published_mfu(chip.family)
+    if len(public) and subject.job.dtype == "bf16":
+        share = public["mfu"].max()
+        longer = words.run_time(days_ * subject.mfu[1] / share)
+        lines.append(
+            f"At the {words.pct(share)} of the best published {family or chip.family} run it "
+            f"would take **{longer}**."
+        )
+    return lines
+
+
+def facts(chip: hardware.Chip, dtype: str) -> list[tuple[str, data.Fact]]:
+    """What the time of a step rests on, of the chip's own data.
+
+    Parameters
+    ----------
+    chip : Chip
+        The chip.
+    dtype : str
+        Format of the matrix products.
+
+    Returns
+    -------
+    list of tuple
+        Label and fact.
+    """
+    native = chip.native(dtype)
+    labels = {
+        "peak_flops_per_s": f"Dense {native.upper()} peak",
+        "hbm_bytes": "HBM capacity",
+        "hbm_bytes_per_s": "HBM bandwidth",
+        "scale_up_bytes_per_s": "Links in the system, one way",
+        "scale_out_bytes_per_s": "Network beyond it, one way",
+    }
+    dtypes = {"peak_flops_per_s": native}
+    known = {name: data.maybe(chip.id, name, dtypes.get(name, "")) for name in labels}
+    return [
+        (f"{chip.name}: {labels[name]}", fact) for name, fact in known.items() if fact is not None
+    ]
+
+
+def in_unit(frame: pd.DataFrame, unit_s: float) -> pd.DataFrame:
+    """The same times in another unit than days.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        With ``days``, and ``low`` and ``high`` where there is a range [day].
+    unit_s : float
+        The unit [s].
+
+    Returns
+    -------
+    pandas.DataFrame
+        In the unit, under the same names.
+    """
+    columns = [name for name in ("days", "low", "high") if name in frame]
+    return frame.assign(**{name: frame[name] * DAY_S / unit_s for name in columns})
+
+
+def step_ranges(found: Mapping[str, training.TrainingEstimate]) -> pd.DataFrame:
+    """Ranges of the steps of several systems.
+
+    Parameters
+    ----------
+    found : Mapping
+        Estimate by the name of the system [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``system, low, high`` [s].
+    """
+    rows = [(name, each.step_time_s[0], each.step_time_s[2]) for name, each in found.items()]
+    return pd.DataFrame(rows, columns=["system", "low", "high"])
+
+
+def least_cost(in_time_: pd.DataFrame) -> tuple[str, str]:
+    """What finishes in time for the least money.
+
+    Parameters
+    ----------
+    in_time_ : pandas.DataFrame
+        From `in_time`.
+
+    Returns
+    -------
+    tuple of str
+        The chips, and what they cost and how they are rented.
+    """
+    if in_time_["n_chips"].isna().all():
+        return "none", "no system ends in time"
+    priced = in_time_[in_time_["usd"].notna()]
+    if priced.empty:
+        return "not known", "no price of those that end in time"
+    return needed(priced.iloc[0])
+
+
+def needed(row: pd.Series) -> tuple[str, str]:
+    """Chips and bill of a row of `in_time`.
+
+    Parameters
+    ----------
+    row : pandas.Series
+        One system.
+
+    Returns
+    -------
+    tuple of str
+        The chips, and what they cost; or that it is not possible, and why.
+    """
+    if not row["n_chips"] > 0:
+        return "not possible", str(row["why"])
+    chips = f"{row['n_chips']:,.0f} {row['chip']}"
+    if not row["usd"] > 0:
+        return chips, str(row["why"])
+    return chips, f"{words.money(words.rounded(row['usd'], 2))} {row['rented']}"
 
 
 def parts(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
@@ -349,8 +891,8 @@ def table(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``system, n_chips, days, low, high, floor_days, ceiling_days, mfu, hbm_gib`` and the fields
-        of the layout.
+        ``system, n_chips, days, low, high, floor_days, ceiling_days, mfu, hbm_gib, split`` (tensor,
+        pipeline, data, context and expert parallelism) and the fields of the layout.
     """
     rows = []
     for name, e in found.items():
@@ -362,8 +904,10 @@ def table(found: dict[str, training.TrainingEstimate]) -> pd.DataFrame:
                 strict=True,
             )
         )
-        row |= {"mfu": e.mfu[1], "hbm_gib": e.memory_bytes / 2**30}
-        rows.append({"system": name, "n_chips": e.cluster.n_chips} | row | vars(e.layout))
+        row |= {"mfu": e.mfu[1], "hbm_gib": e.memory_bytes / GIB}
+        lay = e.layout
+        row["split"] = f"{lay.tp}·{lay.pp}·{lay.dp}·{lay.cp}·{lay.ep}"
+        rows.append({"system": name, "n_chips": e.cluster.n_chips} | row | vars(lay))
     return pd.DataFrame(rows)
 
 
@@ -401,6 +945,130 @@ def published(model: workload.ModelShape, tokens: float) -> pd.DataFrame:
         mine & (frame["system"] != "") & np.isfinite(frame["days"])
     ]
     return frame.reset_index(drop=True)
+
+
+def published_beside(
+    found: Mapping[str, training.TrainingEstimate], lines: pd.DataFrame
+) -> pd.DataFrame:
+    """Published runs of a job's shape and format that stand in a chart of its days.
+
+    Parameters
+    ----------
+    found : Mapping
+        Estimates from `compare`; published runs train every weight, so none stands beside a job
+        that does not [-].
+    lines : pandas.DataFrame
+        From `days`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `published`, on the chips of the lines and within their sizes.
+    """
+    job = next(iter(found.values())).job
+    known = published(job.model, job.tokens)
+    chips = [each.cluster.chip.name for each in found.values()]
+    inside = known["n_chips"].between(lines["n_chips"].min(), lines["n_chips"].max())
+    alike = known["precision"].str.contains(job.dtype, regex=False)
+    return known[inside & alike & known["system"].isin(chips) & (not job.frozen)]
+
+
+def line_key(points: pd.DataFrame, chip: hardware.Chip) -> list[tuple[str, str, str]]:
+    """Key of a chart of lines with published runs.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The published runs.
+    chip : Chip
+        Whose colour the band has.
+
+    Returns
+    -------
+    list of tuple
+        Mark, label and colour.
+    """
+    key = [("band", "80% range", chip.id)]
+    if len(points):
+        key.append(("dot", "Published run, in the shape of its chip’s maker", "ink2"))
+    return key
+
+
+def left_out(chip: hardware.Chip, published_runs: pd.DataFrame, most: int = 4) -> pd.DataFrame:
+    """Published runs predicted with their generation left out, one a group: of the model's shape
+    where there are any, else of the chip, else of any.
+
+    Parameters
+    ----------
+    chip : Chip
+        The chip that the page speaks of.
+    published_runs : pandas.DataFrame
+        From `published`.
+    most : int
+        Rows at most [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``verdict, run, chip, source, predicted, low, high, measured`` [s] and ``ratio``.
+    """
+    scored = trust.runs("training", "generation")
+    alike = scored[scored["row_id"].isin(published_runs["row_id"])]
+    if alike.empty:
+        alike = scored[scored["chip"] == chip.id]
+    if alike.empty:
+        alike = scored
+    slowest_first = alike.iloc[ties.order(-alike["measured"])]
+    shown = slowest_first.drop_duplicates("group").head(most)
+    known = data.sources(shown["source"]).set_index("id")
+    shown = shown.assign(published=shown["measured"])
+    return pd.DataFrame(
+        {
+            "verdict": [trust.verdict(row) for row in shown.itertuples()],
+            "run": [group.split("|")[1].strip() for group in shown["group"]],
+            "chip": [hardware.chip(each).name for each in shown["chip"]],
+            "source": [known["publisher"][each] for each in shown["source"]],
+            "predicted": shown["predicted"].to_numpy(),
+            "low": shown["low"].to_numpy(),
+            "high": shown["high"].to_numpy(),
+            "measured": shown["measured"].to_numpy(),
+            "ratio": shown["ratio"].to_numpy(),
+        }
+    )
+
+
+def largest() -> pd.DataFrame:
+    """The largest published runs of a dense model, Llama 3 405B on 8,192 and 16,384 H100: what they
+    used of the peak, and what the page predicts with their layout and with the best one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model, chip, n_chips, layout`` (as published or searched)``, measured, low, predicted,
+        high``, all as MFU [-], and ``verdict``; for the published layout the source was left out of
+        the fit.
+    """
+    rows = training_fit.read(part="all")
+    rows = rows[(rows["source_key"] == LARGEST_RUNS) & (rows["iter_time_s"] != "")]
+    scored = trust.runs("training", "source").set_index("row_id")
+    found = []
+    for row in rows.itertuples():
+        chip, n_chips = hardware.chip(row.accelerator), int(row.n_accel)
+        seq_len, batch = int(row.seq_len), int(row.global_batch)
+        one_step = float(seq_len * batch)
+        job = workload.TrainingJob(workload.model(row.model), one_step, seq_len, batch)
+        measured = float(row.mfu_pct) / 100
+        what = (job.model.name, chip.name, n_chips)
+        left = scored.loc[row.row_id]
+        ends = left["measured"] / left[["high", "predicted", "low"]].to_numpy(float)
+        found.append((*what, "as published, source left out", measured, *measured * ends))
+        system = hardware.system(chip.usual_system)
+        best = training.estimate(job, hardware.Cluster(system, n_chips))
+        found.append((*what, "fastest found", measured, *best.mfu))
+    columns = ["model", "chip", "n_chips", "layout", "measured", "low", "predicted", "high"]
+    table = pd.DataFrame(found, columns=columns)
+    told = table.assign(published=table["measured"]).itertuples()
+    return table.assign(verdict=[trust.verdict(row) for row in told])
 
 
 def _chip(name: str) -> str:
