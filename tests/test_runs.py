@@ -64,7 +64,7 @@ def test_what_is_never_in_time_says_how_soon_it_can_be():
 def test_a_system_without_a_price_keeps_its_time():
     row = in_time(30.0).set_index("system").loc["TPU v6e pod"]
     assert row["days"] <= 30.0 and np.isnan(row["usd"])
-    assert row["why"] == "no price by Capacity Block"
+    assert row["why"] == "no rent listed by Capacity Block"
 
 
 def test_adapters_cost_less_than_all_weights():

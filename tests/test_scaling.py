@@ -1,14 +1,17 @@
 """Scaling: identities of the shares, limits, the network's pods, and the ways to recover."""
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, hardware, reliability, training, workload
+from trn3 import committed, data, hardware, reliability, training, workload
 from trn3.layouts import Layouts
+from trn3.reporting import engine
 from trn3.study import scaling
 from trn3.units import InputError
 
@@ -203,3 +206,116 @@ def test_weak_series_compare_the_ends_of_a_series():
     assert only["measured"] == pytest.approx(0.8) and only["predicted"] == pytest.approx(0.5)
     assert only["error"] == pytest.approx(0.5 / 0.8 - 1)
     assert scaling.weak_series(runs[:1]).empty
+
+
+@pytest.fixture(scope="module")
+def by_way():
+    return {way: scaling.curve(JOB, SYSTEM, SIZES, way) for way in scaling.RECOVERY}
+
+
+def test_the_answer_names_one_way_to_recover(by_way):
+    for way, found in by_way.items():
+        said = scaling.lead(found)
+        named = [other for other, text in scaling.WAYS.items() if text in said]
+        assert named == [way]
+        assert "262,144" in said or way != "memory"
+
+
+def test_a_size_that_helps_is_the_soonest(by_way):
+    for found in by_way.values():
+        soonest = found.soonest
+        assert soonest["days"] == found.table["days"].min()
+        assert f"{int(soonest['n_chips']):,}" in scaling.lead(found)
+
+
+def test_failures_of_the_cluster_that_one_has_come_first(by_way):
+    said = scaling.job_and_cluster(by_way["memory"], 16384, 1_000_000)
+    assert said.startswith("On 16,384 chips failures and checkpoints cost")
+    assert "hold 61 such jobs" in said
+    alone = scaling.job_and_cluster(by_way["memory"], 1_000_000, 1_000_000)
+    assert "such jobs" not in alone and "alone cost" in alone
+    small = scaling.job_and_cluster(by_way["memory"], 16, 1_000_000)
+    assert small.startswith("The run does not fit on 16. On 64 chips")
+
+
+def test_lost_hours_are_what_the_shares_leave_of_a_month(by_way):
+    table = scaling.monthly(by_way, 16384, 3.5)
+    assert table["hours"].to_numpy() == pytest.approx((1 - table["useful"]) * 365.25 * 24 / 12)
+    assert table["chip_days"].to_numpy() == pytest.approx(table["hours"] * 16384 / 24)
+    assert table["usd"].to_numpy() == pytest.approx(table["hours"] * 16384 * 3.5)
+    assert (table["low"] <= table["hours"]).all() and (table["hours"] <= table["high"]).all()
+    assert scaling.monthly(by_way, 16384)["usd"].isna().all()
+
+
+def test_side_by_side_takes_a_rent_each(by_way):
+    curves = {"trn3_gen2": by_way["memory"], "other": by_way["memory"]}
+    table = scaling.side_by_side(curves, 16384, {"trn3_gen2": 2.0})
+    assert table["usd"][0] == pytest.approx(table["hours"][0] * 16384 * 2.0)
+    assert np.isnan(table["usd"][1]) and table["useful"][0] == table["useful"][1]
+
+
+@pytest.mark.parametrize(("slow", "fast"), list(pairwise(committed.LEVELS)))
+def test_better_software_ends_no_later(slow, fast):
+    days = [
+        scaling.curve(JOB, SYSTEM, [4096, 65536], "memory", software=level).frame()["days"]
+        for level in (slow, fast)
+    ]
+    assert (days[1] <= days[0] * (1 + 1e-9)).all()
+
+
+def test_causes_carry_the_count_over_to_a_job():
+    table = scaling.causes("meta_llama3", 16384)
+    # 148 GPU faults of 419 in 54 days on 16,384 H100: as many in 30.4 days by proportion
+    first = table.iloc[0]
+    assert (first["cause"], first["count"]) == ("GPU", 148)
+    assert first["a_month"] == pytest.approx(148 * 365.25 / 12 / 54)
+    assert table["count"].sum() == 419 and table["count"].is_monotonic_decreasing
+    assert (table["low"] < table["per_million_h"]).all()
+
+
+def test_own_values_say_so_and_keep_their_proportions():
+    facts = scaling.given_facts({"restart_s": 1200.0, "failures_per_chip_h": 4e-5})
+    assert facts["restart_s"].value == 1200.0 and facts["restart_s"].source_id == ""
+    assert "given as a parameter" in facts["restart_s"].note
+    assert "default, 20" in facts["failures_per_chip_h"].note
+    assert scaling.given_facts({})["restart_s"] == data.assumption("restart_s")
+
+
+def test_nothing_is_extrapolated_below_the_largest_scored_run(by_way):
+    small = scaling.curve(JOB, SYSTEM, [64, 1024])
+    assert scaling.extrapolated_from(small) is None
+    assert scaling.extrapolated_from(by_way["memory"]) == scaling.scored_chips()
+    assert scaling.status(64) == "modelled" and scaling.status(1_000_000) == "extrapolated"
+
+
+def test_published_shares_are_in_per_cent_and_judged():
+    table = scaling.published_shares().set_index("check")
+    llama = table.loc["Llama 3: effective training time on 16,384 GPUs, at least"]
+    assert (llama["published"], llama["unit"], llama["verdict"]) == (90.0, "%", "Within band")
+    inside = table["published"].between(0.97 * table["low"], 1.03 * table["high"])
+    assert (table["verdict"] == np.where(inside, "Within band", "Outside band")).all()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"model": "llama3_1_70b", "job_chips": 512, "max_chips": 4096, "recovery": "island"},
+        {"failures_per_chip_h": 1.0, "restart_min": 1e4, "recovery": "restart"},
+    ],
+    ids=["as it stands", "a small cluster", "nothing but failures"],
+)
+def test_shares_made_by_hand_are_the_package_s(given):
+    notebook = Path(__file__).parent.parent / "notebooks" / "06_scaling.ipynb"
+    texts = [
+        output["data"]["text/plain"]
+        for cell in engine.run(notebook, given).cells
+        for output in cell.get("outputs", [])
+        if "text/plain" in output.get("data", {})
+    ]
+    (shares,) = (text for text in texts if "by hand, %" in text)
+    rows = re.findall(r"(restart|memory|replica) +([\d.]+) +([\d.]+)", shares)
+    assert len(rows) == 3 and all(by_hand == package for _, by_hand, package in rows)
+    (product,) = (text for text in texts if "product" in text and "package" in text)
+    ends = re.findall(r"(?:product|package) +([\d.]+)", product)
+    assert float(ends[0]) == pytest.approx(float(ends[1]), abs=0.11)

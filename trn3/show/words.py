@@ -283,6 +283,54 @@ def money(value: float, per: str = "", currency: str = "USD") -> str:
     return f"{text} {currency}" + (f" per {per}" if per else "")
 
 
+def bill(usd: float, terms: str, per: str = "month") -> str:
+    """A sum with its rent; the rent alone where there is no sum.
+
+    Parameters
+    ----------
+    usd : float
+        The sum; NaN for none [USD].
+    terms : str
+        The rent in words, or why there is none.
+    per : str
+        For how long.
+
+    Returns
+    -------
+    str
+        For the line under a number.
+
+    Examples
+    --------
+    >>> bill(4.21e6, "3.50 USD per chip-hour"), bill(math.nan, "no price on demand")
+    ('4.2 million USD a month at 3.50 USD per chip-hour', 'no price on demand')
+    """
+    if not math.isfinite(usd):
+        return terms
+    return f"{money(rounded(usd, 2))} a {per} at {terms}"
+
+
+def sentence(text: str) -> str:
+    """Start with a capital.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+
+    Returns
+    -------
+    str
+        The same otherwise.
+
+    Examples
+    --------
+    >>> sentence("slow chips")
+    'Slow chips'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def pct(value: float, digits: int = 2) -> str:
     """Format a share as per cent.
 

@@ -331,6 +331,32 @@ class Buyer:
             own = self.commitment_price
         return paid(system, self.term, self.region, own, self.discount)
 
+    def told(self, system: hardware.System, systems: Sequence[str]) -> str:
+        """The rent of one of several systems in words, or that it has none.
+
+        Parameters
+        ----------
+        system : System
+            What is rented
+        systems : sequence of str
+            Ids of all systems, in the order asked
+
+        Returns
+        -------
+        str
+            For the line under a bill
+
+        Examples
+        --------
+        >>> Buyer("spot").told(hardware.system("trn3_gen2"), ["trn3_gen2"])
+        '3.50 USD per chip-hour, at an assumed rent'
+        """
+        try:
+            rent = self.rent(system, systems)
+        except data.UnknownId:
+            return f"no rent listed {bought(self.term)}"
+        return f"{words.money(rent.usd_per_chip_h, 'chip-hour')}, {bought(rent.term)}"
+
 
 def paid_in_some_way(
     system: hardware.System,

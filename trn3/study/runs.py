@@ -327,7 +327,7 @@ def in_time(
                 "why": "",
             }
         else:
-            row["why"] = f"no price {rents.bought(buyer.term)}"
+            row["why"] = f"no rent listed {rents.bought(buyer.term)}"
         rows.append(row)
     for each, why in answers.missing.items():
         system = hardware.system(each)
@@ -828,7 +828,7 @@ def least_cost(in_time_: pd.DataFrame) -> tuple[str, str]:
         return "none", "no system ends in time"
     priced = in_time_[in_time_["usd"].notna()]
     if priced.empty:
-        return "not known", "no price of those that end in time"
+        return "not known", "no rent listed of those that end in time"
     return needed(priced.iloc[0])
 
 

@@ -21,11 +21,14 @@ from trn3 import (
     memory,
     reliability,
     ties,
+    training,
     training_step,
     uncertainty,
     workload,
 )
+from trn3.fit import trust
 from trn3.layouts import Layouts
+from trn3.show import words
 from trn3.study import footprint
 from trn3.units import DAY_S, HOUR_S, YEAR_S, Array, require
 
@@ -34,6 +37,25 @@ RECOVERY = ("restart", "memory", "replica", "island")
 """What a failure stops: the whole job until it has loaded from storage; the whole job, mostly from
 copies in memory; one replica, which copies its state from another; one pod that trains apart and
 exchanges weights now and then."""
+WAYS = {
+    "restart": "the whole job restarts from storage",
+    "memory": "the job restarts from copies in memory",
+    "replica": "only the failed copy of the model restarts",
+    "island": "pods train apart and restart one by one",
+}
+"""The ways to recover in a sentence."""
+
+LABELS = {
+    "restart": "Whole job, from storage",
+    "memory": "Whole job, copies in memory",
+    "replica": "Failed replica only",
+    "island": "Pods apart",
+}
+"""The same beside a line."""
+
+NEVER_DAYS = 1e6
+"""Time from which on a run makes no progress [day]."""
+
 LOSSES = {
     "layout": "Network, pipeline, idle chips",
     "batch": "Batch above the critical one",
@@ -209,6 +231,14 @@ def _setup(
     return training_step.work_of(job), training_step.machine(cluster, job.dtype)
 
 
+def _step_s(
+    job: workload.TrainingJob, system: hardware.System, lay: Layouts, software: str
+) -> float:
+    """Middle of a step with a layout that was found."""
+    cluster = hardware.Cluster(system, int(lay.n_chips))
+    return float(training.estimate(job, cluster, lay, software).step_time_s[1])
+
+
 def assumed(given: Mapping[str, float] | None = None) -> dict[str, uncertainty.Input]:
     """The uncertain inputs, some of them replaced.
 
@@ -317,6 +347,54 @@ class Curve:
         """The table."""
         return self.table.copy()
 
+    def at(self, n_chips: int) -> pd.Series:
+        """The smallest size that holds the run and has so many chips, or the largest there is.
+
+        Parameters
+        ----------
+        n_chips : int
+            Chips that are wanted [-].
+
+        Returns
+        -------
+        pandas.Series
+            A row of the table.
+        """
+        enough = self.table[self.table["n_chips"] >= n_chips]
+        return (enough if len(enough) else self.table.tail(1)).iloc[0]
+
+    @property
+    def soonest(self) -> pd.Series:
+        """The size at which one job ends soonest, the smallest of those that end as soon."""
+        return self.table.iloc[ties.least(self.table["days"])]
+
+    @property
+    def smallest(self) -> pd.Series:
+        """The smallest size that holds the run."""
+        return self.table.iloc[0]
+
+    @property
+    def largest(self) -> pd.Series:
+        """The largest size that was tried."""
+        return self.table.iloc[-1]
+
+    def first_cause(self, n_chips: int) -> tuple[str, float]:
+        """What costs most at a size, alone.
+
+        Parameters
+        ----------
+        n_chips : int
+            One of the sizes [-].
+
+        Returns
+        -------
+        tuple of str and float
+            Its name in words, and the share that it takes [-].
+        """
+        alone = self.at(n_chips)[list(LOSSES)].astype(float)
+        worst = alone.index[ties.most(alone.to_numpy())]
+        return LOSSES[worst], float(alone[worst])
+
     def kept(self) -> pd.DataFrame:
         """What each factor would leave if it were alone, and what all leave together, in long form:
         n_chips, part, share. No factor is taken off before another, so their order does not matter.
@@ -328,6 +406,30 @@ class Curve:
         )
 
 
+def sizes(job_chips: int, max_chips: int) -> list[int]:
+    """Sizes that are tried: powers of two, the largest scored run, the job's and the cluster's.
+
+    Parameters
+    ----------
+    job_chips : int
+        Chips of the reader's job [-].
+    max_chips : int
+        Chips of the whole cluster [-].
+
+    Returns
+    -------
+    list of int
+        In order [-].
+
+    Examples
+    --------
+    >>> sizes(100, 200)[-4:]
+    [64, 100, 128, 200]
+    """
+    tried = {2**power for power in range(21)} | {scored_chips(), job_chips}
+    return sorted({n for n in tried if n < max_chips} | {max_chips})
+
+
 def curve(
     job: workload.TrainingJob,
     system: hardware.System,
@@ -335,6 +437,7 @@ def curve(
     recovery: str = "restart",
     weak_from: int = 0,
     given: Mapping[str, float] | None = None,
+    software: str = "typical",
 ) -> Curve:
     """The useful share of a cluster at every size.
 
@@ -353,6 +456,8 @@ def curve(
         this size [-].
     given : Mapping, optional
         Assumptions with another middle value, as in `assumed`.
+    software : str
+        Level of the software, one of `committed.LEVELS` [-].
 
     Returns
     -------
@@ -377,7 +482,7 @@ def curve(
         if recovery == "island"
         else np.inf
     )
-    table = _table(job, nets, sizes, weak_from, island)
+    table = _table(job, nets, sizes, weak_from, island, software)
     if table.empty:
         raise data.TrnError(
             f"{job.model.name} fits none of the sizes up to {max(sizes):,} chips of {system.name}"
@@ -391,6 +496,7 @@ def _table(
     sizes: Sequence[int],
     weak_from: int,
     island: float,
+    software: str,
 ) -> pd.DataFrame:
     """The best layout of every size that holds the model, and its tokens per second on each
     network.
@@ -408,10 +514,7 @@ def _table(
         for n, fields in zip(members, found):
             if fields:
                 lay, parts = Layouts(**fields), max(1.0, n / island)
-                step = {
-                    f: float(training_step.evaluate(*_setup(trial, net), lay).step_time_s)
-                    for f, net in nets.items()
-                }
+                step = {factor: _step_s(trial, net, lay, software) for factor, net in nets.items()}
                 tokens = batch * parts * job.seq_len
                 row = {
                     "n_chips": n,
@@ -475,6 +578,510 @@ def _shares(
     for name, value in ends.items():
         table[f"{name}_low"], table[f"{name}_high"] = np.percentile(value[1:], [10, 90], axis=0)
     return table
+
+
+def lead(found: Curve) -> str:
+    """The largest size that still helps one job, with the way in which it recovers.
+
+    Parameters
+    ----------
+    found : Curve
+        One job at many sizes.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    job, chip, soonest = found.job.model.name, found.system.chip, found.soonest
+    kind = chip.name + " (announced)" * chip.announced
+    way = f"if {WAYS[found.recovery]}"
+    if soonest["days"] >= NEVER_DAYS:
+        return (
+            f"One job of {job} makes no progress on {kind} chips at any size tried, {way}: "
+            "failures come too often."
+        )
+    top, largest = int(soonest["n_chips"]), int(found.largest["n_chips"])
+    reach = f"up to about {top:,}"
+    if top == largest:
+        reach = f"up to all {top:,}"
+    takes = words.run_time(soonest["days"])
+    far = words.beyond(top, scored_chips())
+    return f"More {kind} chips help one job of {job} {reach}, where it takes {takes} {way}{far}."
+
+
+def job_and_cluster(found: Curve, job_chips: int, max_chips: int) -> str:
+    """What failures cost the job that one has, and what a cluster does as many such jobs.
+
+    Parameters
+    ----------
+    found : Curve
+        One job at many sizes.
+    job_chips, max_chips : int
+        Chips of one job and of the whole cluster [-].
+
+    Returns
+    -------
+    str
+        Two or three sentences.
+    """
+    mine = found.at(min(job_chips, max_chips))
+    n_job = int(mine["n_chips"])
+    n_jobs = max_chips // n_job
+    text = ""
+    if n_job > job_chips:
+        text = f"The run does not fit on {job_chips:,}. "
+    if mine["days"] >= NEVER_DAYS:
+        every = words.duration(mine["mtti_s"])
+        return text + f"On {n_job:,} it makes no progress, with a failure every {every}."
+    hours = np.asarray(reliability.monthly_loss(_ends(mine, "goodput")[::-1], n_job, 0.0)[0])
+    lost = f"{words.sig(hours[1])} hours a month ({words.band(hours[0], hours[2])})"
+    text += f"On {n_job:,} chips failures and checkpoints cost {lost}. "
+    kept = f"{words.share(mine['useful'])} of a chip’s best speed"
+    span = words.shares(mine["useful_low"], mine["useful_high"])
+    took = f"{words.run_time(mine['days'])}, at {kept} ({span})"
+    took += words.beyond(n_job, scored_chips())
+    if n_jobs == 1:
+        cause, share = found.first_cause(n_job)
+        first = f"{cause.partition(':')[0].lower()} alone cost {words.share(share)}"
+        return text + f"The run takes {took}; {first}."
+    return text + f"{max_chips:,} chips hold {n_jobs:,} such jobs; each takes {took}."
+
+
+def _ends(row: pd.Series, name: str) -> np.ndarray:
+    """Low, middle and high of a quantity of a size."""
+    return row[[f"{name}_low", name, f"{name}_high"]].to_numpy(float)
+
+
+def monthly(
+    curves: Mapping[str, Curve], n_chips: int, usd_per_chip_h: float = np.nan
+) -> pd.DataFrame:
+    """What failures and checkpoints cost a job in a month, by the way in which it recovers.
+
+    Parameters
+    ----------
+    curves : Mapping
+        One job at many sizes, by way.
+    n_chips : int
+        Chips of the job, one of the sizes [-].
+    usd_per_chip_h : float
+        Rent of a chip; NaN for none [USD/h].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``way``; ``what`` restarts, ``useful`` share of the time, ``hours`` a month with low
+        and high, ``chip_days`` and ``usd``, middle values.
+    """
+    rows = {}
+    for way, found in curves.items():
+        useful = _ends(found.at(n_chips), "goodput")
+        lost = reliability.monthly_loss(useful[::-1], n_chips, 0.0)
+        hours, chip_days = np.asarray(lost[0]), np.asarray(lost[1])
+        rows[way] = {
+            "what": LABELS[way],
+            "useful": useful[1],
+            "hours": hours[1],
+            "low": hours[0],
+            "high": hours[2],
+            "chip_days": chip_days[1],
+            "usd": chip_days[1] * DAY_S / HOUR_S * usd_per_chip_h,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("way")
+
+
+def side_by_side(
+    curves: Mapping[str, Curve], n_chips: int, usd_per_chip_h: Mapping[str, float]
+) -> pd.DataFrame:
+    """One job on several systems at one size: how much speed per chip it keeps, how long it takes,
+    and what failures cost.
+
+    Parameters
+    ----------
+    curves : Mapping
+        One job at many sizes, by id of the system.
+    n_chips : int
+        Chips of the job [-].
+    usd_per_chip_h : Mapping
+        Rent of a chip by id of the system; none where it has none [USD/h].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``system, kept`` (of the best speed per chip)``, days, useful`` (share of the time)``,
+        hours`` lost a month, ``usd_per_chip_h`` and ``usd`` lost a month.
+    """
+    rows = []
+    for name, found in curves.items():
+        row, rent = found.at(n_chips), usd_per_chip_h.get(name, np.nan)
+        hours, chip_days, _ = reliability.monthly_loss(row["goodput"], row["n_chips"], 0.0)
+        rows.append(
+            {
+                "system": found.system.name,
+                "n_chips": int(row["n_chips"]),
+                "kept": 1 - row["layout"],
+                "days": row["days"],
+                "useful": row["goodput"],
+                "hours": float(hours),
+                "usd_per_chip_h": rent,
+                "usd": float(chip_days) * DAY_S / HOUR_S * rent,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def causes(fleet: str, n_chips: int) -> pd.DataFrame:
+    """Causes of the interruptions of a fleet, carried over to a job as if its chips failed alike.
+
+    Parameters
+    ----------
+    fleet : str
+        Id of the fleet, with counts by cause.
+    n_chips : int
+        Chips of the job [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cause, count``; interruptions per million chip-hours with ``low`` and ``high`` of the
+        count alone, and ``a_month`` of the job; most frequent first.
+    """
+    found = [f for f in data.facts(fleet) if f.quantity == "n_interruptions_by_cause"]
+    watched_s = data.fact(fleet, "n_chips").value * data.fact(fleet, "duration_s").value
+    per_million_h = 1e6 * HOUR_S
+    rows = []
+    for fact in sorted(found, key=lambda each: -each.value):
+        low, middle, high = map(float, reliability.rate_interval(fact.value, watched_s))
+        name = fact.basis.replace("HBM", "GPU memory (HBM)")
+        rows.append(
+            {
+                "cause": f"{name[:1].upper()}{name[1:]}",
+                "count": int(fact.value),
+                "per_million_h": middle * per_million_h,
+                "low": low * per_million_h,
+                "high": high * per_million_h,
+                "a_month": middle * YEAR_S / reliability.MONTHS * n_chips,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_way(curves: Mapping[str, Curve], chosen: str) -> pd.DataFrame:
+    """Useful share of the time at every size, by what a failure restarts; the chosen way has its
+    range, and takes the colour of the chip.
+
+    Parameters
+    ----------
+    curves : Mapping
+        One job at many sizes, by way.
+    chosen : str
+        The way that the page follows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``way, n_chips, goodput, low, high``.
+    """
+    parts = []
+    for way, found in curves.items():
+        part = found.table[["n_chips", "goodput", "goodput_low", "goodput_high"]]
+        part = part.rename(columns={"goodput_low": "low", "goodput_high": "high"})
+        if way == chosen:
+            parts.append(part.assign(way=found.system.chip.name))
+        else:
+            parts.append(part.assign(way=LABELS[way], low=np.nan, high=np.nan))
+    return pd.concat(parts, ignore_index=True)
+
+
+def published_goodput(n_chips: int) -> pd.DataFrame:
+    """Useful share of the time that others published of their own clusters.
+
+    Parameters
+    ----------
+    n_chips : int
+        Largest size that is wanted [-].
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``way`` (other)``, n_chips, goodput, label``.
+    """
+    rows = [
+        (data.fact(fleet, "n_chips").value, data.fact(fleet, "goodput").value, label)
+        for fleet, label in PUBLISHED_GOODPUT.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["n_chips", "goodput", "label"]).assign(way="other")
+    return frame[frame["n_chips"] <= n_chips]
+
+
+PUBLISHED_GOODPUT = {"meta_llama3": "Llama 3, at least", "bytedance": "ByteDance"}
+"""Fleets whose useful share of the time is published, with what stands beside their dot."""
+
+
+def given_facts(given: Mapping[str, float]) -> dict[str, data.Fact]:
+    """The uncertain inputs as rows for a table of assumptions, with the reader's own values.
+
+    Parameters
+    ----------
+    given : Mapping
+        Middle values of the reader, as in `assumed`.
+
+    Returns
+    -------
+    dict of str to Fact
+        Keys of `UNCERTAIN`.
+    """
+    found = {}
+    for name, used in assumed(given).items():
+        fact = data.assumption(name)
+        if not np.isclose(used.mid, fact.value):
+            default = f"{fact.value / fact.scale:,.6g} {fact.shown_unit}"
+            note = (
+                "given as a parameter of this page; the range keeps the proportions of the "
+                f"default, {default}"
+            )
+            fact = replace(
+                fact, value=used.mid, low=used.low, high=used.high, source_id="", note=note
+            )
+        found[name] = fact
+    rate = found["failures_per_chip_h"]
+    note = rate.note.replace("default, 2e-05 1/h", "default, 20")
+    found["failures_per_chip_h"] = replace(
+        rate, shown_unit="per million chip-hours", scale=1e-6, note=note
+    )
+    return found
+
+
+def extrapolated_from(found: Curve) -> float | None:
+    """Size from which on a curve is extrapolated.
+
+    Parameters
+    ----------
+    found : Curve
+        One job at many sizes.
+
+    Returns
+    -------
+    float or None
+        Chips of the largest scored run; None where the curve ends before [-].
+    """
+    scored = scored_chips()
+    return float(scored) if found.largest["n_chips"] > scored else None
+
+
+def status(n_chips: int) -> str:
+    """What a number of a size is.
+
+    Parameters
+    ----------
+    n_chips : int
+        Chips of a job [-].
+
+    Returns
+    -------
+    str
+        ``modelled``, or ``extrapolated`` beyond the largest scored run.
+    """
+    return "extrapolated" if n_chips > scored_chips() else "modelled"
+
+
+SOONER = 1.02
+"""Factor of time from which on a run is said to end sooner [-]."""
+
+HELPS = 1.1
+"""Factor of useful share from which on a larger batch is said to help [-]."""
+
+
+def larger_batch(found: Curve, base: int, given: Mapping[str, float] | None, software: str) -> str:
+    """Whether one job on the largest size gains by a batch that grows with the chips.
+
+    Parameters
+    ----------
+    found : Curve
+        The job with its batch as planned.
+    base : int
+        Chips from which on the batch grows [-].
+    given : Mapping, optional
+        As in `curve`.
+    software : str
+        As in `curve`.
+
+    Returns
+    -------
+    str
+        A sentence; nothing where the largest size is no larger.
+    """
+    largest = found.largest
+    if largest["n_chips"] <= base:
+        return ""
+    grown = [int(n) for n in found.table["n_chips"] if n >= base]
+    weak = curve(found.job, found.system, grown, found.recovery, base, given, software).largest
+    helps = "does not help"
+    if weak["useful"] > max(HELPS * largest["useful"], 1e-3):
+        helps = "helps"
+    critical = float(critical_batch_tokens(found.job.model.n_params, found.job.tokens))
+    times = words.sig(weak["batch_tokens"] / critical)
+    return (
+        f"A larger batch {helps} one job on {int(largest['n_chips']):,} chips: if it grows with "
+        f"the cluster from {base:,} chips on, a step takes {words.big(weak['batch_tokens'])} "
+        f"tokens, {times} times the critical batch of about "
+        f"{words.big(words.rounded(critical, 2))}, and the job gets {words.share(weak['useful'])} "
+        f"of a chip’s best speed instead of {words.share(largest['useful'])}."
+    )
+
+
+def site_and_spares(system: hardware.System, provisioned_w: float, n_job: int, rate: float) -> str:
+    """How many chips a large site feeds, and how many spare nodes a job needs.
+
+    Parameters
+    ----------
+    system : System
+        Building block.
+    provisioned_w : float
+        Power per chip that a site must be able to feed; NaN where it is not known [W].
+    n_job : int
+        Chips of the job [-].
+    rate : float
+        Failures per chip [1/h].
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    node, site = data.assumption("node_chips").value, data.assumption("site_power").value
+    repair_s, sure = data.assumption("repair_s").value, 0.99
+    spares = reliability.spares_needed(n_job / node, rate / HOUR_S * node, repair_s, sure)
+    n_spares = words.big(words.rounded(max(1.0, float(spares)), 2))
+    text = (
+        f"To stay whole for {words.pct(sure)} of the time while failed nodes are repaired, a job "
+        f"of {n_job:,} chips needs about {n_spares} spare node{'s' * (n_spares != '1')} of "
+        f"{node:.0f} chips."
+    )
+    if np.isnan(provisioned_w):
+        return text
+    fed = np.floor(site / provisioned_w / system.n_chips) * system.n_chips
+    chips = words.big(words.rounded(float(fed), 2))
+    power = words.si(site, "W", 1)
+    return f"{text} A site of {power} of provisioned power feeds about {chips} of these chips."
+
+
+def turns(
+    found: Curve,
+    ways: Mapping[str, Curve],
+    n_job: int,
+    given: Mapping[str, float],
+    software: str,
+) -> list[str]:
+    """What would change the answer for one job.
+
+    Parameters
+    ----------
+    found : Curve
+        The job with the way in which it recovers.
+    ways : Mapping
+        The same by every way.
+    n_job : int
+        Chips of the job [-].
+    given : Mapping
+        As in `curve`, with ``pod_oversubscription``.
+    software : str
+        As in `curve`.
+
+    Returns
+    -------
+    list of str
+        A sentence each.
+    """
+    row = found.at(n_job)
+    inputs = {name: each.mid for name, each in assumed(given).items()}
+    state = STATE_BYTES * found.job.model.n_params
+    load_s = float(inputs["restart_s"] + state / inputs["checkpoint_bandwidth"])
+    every = words.duration(row["mtti_s"])
+    lines = [
+        f"At {n_job:,} chips a failure comes every **{every}** and a restart from storage takes "
+        f"**{words.duration(load_s)}**. {_half(found.recovery, row, inputs)}"
+    ]
+    shares = {way: words.share(each.at(n_job)["goodput"]) for way, each in ways.items()}
+    lines.append(
+        f"By the way to recover, **{shares['replica']}** of the time is useful at {n_job:,} chips "
+        f"if only the failed copy restarts, {shares['island']} if pods train apart, "
+        f"{shares['memory']} with copies in memory, **{shares['restart']}** from storage."
+    )
+    if inputs["pod_oversubscription"] > 1:
+        full = {**given, "pod_oversubscription": 1.0}
+        sizes_ = [int(n) for n in found.table["n_chips"]]
+        free = curve(found.job, found.system, sizes_, found.recovery, 0, full, software).soonest
+        sooner = found.soonest["days"] / free["days"]
+        change = "the soonest end would hardly change"
+        if sooner > SOONER:
+            size = int(free["n_chips"])
+            change = (
+                f"one job could end **{words.sig(sooner, 3)} times** as soon, on {size:,} chips"
+            )
+        lines.append(f"With full bandwidth between pods {change}.")
+    fewest, longest = int(found.smallest["n_chips"]), words.run_time(found.smallest["days"])
+    lines.append(f"{fewest:,} chips are the smallest size tried that holds the run: {longest}.")
+    return lines
+
+
+def _half(recovery: str, row: pd.Series, inputs: Mapping[str, float]) -> str:
+    """With which restart half of the time would be useful."""
+    apart = {"replica": row["dp"], "island": row["parts"]}.get(recovery, 1.0)
+    blocking = {"restart": "checkpoint_blocking_s", "island": "checkpoint_blocking_s"}
+    pause = inputs[blocking.get(recovery, "memory_checkpoint_s")]
+    limit = float(reliability.restart_for(0.5, pause, row["mtti_s"] * apart))
+    if limit > 0:
+        return f"Half of the time is useful with restarts of **{words.duration(limit)}**."
+    return "Half would be useful with faster checkpoints, or if smaller parts restart."
+
+
+def published_shares() -> pd.DataFrame:
+    """Checks of failures and of the useful share of the time, with a verdict each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``verdict, check, published, predicted, low, high, unit, kind, note, source_id``; shares in
+        %, times of less than an hour in minutes.
+    """
+    rows = checks()
+    failing = ~rows["unit"].isin(["MWh", "J"]) & ~rows["check"].str.startswith("H100")
+    rows = rows[failing].reset_index(drop=True)
+    told = [trust.verdict(row) for row in rows.itertuples()]
+    short = (rows["unit"] == "h") & (rows["published"] < 1)
+    by = np.select([rows["unit"] == "share", short], [100.0, 60.0], 1.0)
+    unit = rows["unit"].replace({"share": "%", "count": ""}).mask(short, "minutes")
+    columns = ["published", "predicted", "low", "high"]
+    return rows.assign(verdict=told, unit=unit, **{c: rows[c] * by for c in columns})
+
+
+def followed(series: pd.DataFrame) -> tuple[str, str]:
+    """How well published series of growing clusters are met.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        From `weak_series`.
+
+    Returns
+    -------
+    tuple of str
+        Verdict, and a sentence.
+    """
+    near = int((series["error"].abs() <= NEAR).sum())
+    worst = series.iloc[ties.most(series["error"].abs().to_numpy())]
+    text = (
+        f"Speed per chip from the smallest to the largest size is met within {NEAR:.0%} in "
+        f"{near} of {len(series)} published series; the worst, {worst['model']} in "
+        f"{worst['precision'].upper()} on {worst['n_large']:,.0f} {worst['accelerator']}, is "
+        f"{words.pct(abs(worst['error']))} off."
+    )
+    return ("Within band" if near == len(series) else "Partly"), text
+
+
+NEAR = 0.05
+"""Error of the change of speed per chip up to which a series counts as met [-]."""
 
 
 def many_jobs(sizes: pd.DataFrame, n_chips: int) -> pd.DataFrame:
