@@ -12,7 +12,7 @@ import pytest
 
 from trn3 import committed, data, hardware, workload
 from trn3.reporting import engine
-from trn3.study import rents, runs
+from trn3.study import pricing, rents, runs
 from trn3.units import InputError
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "03_training_time.ipynb"
@@ -21,11 +21,11 @@ JOB = workload.TrainingJob(workload.model("llama3_1_70b"), 2e12, 8192, 1024, "bf
 SYSTEMS = ["trn3_gen2", "trn2_ultraserver", "hgx_b200", "tpu_v6e_pod"]
 
 
-BUYER = rents.Buyer("capacity_block", "us_east_2")
+PURCHASE = pricing.Purchase("capacity_block", "us_east_2")
 
 
 def in_time(days, job=JOB):
-    return runs.in_time(job, SYSTEMS, days, BUYER)
+    return runs.in_time(job, SYSTEMS, days, PURCHASE)
 
 
 def test_every_run_ends_in_time_and_the_bill_is_chips_times_hours():
@@ -96,21 +96,13 @@ def test_published_runs_stay_below_the_peak(family):
 
 
 def test_own_rents_of_the_first_and_the_second_system():
-    buyer = replace(BUYER, price=2.0, baseline_price=1.5, discount=0.5)
+    buyer = replace(PURCHASE, price=2.0, baseline_price=1.5, discount=0.5)
     bills = runs.in_time(JOB, SYSTEMS, 30.0, buyer).set_index("system")
     listed = in_time(30.0).set_index("system")["usd_per_chip_h"]
     rent = bills["usd_per_chip_h"]
     assert rent["Trn3 Gen2 UltraServer"] == 2.0 and rent["Trn2 UltraServer"] == 1.5
     assert rent["8x B200 (p6-b200)"] == pytest.approx(listed["8x B200 (p6-b200)"] / 2)
     assert bills.loc["Trn2 UltraServer", "rented"] == "at your own rent"
-
-
-def test_a_rent_under_a_commitment_counts_where_one_commits():
-    own = {"price": 4.0, "commitment_price": 3.0}
-    system = hardware.system("trn3_gen2")
-    blocks, committed_ = rents.Buyer("on_demand", **own), rents.Buyer(rents.COMMITMENT, **own)
-    assert blocks.rent(system, SYSTEMS).usd_per_chip_h == 4.0
-    assert committed_.rent(system, SYSTEMS).usd_per_chip_h == 3.0
 
 
 def subject(job=JOB, systems=("trn3_gen2",), n_chips=2048, **how):
@@ -156,14 +148,14 @@ def test_the_answer_names_the_format_in_which_a_chip_computes():
 def test_a_system_alone_has_no_rival():
     alone = subject()
     assert alone.alone and alone.sentence == "Failures add to the time." and alone.turns == []
-    assert alone.closing(BUYER, ["trn3_gen2"]) == []
+    assert alone.closing(PURCHASE, ["trn3_gen2"]) == []
 
 
 def test_an_open_comparison_names_what_would_close_it():
     pair = ["trn3_gen2", "trn2_ultraserver"]
     rival = subject(systems=pair)
     assert rival.verdict.word == "open"
-    (said,) = rival.closing(BUYER, pair)
+    (said,) = rival.closing(PURCHASE, pair)
     # of the two only Trainium2 can be rented
     assert "one Trn2 UltraServer" in said and "Trn3" not in said
     before, after = re.findall(r"(\d\.\d+)–(\d\.\d+)", said)

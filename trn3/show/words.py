@@ -310,27 +310,6 @@ def bill(usd: float, terms: str, per: str = "month") -> str:
     return f"{money(rounded(usd, 2))} a {per} at {terms}"
 
 
-def sentence(text: str) -> str:
-    """Start with a capital.
-
-    Parameters
-    ----------
-    text : str
-        Any.
-
-    Returns
-    -------
-    str
-        The same otherwise.
-
-    Examples
-    --------
-    >>> sentence("slow chips")
-    'Slow chips'
-    """
-    return text[:1].upper() + text[1:]
-
-
 def pct(value: float, digits: int = 2) -> str:
     """Format a share as per cent.
 

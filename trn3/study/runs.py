@@ -11,7 +11,7 @@ import pandas as pd
 from trn3 import committed, data, hardware, layouts, ties, training, workload
 from trn3.fit import training_fit, trust
 from trn3.show import words
-from trn3.study import rents, scaling
+from trn3.study import pricing, rents, scaling
 from trn3.study.compare import ask
 from trn3.uncertainty import ratio_range
 from trn3.units import DAY_S, GIB, HOUR_S, require
@@ -258,7 +258,7 @@ def in_time(
     job: workload.TrainingJob,
     systems: Sequence[str],
     days: float,
-    buyer: rents.Buyer,
+    purchase: pricing.Purchase,
     software: str = "typical",
 ) -> pd.DataFrame:
     """What finishes a run in time on each system, and what that costs.
@@ -273,7 +273,7 @@ def in_time(
         Ids of systems or chips [-].
     days : float
         Time that the run may take, without failures [day].
-    buyer : Buyer
+    purchase : Purchase
         How and where the chips are rented, and what the reader pays.
     software : str
         Level of the software [-].
@@ -304,7 +304,8 @@ def in_time(
         return min(soon, key=lambda each: each.cluster.n_chips * each.days[1])
 
     answers = ask(cheapest, systems)
-    prices = ask(lambda system: buyer.rent(system, systems), answers.found)
+    places = places_of(systems)
+    prices = ask(lambda system: purchase.rent(system, places[system.id]), answers.found)
     rows = []
     for each, run in answers.found.items():
         n_chips = run.cluster.n_chips
@@ -327,7 +328,7 @@ def in_time(
                 "why": "",
             }
         else:
-            row["why"] = f"no rent listed {rents.bought(buyer.term)}"
+            row["why"] = f"no rent listed {rents.bought(purchase.term)}"
         rows.append(row)
     for each, why in answers.missing.items():
         system = hardware.system(each)
@@ -336,6 +337,28 @@ def in_time(
     columns += ["usd_low", "usd", "usd_high", "why"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["usd", "days"], kind="stable", ignore_index=True)
+
+
+def places_of(systems: Iterable[str]) -> dict[str, int]:
+    """Place of each system in the list that was asked for.
+
+    Parameters
+    ----------
+    systems : iterable of str
+        Ids of systems or chips.
+
+    Returns
+    -------
+    dict of str to int
+        From 0, by the id of the system [-].
+
+    Examples
+    --------
+    >>> places_of(["trainium3", "trn3_gen2", "hgx_h100"])
+    {'trn3_gen2': 0, 'hgx_h100': 1}
+    """
+    named = dict.fromkeys(hardware.system(each).id for each in systems)
+    return {name: place for place, name in enumerate(named)}
 
 
 def published_mfu(family: str) -> pd.DataFrame:
@@ -565,12 +588,12 @@ class Rival:
             return [f"No share of its peak would make {name} as fast as {other}; {reached}."]
         return [f"{name} equals {other} at **{words.pct(equal)}** of its peak; {reached}."]
 
-    def closing(self, buyer: rents.Buyer, systems: Sequence[str]) -> list[str]:
+    def closing(self, purchase: pricing.Purchase, systems: Sequence[str]) -> list[str]:
         """The cheapest measurement that would close an open comparison.
 
         Parameters
         ----------
-        buyer : Buyer
+        purchase : Purchase
             How chips are rented.
         systems : sequence of str
             Ids of all systems, in the order asked.
@@ -587,8 +610,7 @@ class Rival:
             system = each.cluster.system
             if rents.unlisted(system.chip.id):
                 continue
-            price = ask(lambda own: buyer.rent(own, systems), [system.id]).found.get(system.id)
-            usd = price.usd_per_chip_h * system.n_chips * hours if price else np.nan
+            usd = hours * system.n_chips * _rent(purchase, system, systems)
             speeds = [per_chip(self.subject), per_chip(self.best)]
             known = 1 if each is self.best else 0
             speeds[known] = np.full(3, speeds[known][1])
@@ -601,6 +623,14 @@ class Rival:
                 words.closing(what, where, hours, usd, (low, high), ends, "times the speed", closes)
             ]
         return []
+
+
+def _rent(purchase: pricing.Purchase, system: hardware.System, systems: Iterable[str]) -> float:
+    """What a chip costs a reader; NaN where it has no rent [USD/h]."""
+    try:
+        return purchase.rent(system, places_of(systems)[system.id]).usd_per_chip_h
+    except data.TrnError:
+        return np.nan
 
 
 def per_chip(found: training.TrainingEstimate) -> np.ndarray:
@@ -672,8 +702,9 @@ def lead(
     kind = chip.name + " (announced)" * chip.announced
     time = words.lasting(*found.days * DAY_S)
     text = (
-        f"About {time} to {VERBS[job.finetune]} {job.model.name} on {words.count(job.tokens)} "
-        f"tokens with {words.chips(cluster.n_chips, kind)} in {chip.native(dtype).upper()}"
+        f"About {time} to {VERBS[job.finetune]} {job.model.name} on {words.amount(job.tokens)} "
+        f"tokens with {words.counted(cluster.n_chips, kind + ' chip')} in "
+        f"{chip.native(dtype).upper()}"
     )
     if software != "typical":
         text += f", with {LEVEL_NAMES[software]}"
