@@ -2,6 +2,7 @@
 accepts.
 """
 
+import base64
 import itertools
 import json
 import re
@@ -448,8 +449,30 @@ def test_the_renderer_writes_what_nbformat_and_jupyterlab_take():
         alt.theme.enable("default")
 
 
-def test_a_picture_is_a_png():
-    assert charts.png(FORMS["stacks"].spec, 0.5).startswith(b"\x89PNG")
+@pytest.mark.parametrize("name", ["lines", "rows", "ratios"])
+def test_a_picture_is_a_small_png_of_the_same_colours(name, chromium):
+    large = vl_convert.vegalite_to_png(FORMS[name].spec, vl_version="6.4", scale=1.5)
+    small = charts.png(FORMS[name].spec)
+    assert small == charts.png(FORMS[name].spec)
+    assert 3 * len(small) < len(large) and len(small) < 60_000
+    page = chromium.new_page()
+    seen = [page.evaluate(PIXELS, base64.b64encode(one).decode()) for one in (large, small)]
+    page.close()
+    assert seen[0][:2] == seen[1][:2]
+    assert np.abs(np.subtract(seen[0][2], seen[1][2])).max() <= 16
+    assert seen[1][2][:3] == [255, 255, 255]
+
+
+PIXELS = """async packed => {
+  const image = new Image();
+  image.src = "data:image/png;base64," + packed;
+  await image.decode();
+  const { width, height } = image;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  return [width, height, [...context.getImageData(0, 0, width, height).data]];
+}"""
 
 
 @pytest.mark.parametrize("values", [[0, 0], [5], [-2, -2], [1e-9], []])

@@ -49,6 +49,7 @@ from trn3.show.forms import (
     stacks,
     tornado,
 )
+from trn3.show.picture import small
 from trn3.show.theme import Axis, Spec, style
 from trn3.show.tokens import CONFIG, GLYPHS, NOTEBOOK, TOKENS, C
 
@@ -201,7 +202,7 @@ def png(spec: Spec, scale: float = 1.5) -> bytes:
     """
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_png(spec, vl_version="6.4", scale=scale))
+    return small(vl_convert.vegalite_to_png(spec, vl_version="6.4", scale=scale))
 
 
 def enable() -> None:
