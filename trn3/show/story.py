@@ -54,6 +54,9 @@ with.
 """
 
 
+LEFT = ' style="text-align:left"'
+"""For JupyterLab, which would set every cell to the right; a page drops it and has a sheet."""
+
 UNITS = {"-": "", "count": "", "x": "", "us": "µs", "gCO2e/kWh": "g CO₂e/kWh", "kgCO2e": "kg CO₂e"}
 """Units that the tables write otherwise than a page does."""
 
@@ -295,7 +298,7 @@ def _grid(
     kind: str = "grid",
 ) -> str:
     """An HTML table; cells are HTML already, the first of a row is its head."""
-    css = [' class="n"' if r else "" for r in right]
+    css = [' class="n"' if number else LEFT for number in right]
     top = "".join(f'<th scope="col"{c}>{_inline(h)}</th>' for h, c in zip(heads, css, strict=True))
     cells = (
         "".join(f"<td{c}>{v}</td>" for c, v in zip(css[1:], row[1:], strict=True)) for row in rows
