@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trn3 import layers, training_step, workload
+from trn3 import hardware, inference, layers, search, serving_step, training_step, workload
 from trn3.layers import Layers
 from trn3.layouts import Layouts
 from trn3.training_step import at_peak
@@ -124,3 +124,41 @@ def test_a_stack_holds_models_with_and_without_groups():
     ):
         each = [getattr(s, flops)(8192) for s in shapes]
         assert getattr(both, flops)(8192) == pytest.approx(each)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        ("nemotron3_super", 0.5),  # each layer is a mixer or a feed-forward block
+        ("falcon_h1_34b", 1.5),  # two mixers and a feed-forward block
+        ("deepseek_v32", 1.5),  # attention, its indexer and a feed-forward block
+        ("qwen3_5_397b", 1.0),
+    ],
+)
+def test_kernels_are_those_of_the_blocks_that_there_are(name, share):
+    shape = hybrid(name)
+    assert shape.kernel_share == share
+    plain = workload.model("llama3_3_70b")
+    constants = serving_step.constants(hardware.chip("h200"))
+    routed = constants.moe_layers if shape.n_experts else 1.0
+    latent = constants.latent_layers if shape.kv_lora_rank else 1.0
+    each = serving_step.kernels_s(plain, constants) / plain.n_layers * routed * latent
+    expected = pytest.approx(shape.n_layers * share * each)
+    assert serving_step.kernels_s(shape, constants) == expected
+
+
+def test_four_bits_of_nemotron_3_super_fit_one_b200():
+    # The card of its 4-bit form names one B200 as the least.
+    shape, b200 = workload.model("nemotron_3_super"), hardware.system("hgx_b200")
+    load = workload.ServingLoad(shape, 1024, 1024, weights_dtype="nvfp4", kv_dtype="fp8")
+    work, one = inference.work_of(load, 1.0), serving_step.Layouts(1.0)
+    device = serving_step.device(b200, "nvfp4")
+    held = serving_step.weight_bytes_per_chip(shape, one, work)
+    cached = serving_step.cache_bytes_per_chip(shape, device, one, work)
+    assert held + cached < device.usable_bytes
+
+
+def test_64_b200_hold_the_training_of_nemotron_3_super():
+    shape = workload.model("nemotron_3_super")
+    found = search.search(shape.id, "hgx_b200", range(64, 65), 256, 1)
+    assert found.feasible > 0

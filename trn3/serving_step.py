@@ -1418,7 +1418,7 @@ def kernels_s(model: ModelShape, constants: ServingConstants) -> Array:
     """
     routed = np.where(np.greater(model.n_experts, 0), constants.moe_layers, 1.0)
     latent = np.where(np.greater(model.kv_lora_rank, 0), constants.latent_layers, 1.0)
-    return model.n_layers * constants.layer_s * routed * latent * model.block_share
+    return model.n_layers * constants.layer_s * routed * latent * model.kernel_share
 
 
 def step_fixed_s(model: ModelShape, constants: ServingConstants, work: Work) -> Array:

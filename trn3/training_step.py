@@ -1071,7 +1071,7 @@ def layer_parts(work: Work, machine: Machine, lay: Layouts, tokens: Array) -> di
         ring = context_exchange_s(work, machine, tokens, lay, attention) * passes
         parts["context exchange"] = Part(LINK, ring)
     # the host launches forward and backward pass, a third of it again
-    host = machine.constants.layer_launch_s * (1 + full / 3) * blocks
+    host = machine.constants.layer_launch_s * (1 + full / 3) * shape.kernel_share
     parts["launch"] = Part(FIXED, launch_s(sum(p.time_s for p in parts.values()), host))
     return parts
 

@@ -127,6 +127,16 @@ class ModelShape:
         return (self.n_layers - self.n_mixers_alone) / self.n_layers
 
     @property
+    def kernel_share(self) -> Array:
+        """What launches kernels over that of plain layers, which have a mixer and a feed-forward
+        block: a second mixer and an indexer, with products and a choice of its own, count as one
+        each [-].
+        """
+        seconds = sum(g.n_layers * (g.beside * (g.n_params > 0)) for g in self.others)
+        indexers = sum(g.n_layers * (g.index_heads > 0) for g in self.others)
+        return self.block_share + (seconds + indexers) / (2 * self.n_layers)
+
+    @property
     def block_share(self) -> Array:
         """Mixers and feed-forward blocks over those of plain layers, which have one of each [-]."""
         return (self.mixer_share + self.feed_forward_share) / 2
