@@ -267,11 +267,12 @@ def bills_shown(table: pd.DataFrame, subject: str) -> pd.DataFrame:
     rows = [
         {
             "Chip": row.name,
-            "USD per chip-hour": f"{words.fixed(row.usd_per_chip_h, 2)} {row.bought}",
+            "USD per chip-hour": words.fixed(row.usd_per_chip_h, 2),
             "Chips": f"{row.chips:,.0f} ({row.chips_low:,.0f}–{row.chips_high:,.0f})",
             "USD a month": words.big(words.rounded(row.usd_a_month, 2)),
             "USD per million tokens": words.fixed(row.usd_per_million, 2),
             f"{subject} ties at, USD": _spread(row.ties_at, row.ties_low, row.ties_high),
+            "Bought": row.bought,
         }
         for row in table.itertuples(index=False)
     ]
@@ -536,4 +537,37 @@ def later(scores: pd.DataFrame) -> pd.DataFrame:
             }
             for row in scores.itertuples(index=False)
         ]
+    )
+
+
+LATER = {"trainium": "Inferentia2 and Trainium, time per token"}
+"""Scores of later runs by family of the chip; the others have those of closed loops."""
+CLOSED_LOOP = "time per token, closed loop"
+
+
+def missed_later(chip: hardware.Chip) -> str:
+    """What the constants missed on runs of a kind of chip that were added after they were fixed.
+
+    Parameters
+    ----------
+    chip : Chip
+        The chip in question.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> missed_later(hardware.chip("trainium3")).startswith("On runs of Inferentia2 and Trainium")
+    True
+    """
+    part = LATER.get(chip.family, CLOSED_LOOP)
+    score = trust.summary("inference", "prospective", part)
+    factor = score["group_median_factor"], score["factor_low"], score["factor_high"]
+    whose = "Inferentia2 and Trainium" if chip.family in LATER else "engines in service"
+    return (
+        f"On runs of {whose} that were added later the time per token was off by "
+        f"{words.missed(*factor)}, and the 80% range held {words.pct(score['band_coverage'])}."
     )
