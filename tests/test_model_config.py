@@ -294,6 +294,13 @@ def test_a_page_says_what_was_read(own_model):
     other = {"model": own_model(stored), "output_tokens": 1, "dtype": "fp8"}
     assert panel.read_from(other)["stored format"].endswith("; this page serves it in fp8")
     assert panel.read_from({"model": "llama3_1_8b"}) == {}
+    assert panel.read_from({"model": "glm_5"}) == {
+        "layers": "78 sparse attention with an indexer",
+        "counted, not fitted": "sparse attention with an indexer",
+    }
+    own = panel.read_from({"model": path_of("nemotron3_super")})
+    assert own["counted, not fitted"] == "state-space layers"
+    assert own["state per sequence"].startswith("170.2 MB")
 
 
 def test_what_is_left_out_stamps_name_and_page(own_model, monkeypatch):

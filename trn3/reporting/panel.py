@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trn3 import data, model_config, workload
+from trn3 import data, layers, model_config, workload
 from trn3.reporting.parameters import FILES, Parameter
 from trn3.show import words
 
@@ -106,7 +106,8 @@ def entries(
 
 
 def read_from(values: Mapping[str, Any]) -> dict[str, str]:
-    """What was read from the reader's own model, where a report is about one.
+    """What was read from the reader's own model, where a report is about one; of a known model
+    what no fitted run has.
 
     Parameters
     ----------
@@ -116,11 +117,13 @@ def read_from(values: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict
-        By what it is; empty where the model is a known one.
+        By what it is; empty where the model is a known one of plain layers.
     """
     path = values.get("model")
-    if not isinstance(path, str) or not path.endswith(".json"):
+    if not isinstance(path, str):
         return {}
+    if not path.endswith(".json"):
+        return _counted_alone(path)
     config = model_config.read(path)
     shape, unplaced = workload.from_config(config, allow_unknown=model_config.unknown_allowed())
     kinds = workload.by_kind(shape) | {"with experts": int(shape.n_moe_layers)}
@@ -136,9 +139,30 @@ def read_from(values: Mapping[str, Any]) -> dict[str, str]:
         "state per sequence": state,
         "layers": ", ".join(f"{n} {kind}" for kind, n in kinds.items() if n),
         "stored format": _stored(stored, values),
+        **_not_fitted(shape),
         "not modelled": ", ".join(unplaced),
     }
     return {what: text for what, text in found.items() if text}
+
+
+def _counted_alone(name: str) -> dict[str, str]:
+    """What is to be said of a known model: layers that no fitted run has."""
+    try:
+        shape = workload.model(name)
+    except data.TrnError:
+        return {}
+    kinds = ", ".join(f"{n} {kind}" for kind, n in workload.by_kind(shape).items())
+    return {"layers": kinds, **_not_fitted(shape)} if _not_fitted(shape) else {}
+
+
+def _not_fitted(shape: workload.ModelShape) -> dict[str, str]:
+    """Kinds of layers that are counted, and that no run behind the constants has."""
+    kinds = dict.fromkeys(layers.KINDS[g.kind] for g in shape.others if g.kind not in FITTED)
+    return {"counted, not fitted": ", ".join(kinds)} if kinds else {}
+
+
+FITTED = ("full", "window", "latent", "none")
+"""Kinds of layers of the runs behind the constants; the last has none of its own."""
 
 
 def _stored(stored: str, values: Mapping[str, Any]) -> str:
