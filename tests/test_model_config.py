@@ -13,8 +13,10 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from trn3 import data, hardware, inference, model_config, serving_step, workload
+from trn3 import config_fields, data, hardware, inference, model_config, serving_step, workload
 from trn3.fit import serving_fit
 from trn3.reporting import batch, cli, panel, parameters
 
@@ -127,7 +129,7 @@ def test_the_window_of_min_window_all_covers_the_marked_layers_alone():
         ({"num_experts": 8}, "n_experts = 8: no field says how many experts a token uses"),
         ({"sliding_window": 16}, "sliding_window = 16: no field says which layers"),
         ({"params_b": 7}, "params_b = 7 billion: the other fields give"),
-        ({"params_b": "seven"}, "params_b = seven billion: must be a number above 0"),
+        ({"params_b": "seven"}, "params_b = 'seven': must be a number from"),
         ({"wide_layers": 3}, "wide_layers = 3: an unknown field"),
         ({"is_encoder_decoder": True}, "an encoder with a decoder"),
         ({"moe_layer_freq": [1, 0], **EXPERTS}, "moe_layer_freq: names 2 layers"),
@@ -234,6 +236,29 @@ def test_published_runs_of_ones_own_copy_of_a_known_model_are_found(tmp_path):
     known = serving_fit.published("llama3_3_70b", *given)
     own = serving_fit.published(workload.model(str(path)), *given)
     assert len(known) and list(own["row_id"]) == list(known["row_id"])
+
+
+ODD = [None, True, 0, -1, 3, 10**9, 1.5, float("nan"), "", "x", "auto", [], [1], [0, 1]]
+ODD += [["mamba"], ["moe"] * 5, {}, {"a": 1}, [[1]], "ME*-", "M" * 900]
+READ = [row["name"] for row in ROWS if not row["refused"]]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(READ), st.data())
+def test_a_file_in_which_fields_are_wrong_is_read_or_refused_in_a_line(name, draws):
+    config = json.loads(Path(path_of(name)).read_text(encoding="utf-8-sig"))
+    inner = config.get("text_config", config)
+    fields = st.sampled_from(sorted({*config_fields.known(), *inner, "linear_attn_config"}))
+    inner |= draws.draw(st.dictionaries(fields, st.sampled_from(ODD), max_size=3))
+    try:
+        shape, _ = workload.from_config(config, allow_unknown=draws.draw(st.booleans()))
+    except data.TrnError as error:
+        assert "\n" not in str(error) and len(str(error)) < 800
+        return
+    assert 0 < shape.n_active_params <= shape.n_params
+    assert shape.n_plain_layers >= 0
+    assert shape.read_bytes(1000) <= shape.kv_bytes(1000) * (1 + 1e-9)
+    assert sum(workload.by_kind(shape).values()) >= shape.n_layers
 
 
 def test_a_list_of_values_that_differ_is_no_value():

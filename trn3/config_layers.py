@@ -435,6 +435,9 @@ def _compressed(asked: Asked, n: int, shape: dict[str, Any]) -> list[Layers]:
     ratios = asked.get("compress_ratios")[:n]
     if len(ratios) < n:
         raise data.TrnError(f"compress_ratios: names {len(ratios)} layers, n_layers is {n}")
+    window = shape.get("window")
+    if not window:
+        raise data.TrnError(f"needs one of {', '.join(named()['window'])}")
     ranks = {
         "query": shape.get("q_lora_rank") or 0,
         "output": asked.get("out_rank"),
@@ -445,7 +448,7 @@ def _compressed(asked: Asked, n: int, shape: dict[str, Any]) -> list[Layers]:
     for ratio, count in sorted(Counter(ratios).items()):
         group = layers.compressed(count, d, heads, width, max(ratio, 1), ranks)
         if ratio == 0:
-            group = dataclasses.replace(group, kind="window", window=shape["window"])
+            group = dataclasses.replace(group, kind="window", window=window)
         short = 0 < ratio < layers.OVERLAPPING_BELOW
         groups.append(_indexed(asked, group, shape) if short else group)
     near = Layers(
@@ -455,7 +458,7 @@ def _compressed(asked: Asked, n: int, shape: dict[str, Any]) -> list[Layers]:
         qk_dim=width,
         v_dim=width,
         n_cached=width,
-        window=shape["window"],
+        window=window,
         beside=True,
     )
     return [*groups, near]

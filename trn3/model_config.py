@@ -189,8 +189,7 @@ def _in_one_spelling(
     n = first(checked({name: found.get(name) for name in names}), *names) or 0
     for name in (k for k, bound in known().items() if bound and bound.kind == "whole"):
         value = found.get(name)
-        alike = isinstance(value, list) and len(value) == n and value.count(value[0]) == n
-        if alike and isinstance(value, list):
+        if isinstance(value, list) and 0 < n == len(value) == value.count(value[0]):
             found[name] = value[0]
     freq = found.get("moe_layer_freq")
     if isinstance(freq, int):
@@ -351,7 +350,7 @@ def _inferred(config: dict[str, Any], got: dict[str, Any], habits: str) -> dict[
         out |= {
             "d_ff_expert": inner,
             "n_shared_experts": shared,
-            "d_ff_beside": beside + _dense_path(config, out | got, habits),
+            "d_ff_beside": beside + _dense_path(config, got | out, habits),
             "n_dense_layers": _dense_layers(config, got),
         }
     return out
@@ -411,7 +410,8 @@ def _always_on(
     many = got["n_shared_experts"] or int("shared_expert" in habits)
     width = first({name: config[name] for name in names if config.get(name)}, *names)
     width = width or many * inner
-    if got["d_expert"] or width % inner:  # of the width of the model, or of no expert's
+    whole = inner > 0 and width % inner == 0
+    if got["d_expert"] or not whole:  # of the width of the model, or of no expert's
         return 0, width
     return width // inner, 0
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from trn3 import data, layers, model_config
-from trn3.bounds import shown
+from trn3.bounds import SHOWN, shown
 from trn3.units import Array
 
 
@@ -630,7 +630,8 @@ def positive(field: str, value: Any, unit: str, whole: bool = False) -> None:
     except (TypeError, ValueError):
         fine = False
     if not fine:
-        raise data.TrnError(f"{field} = {value} {unit}: must be a {'whole ' * whole}number above 0")
+        given = f"{value}" if len(f"{value}") <= SHOWN else shown(value)
+        raise data.TrnError(f"{field} = {given} {unit}: must be a {'whole ' * whole}number above 0")
 
 
 def stack(shapes: Sequence[ModelShape]) -> ModelShape:
@@ -923,7 +924,6 @@ def from_config(
     shape = ModelShape(id=id, name=name or id, source_id="user_config", **found)
     stated = config.get("params_b")
     if stated is not None:
-        positive("params_b", stated, "billion")
         counted = shape.n_params / 1e9
         if abs(counted / stated - 1) > COUNTS_AGREE:
             raise data.TrnError(
