@@ -11,7 +11,7 @@ import pytest
 from trn3 import hardware, inference, workload
 from trn3.fit import trust
 from trn3.show import story
-from trn3.study import compare, rents, served
+from trn3.study import compare, pricing, served
 
 LLAMA = workload.model("llama3_3_70b")
 LOAD = workload.ServingLoad(LLAMA, 1024, 1024, 3.0, 0.025, "fp8", "fp8", 50.0)
@@ -95,8 +95,9 @@ def test_published_runs_stand_beside_the_line_of_their_system(lines):
 
 
 def test_a_bill_is_chips_times_rent_and_a_tie_costs_the_same_per_token(answers):
-    rented = {key: rents.given(hardware.system(key).chip.id, usd) for key, usd in zip(PAIR, (3, 4))}
-    bills = served.bills(LOAD, answers, rented, "trn3_gen2").set_index("system")
+    own = pricing.Purchase("capacity_block", "us_east_2", price=3.0, baseline_price=4.0)
+    bills = served.bills(LOAD, answers, served.rented(own, PAIR), "trn3_gen2").set_index("system")
+    assert bills.loc[PAIR, "usd_per_chip_h"].tolist() == [3.0, 4.0]
     hours = 365.25 * 24 / 12
     assert bills["usd_a_month"].to_numpy() == pytest.approx(
         (bills["chips"] * bills["usd_per_chip_h"] * hours).to_numpy(float)
@@ -105,15 +106,28 @@ def test_a_bill_is_chips_times_rent_and_a_tie_costs_the_same_per_token(answers):
     assert bills["usd_per_million"].to_numpy() == pytest.approx(
         (bills["usd_a_month"] / tokens * 1e6).to_numpy(float)
     )
-    own, rival = (answers.found[key].output_tokens_per_s_per_chip[1] for key in PAIR)
-    assert bills.loc["hgx_h200", "ties_at"] / own == pytest.approx(4 / rival)
+    ours, theirs = (answers.found[key].output_tokens_per_s_per_chip[1] for key in PAIR)
+    assert bills.loc["hgx_h200", "ties_at"] / ours == pytest.approx(4 / theirs)
     assert np.isnan(bills.loc["trn3_gen2", "ties_at"])
     shown = served.bills_shown(bills.reset_index(), "Trainium3")
     assert "Trainium3 ties at, USD" in shown and len(shown) == 2
 
 
-def test_without_a_rent_there_is_no_bill_and_the_table_says_so(answers):
-    bills = served.bills(LOAD, answers, {}, "trn3_gen2")
+def test_a_chip_that_is_not_sold_so_stands_last_and_says_it():
+    load = replace(LOAD, tpot_s=0.1)
+    both = compare.serving(load, ["mi300x_8", "trn3_gen2"])
+    rent_of = served.rented(
+        pricing.Purchase("capacity_block", "us_east_2"), ["trn3_gen2", "mi300x_8"]
+    )
+    bills = served.bills(load, both, rent_of, "trn3_gen2")
+    assert bills["system"].tolist() == ["trn3_gen2", "mi300x_8"]
+    assert "Capacity Block" in served.bills_shown(bills, "Trainium3").loc[1, "Bought"]
+
+
+def test_where_nobody_answers_there_is_no_bill_and_the_table_says_so():
+    nobody = compare.Answers({}, {"trn3_gen2": "too slow"})
+    rent_of = served.rented(pricing.Purchase("capacity_block", "us_east_2"), PAIR)
+    bills = served.bills(LOAD, nobody, rent_of, "trn3_gen2")
     assert bills.empty and "no system" in served.bills_shown(bills, "Trainium3").to_string()
 
 

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, hardware, inference, serving_step, ties
+from trn3 import cost, data, hardware, inference, serving_step, ties
 from trn3.fit import serving_fit, trust
 from trn3.show import story, words
-from trn3.study import compare, rents
+from trn3.study import compare, pricing, rents
 from trn3.study.compare import Answers
-from trn3.uncertainty import ratio_range
 from trn3.units import HOUR_S, MEGA
 from trn3.workload import ServingLoad
 
@@ -185,10 +184,43 @@ def published(load: ServingLoad, lines: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(name=names, beaten=(same & better).any(axis=1), ratio=modelled / rate)
 
 
+def rented(purchase: pricing.Purchase, systems: Iterable[str]) -> Answers[rents.Rent]:
+    """What a chip-hour of several systems costs a reader.
+
+    Parameters
+    ----------
+    purchase : Purchase
+        How all of them are bought.
+    systems : iterable of str
+        The one in question, the one that it is compared with, and others; one named twice counts
+        once.
+
+    Returns
+    -------
+    Answers
+        A `trn3.study.rents.Rent` each; who is not sold so says it.
+
+    Examples
+    --------
+    >>> found = rented(pricing.Purchase("capacity_block", "us_east_2"), ["trn3_gen2", "mi300x_8"])
+    >>> list(found.found), list(found.missing.values())
+    (['trn3_gen2'], ['no rent by Capacity Block is listed'])
+    """
+    found: dict[str, rents.Rent] = {}
+    missing: dict[str, str] = {}
+    ids = dict.fromkeys(hardware.system(each).id for each in systems)
+    for place, each in enumerate(ids):
+        try:
+            found[each] = purchase.rent(hardware.system(each), place)
+        except data.UnknownId:
+            missing[each] = f"no rent {rents.bought(purchase.term)} is listed"
+    return Answers(found, missing)
+
+
 def bills(
     load: ServingLoad,
     answers: Answers[inference.ServingPoint],
-    rented: Mapping[str, rents.Rent],
+    rent_of: Answers[rents.Rent],
     subject: str,
     **how: Any,
 ) -> pd.DataFrame:
@@ -200,8 +232,8 @@ def bills(
         With its rate of requests.
     answers : Answers
         Best points, from `trn3.study.compare.serving`.
-    rented : mapping of str to Rent
-        What a chip-hour costs, by the id of the system; those without are left out.
+    rent_of : Answers
+        What a chip-hour costs, from `rented`; those without a rent come last.
     subject : str
         Id of the system in question.
     **how : object
@@ -210,43 +242,39 @@ def bills(
     Returns
     -------
     pandas.DataFrame
-        ``system`` (id), ``name``, ``usd_per_chip_h`` [USD/h], ``bought`` (in words), ``chips`` with
-        ``chips_low`` and ``chips_high``, ``usd_a_month`` with ``low`` and ``high`` [USD],
-        ``usd_per_million`` output tokens, their prompts and the idle share of the fleet included
-        [USD], and ``ties_at`` with ``ties_low`` and ``ties_high``, the rent at which a token costs
-        as much on the system in question [USD/h].
+        ``system`` (id), ``name``, ``bought`` (in words, or that it is not), ``usd_per_chip_h``
+        [USD/h], ``chips`` with ``chips_low`` and ``chips_high``, ``usd_a_month`` with ``low`` and
+        ``high`` [USD], ``usd_per_million`` output tokens, their prompts and the idle share of the
+        fleet included [USD], and ``ties_at`` with ``ties_low`` and ``ties_high``, the rent at which
+        a token costs as much on the system in question [USD/h].
     """
     month_s = cost.MONTH_H * HOUR_S
     million_a_month = load.requests_per_s * load.output_tokens * month_s / MEGA
     rows = []
-    for each in [each for each in answers.found if each in rented]:
-        system, rent = hardware.system(each), rented[each]
+    for each in answers.found:
+        system = hardware.system(each)
+        row: dict[str, Any] = {"system": each, "name": system.chip.name}
+        rows.append(row)
+        if each not in rent_of.found:
+            row["bought"] = rent_of.missing[each]
+            continue
+        rent = rent_of.found[each]
         chips = inference.fleet(compare.load_on(load, system), system, **how)
-        low, usd, high = np.asarray(cost.monthly_usd(chips, rent.usd_per_chip_h))
-        even = np.full(3, np.nan)
+        usd = np.asarray(cost.monthly_usd(chips, rent.usd_per_chip_h))
+        row |= {
+            "usd_per_chip_h": rent.usd_per_chip_h,
+            "bought": rents.terms_of(rent.term, rent.region),
+        }
+        row |= dict(zip(("chips_low", "chips", "chips_high"), chips))
+        row |= dict(zip(("low", "usd_a_month", "high"), usd))
+        row["usd_per_million"] = usd[1] / million_a_month
         if each != subject and subject in answers.found:
-            speeds = (answers.found[k].output_tokens_per_s_per_chip for k in (subject, each))
-            even = rent.usd_per_chip_h * ratio_range(*speeds)
-        rows.append(
-            {
-                "system": each,
-                "name": system.chip.name,
-                "usd_per_chip_h": rent.usd_per_chip_h,
-                "bought": rents.terms_of(rent.term, rent.region),
-                "chips_low": chips[0],
-                "chips": chips[1],
-                "chips_high": chips[2],
-                "low": low,
-                "usd_a_month": usd,
-                "high": high,
-                "usd_per_million": usd / million_a_month,
-                "ties_low": even[0],
-                "ties_at": even[1],
-                "ties_high": even[2],
-            }
-        )
+            ours, theirs = (answers.found[k].output_tokens_per_s_per_chip for k in (subject, each))
+            even = rents.break_even(ours, theirs, rent.usd_per_chip_h)
+            row |= {"ties_low": even.low, "ties_at": even.middle, "ties_high": even.high}
     table = pd.DataFrame(rows, columns=BILL)
-    return table.iloc[ties.order(table["usd_a_month"].to_numpy(float))].reset_index(drop=True)
+    usd_a_month = table["usd_a_month"].astype(float).fillna(np.inf)
+    return table.iloc[ties.order(usd_a_month.to_numpy())].reset_index(drop=True)
 
 
 def bills_shown(table: pd.DataFrame, subject: str) -> pd.DataFrame:
@@ -264,25 +292,20 @@ def bills_shown(table: pd.DataFrame, subject: str) -> pd.DataFrame:
     pandas.DataFrame
         Texts.
     """
-    rows = [
-        {
-            "Chip": row.name,
-            "USD per chip-hour": words.fixed(row.usd_per_chip_h, 2),
-            "Chips": f"{row.chips:,.0f} ({row.chips_low:,.0f}–{row.chips_high:,.0f})",
-            "USD a month": words.big(words.rounded(row.usd_a_month, 2)),
-            "USD per million tokens": words.fixed(row.usd_per_million, 2),
-            f"{subject} ties at, USD": _spread(row.ties_at, row.ties_low, row.ties_high),
-            "Bought": row.bought,
-        }
-        for row in table.itertuples(index=False)
-    ]
-    return pd.DataFrame(rows or [{"Chip": "none", "Rent": "no system has a rent and an answer"}])
-
-
-def _spread(middle: float, low: float, high: float) -> str:
-    if not np.isfinite(middle):
-        return "—"
-    return f"{words.fixed(middle, 2)} ({words.rng(low, high)})"
+    rows = []
+    for row in table.itertuples(index=False):
+        cells = {"Chip": row.name}
+        rows.append(cells)
+        if np.isfinite(row.usd_per_chip_h):
+            cells["USD per chip-hour"] = words.fixed(row.usd_per_chip_h, 2)
+            cells["Chips"] = f"{row.chips:,.0f} ({row.chips_low:,.0f}–{row.chips_high:,.0f})"
+            cells["USD a month"] = words.big(words.rounded(row.usd_a_month, 2))
+            cells["USD per million tokens"] = words.fixed(row.usd_per_million, 2)
+        if np.isfinite(row.ties_at):
+            ends = words.rng(row.ties_low, row.ties_high)
+            cells[f"{subject} ties at, USD"] = f"{words.fixed(row.ties_at, 2)} ({ends})"
+        cells["Bought"] = row.bought
+    return pd.DataFrame(rows or [{"Chip": "none", "Bought": "no system has an answer"}]).fillna("—")
 
 
 def shown(speeds: pd.DataFrame) -> pd.DataFrame:
