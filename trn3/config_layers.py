@@ -78,6 +78,8 @@ def spelled(config: dict[str, Any], habits: dict[str, int], n: int) -> list[str]
     if period := told.get("attn_layer_period"):
         offset = told.get("attn_layer_offset", 0)
         return ["attention" if i % period == offset else "mamba" for i in range(n)]
+    if places := told.get("full_attn_idxs"):
+        return ["full_attention" if i in places else "conv" for i in range(n)]
     if places := told.get("attn_layer_indices"):
         return ["attention" if i in places else "mamba" for i in range(n)]
     if step := told.get("full_attention_interval") or habits.get("full_attention_interval"):
@@ -96,6 +98,7 @@ _SAYING = (
     "attn_layer_period",
     "attn_layer_offset",
     "attn_layer_indices",
+    "full_attn_idxs",
     "full_attention_interval",
 )
 

@@ -360,6 +360,11 @@ def _inner_width(config: dict[str, Any], got: dict[str, Any], habits: str) -> in
     """Inner width of the dense feed-forward block."""
     if got["d_ff"] is None:
         return int(config.get("expansion_ratio", 4) * got["d_model"])
+    if config.get("block_auto_adjust_ff_dim"):  # two thirds, for a gate stands beside it
+        step = config.get("block_multiple_of", 1)
+        width = config.get("block_ff_dim", got["d_ff"]) * 2 // 3
+        width = int(width * config.get("block_ffn_dim_multiplier", 1))
+        return int(-(-width // step) * step)
     if "half_ffn" in habits:  # stored as gate and up together
         return int(got["d_ff"] // 2)
     if "shared_block" in habits and not got["n_experts"]:

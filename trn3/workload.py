@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from trn3 import data, layers, model_config
+from trn3 import config_fields, data, layers, model_config
 from trn3.bounds import SHOWN, shown
 from trn3.units import Array
 
@@ -922,7 +922,7 @@ def from_config(
     """
     found, unplaced = model_config.dimensions(config, name or id, allow_unknown)
     shape = ModelShape(id=id, name=name or id, source_id="user_config", **found)
-    stated = config.get("params_b")
+    stated = config_fields.checked({"params_b": config.get("params_b")}).get("params_b")
     if stated is not None:
         counted = shape.n_params / 1e9
         if abs(counted / stated - 1) > COUNTS_AGREE:
