@@ -574,7 +574,8 @@ def one_case(decision: Decision) -> pd.DataFrame:
             *(move.delay_months, move.dual_months, move.growth, move.rate),
         )
         rows[result.work.name] = [float(value) for value in values]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS), dtype=float)
+    case = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS), dtype=float)
+    return case.rename_axis("Workload")
 
 
 SIDES = ("now", "new")
@@ -650,7 +651,8 @@ def by_package(decision: Decision) -> pd.DataFrame:
         n = len(decision.known.break_even)
         rows[result.work.name] = [float(np.broadcast_to(x, (n,))[place]) for x in values]
     columns = ["now_chip_h", "new_chip_h", "spared", "hours"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    package = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    return package.rename_axis("Workload")
 
 
 # ------------------------------------------------------------------------------------------- charts
