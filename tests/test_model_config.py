@@ -365,18 +365,26 @@ def test_a_search_says_what_is_left_out(own_model, monkeypatch, capsys):
     assert "(not modelled: moba_topk)" in capsys.readouterr().out
 
 
-def test_two_files_of_one_name_are_told_apart(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rows = []
-    for folder, layers in (("a", 2), ("b", 4)):
-        (tmp_path / folder).mkdir()
-        path = tmp_path / folder / "mine.json"
-        path.write_text(json.dumps(SMALL | {"num_hidden_layers": layers}))
-        rows.append(batch.case("02", {"model": f"{folder}/mine.json"}).row)
-    assert [row["parameters"]["model"] for row in rows] == ["a/mine.json", "b/mine.json"]
-    assert len({row["report"] for row in rows}) == 2
-    index = batch.index([row | {"status": "done", "headline": []} for row in rows])["index.html"]
-    assert b"a/mine.json" in index and b"b/mine.json" in index
+@pytest.mark.parametrize("file", ["mine.json", "mine/config.json"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_two_files_of_one_name_are_told_apart(tmp_path, monkeypatch, file, inside):
+    here = tmp_path if inside else tmp_path / "elsewhere"
+    here.mkdir(exist_ok=True)
+    monkeypatch.chdir(here)
+    paths = [tmp_path / "around" / folder / file for folder in "ab"]
+    for n_layers, path in enumerate(paths, 1):
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(SMALL | {"num_hidden_layers": n_layers}))
+    grid = here / "grid.toml"
+    grid.write_text(f'report = "02"\n[grid]\nmodel = {json.dumps([str(p) for p in paths])}\n')
+    rows = [one.row for one in batch.cases(grid)]
+    start = "around/" if inside else ""
+    names = [f"{start}{folder}/{file}" for folder in "ab"]
+    assert [row["parameters"]["model"] for row in rows] == names
+    assert [one.about(batch.Options()).model_read["file"] for one in batch.cases(grid)] == names
+    index = batch.index([row | {"status": "done", "headline": []} for row in rows])
+    assert all(name.encode() in index["index.html"] for name in names)
+    assert str(tmp_path).encode() not in index["index.html"] + index["index.csv"]
 
 
 @pytest.mark.parametrize("command", ["report 04", "batch grid.toml", "search"])

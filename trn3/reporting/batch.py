@@ -72,6 +72,8 @@ class Case:
         Hash of all that the report is made of.
     question : str
         Title of the notebook.
+    names : dict
+        What pages call the reader's files, by their paths.
     """
 
     notebook: Path
@@ -80,33 +82,46 @@ class Case:
     stem: str
     key: str
     question: str
+    names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All parameters as a page may show them."""
+        return parameters.told(self.values, self.names)
+
+    @property
+    def model_read(self) -> dict[str, str]:
+        """What was read from the reader's own model."""
+        found = panel.read_from(self.values)
+        file = self.names.get(str(self.values.get("model")))
+        return found | ({"file": file} if file and "file" in found else {})
 
     def about(self, options: "Options") -> exporter.About:
         """What its page says of it."""
         return exporter.About(
             report=self.notebook.stem,
             stem=self.stem,
-            parameters=parameters.told(self.values),
+            parameters=self.told,
             defaults=parameters.validate(self.notebook, {}),
             command=self.command,
             data_date=str(data.data_date()),
             beside=options.shared_js,
             collection=options.collection,
-            model_read=panel.read_from(self.values),
+            model_read=self.model_read,
         )
 
     @property
     def row(self) -> Row:
         """The start of its manifest line."""
         about = {"report": self.stem, "notebook": self.notebook.stem, "question": self.question}
-        if left_out := panel.read_from(self.values).get("not modelled"):
+        if left_out := self.model_read.get("not modelled"):
             about["not_modelled"] = left_out
-        return about | {"parameters": parameters.told(self.values), "key": self.key}
+        return about | {"parameters": self.told, "key": self.key}
 
     @property
     def command(self) -> str:
         """What a person types to make this report alone."""
-        return panel.command(self.notebook.stem, parameters.told(self.given))
+        return panel.command(self.notebook.stem, parameters.told(self.given, self.names))
 
 
 @dataclass(frozen=True)
@@ -202,7 +217,8 @@ def case(name: str, given: Mapping[str, Any]) -> Case:
         what = digest(what.encode(), left_out.encode())
     key = digest(notebook.stem.encode(), repr(code).encode(), what.encode(), fingerprint().encode())
     stem = f"{notebook.stem}-{what[:8]}" if different else notebook.stem
-    return Case(notebook, values, different, stem, key, code[0][1].strip("# ").partition("\n")[0])
+    question = code[0][1].strip("# ").partition("\n")[0]
+    return Case(notebook, values, different, stem, key, question, parameters.short(values.values()))
 
 
 def _grid(grid: Path) -> Grid:
@@ -267,7 +283,8 @@ def cases(grid: Path) -> list[Case]:
     if wrong or not found:
         more = f" ({len(wrong) - 1} more cases are wrong)" if len(wrong) > 1 else ""
         raise BatchError(f"{grid}: {wrong[0] if wrong else 'names no case'}{more}")
-    return list(found.values())
+    names = parameters.short(value for one in found.values() for value in one.values.values())
+    return [replace(one, names=names) for one in found.values()]
 
 
 # -------------------------------------------------------------------------------------- one report
@@ -308,7 +325,7 @@ def failed(one: Case, error: Exception, options: Options) -> Made:
     told = describe(error)
     page = failure.page(
         report=one.notebook.stem,
-        parameters=parameters.told(one.values),
+        parameters=one.told,
         command=one.command,
         declared=parameters.read(one.notebook),
         beside=options.shared_js,

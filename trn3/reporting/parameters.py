@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tokenize
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -397,30 +397,63 @@ def _resolved(p: Parameter, value: Any) -> Any:
         raise ParameterError(f"{p.name}: {error}") from None
 
 
-def told(values: Mapping[str, Any]) -> dict[str, Any]:
+def told(values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Values as a page may show them: no page tells of the folders around a reader's file.
 
     Parameters
     ----------
     values : mapping
         As `validate` gives them, files as absolute paths.
+    names : mapping, optional
+        What to call each file, from `short`.
 
     Returns
     -------
     dict
         Files by their path from here or, where that leads upwards, by their folder and name.
     """
-    return {name: _near(value) if _is_file(value) else value for name, value in values.items()}
+    names = names or short(values.values())
+    return {
+        name: names.get(value, value) if _is_file(value) else value
+        for name, value in values.items()
+    }
+
+
+def short(values: Iterable[Any]) -> dict[str, str]:
+    """What to call files: by as many of their last folders as tell them apart.
+
+    Parameters
+    ----------
+    values : iterable
+        Absolute paths; others are left out.
+
+    Returns
+    -------
+    dict
+        By path: the path from here or, where that leads upwards, folder and name, with more folders
+        where two would be called alike.
+
+    Examples
+    --------
+    >>> list(short(["/a/x/config.json", "/b/x/config.json"]).values())
+    ['a/x/config.json', 'b/x/config.json']
+    """
+    paths = list(dict.fromkeys(value for value in values if _is_file(value)))
+    names = {path: _near(path, 2) for path in paths}
+    for n in range(3, max((len(Path(path).parts) for path in paths), default=0)):
+        alike = [path for path in paths if [*names.values()].count(names[path]) > 1]
+        names |= {path: _near(path, n) for path in alike}
+    return names
 
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, str) and value.endswith(FILES) and os.path.isabs(value)
 
 
-def _near(path: str) -> str:
+def _near(path: str, n_parts: int) -> str:
     near = os.path.relpath(path)
     if near.startswith(os.pardir):
-        return os.path.join(*Path(path).parts[-2:])
+        return os.path.join(*Path(path).parts[-n_parts:])
     return near
 
 
