@@ -507,6 +507,32 @@ def claimed(claims: pd.DataFrame, modelled: Mapping[str, np.ndarray]) -> list[st
     return out
 
 
+def credited(runs: pd.DataFrame) -> str:
+    """Who published runs, for the source of a chart.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        From `published`.
+
+    Returns
+    -------
+    str
+        For the middle of a sentence.
+
+    Examples
+    --------
+    >>> credited(pd.DataFrame({"source_id": []}))
+    'no run is published at these lengths in this format'
+    """
+    if runs.empty:
+        return "no run is published at these lengths in this format"
+    whose = dict.fromkeys(data.sources(runs["source_id"])["publisher"])
+    return (
+        f"{words.counted(len(runs), 'published run')} at about these lengths, by {', '.join(whose)}"
+    )
+
+
 def beside(runs: pd.DataFrame) -> pd.DataFrame:
     """Lines over published runs, by system, for a reader.
 
