@@ -1,11 +1,14 @@
 """Footprint: identities, limits, regions and chips without data, and the published checks."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trn3 import data, hardware, inference, workload
+from trn3.reporting import engine
 from trn3.study import footprint, scaling
 from trn3.units import InputError
 
@@ -171,7 +174,7 @@ def test_a_cap_by_hand():
 def test_tokens_per_megawatt_is_the_ratio_of_energies():
     curve = footprint.tokens_per_megawatt(LOAD, "us-east-2", 0.6, [0.001, 0.02, 0.05])
     assert 0.001 not in set(curve["tpot_s"])  # nothing is that fast
-    same = curve[(curve["reading"] == "FP8 against FP8") & (curve["tpot_s"] == 0.02)].iloc[0]
+    same = curve[(curve["reading"] == "MXFP8 against FP8") & (curve["tpot_s"] == 0.02)].iloc[0]
     load = replace(LOAD, tpot_s=0.02)
     found, _ = footprint.compare(load, ["trn3_gen2", "trn2_ultraserver"], "us-east-2", 0.6)
     new, old = (each.total_j for each in found.values())
@@ -199,3 +202,112 @@ def test_a_reading_narrows_what_it_tells_about():
     assert set(table[table["chip"] == "Trainium2"]["can_be_had"]) == {True}
     # the speed of either chip is the widest of its inputs
     assert table["reading"][0] == "speed"
+
+
+@pytest.fixture(scope="module")
+def several():
+    systems = ["trn3_gen2", "trn2_ultraserver", "hgx_b200"]
+    return footprint.compare(LOAD, systems, "us-east-2", 0.6)[0]
+
+
+def test_a_table_of_several_systems(several):
+    table = footprint.table(several)
+    for name, each in several.items():
+        row = table.loc[name]
+        assert row["j_per_token"] == pytest.approx(np.median(each.total_j))
+        assert row["low"] < row["j_per_token"] < row["high"]
+        assert row["mean_w"] < row["provisioned_w"]
+    parts, totals = footprint.stacked(several)
+    summed = parts.groupby("system", sort=False)["j_per_token"].sum()
+    assert summed.to_numpy() == pytest.approx(table["j_per_token"].to_numpy())
+    assert totals["low"].tolist() == table["low"].tolist()
+
+
+def test_two_systems_of_one_chip_keep_their_names():
+    found, _ = footprint.compare(LOAD, ["trn3_gen2", "trn3_gen1"], "us-east-2", 0.6)
+    assert list(footprint.labels(found).values()) == list(found)
+
+
+def test_the_first_system_beside_the_second(several):
+    pair = footprint.pair(several)
+    assert (pair.name, pair.other) == ("Trainium3", "Trainium2")
+    fewer = np.mean(pair.base.total_j > pair.subject.total_j)
+    assert pair.verdict.share == pytest.approx(fewer)
+    assert pair.lead("trn3_gen1").startswith("Trn3 Gen1 UltraServer cannot serve this load.")
+    (turn,) = pair.turns()
+    assert "as much energy per token as Trainium2" in turn
+    alone = footprint.pair({"Trn3": pair.subject})
+    assert alone.alone and alone.turns() == alone.closing() == []
+    assert ";" not in alone.lead("trn3_gen2")
+
+
+def test_the_grammar_says_who_gives_most_under_a_cap(several):
+    capped = footprint.under_cap(several, 10.0)
+    said = footprint.productive(several, capped, "Trn3 Gen2 UltraServer", 10.0)
+    assert said == "Under 10 MW of provisioned power B200 HGX is more productive than Trainium3."
+    small = footprint.under_cap(several, 0.05)
+    said = footprint.productive(several, small, "Trn3 Gen2 UltraServer", 0.05)
+    assert said == "0.05 MW do not feed one Trn3 Gen2 UltraServer."
+    alone = {"Trn3 Gen2 UltraServer": several["Trn3 Gen2 UltraServer"]}
+    said = footprint.productive(alone, footprint.under_cap(alone, 10.0), *alone, 10.0)
+    assert said.startswith("Under 10 MW of provisioned power 6,624 chips give about")
+
+
+def test_a_year_is_joules_times_tokens(several):
+    table = footprint.year(several, 1e12).set_index("Chip")
+    mwh = np.median(several["Trn3 Gen2 UltraServer"].total_j) * 1e12 / 3.6e9
+    assert table.loc["Trainium3", "MWh"] == pytest.approx(mwh)
+    assert (table["t CO₂e, market-based"] < table["t CO₂e, average grid"]).all()
+
+
+def test_training_says_why_a_chip_has_no_answer():
+    job = workload.TrainingJob(workload.model("llama3_1_405b"), 1e12, 8192, 1024)
+    table = footprint.training_table(job, ["trn3_gen2", "hgx_h100"], 64, "us-east-2")
+    assert table["MWh"].notna().tolist() == [True, False]
+    assert "does not fit" in table["Why not"][1]
+
+
+def test_claims_are_worded_without_brackets_in_brackets():
+    told = footprint.claims()
+    ways = footprint.possible_ways(told)
+    assert not ways.map(lambda text: "((" in text or "))" in text).any().any()
+    drawn = footprint.drawn_claims(told)
+    assert drawn["group"].notna().all() and len(drawn) == len(told)
+
+
+def test_regions_that_are_shown(several):
+    regions = footprint.by_region(several["Trn3 Gen2 UltraServer"])
+    shown = footprint.shown_regions(regions, "ap_south_2")
+    assert "ap-south-2" in set(shown["region"])
+    assert shown["subject"].tolist().count("trainium3") == 1
+    assert shown["kg_per_mtok"].iloc[[0, -1]].tolist() == [
+        regions["kg_per_mtok"].min(),
+        regions["kg_per_mtok"].max(),
+    ]
+
+
+def test_two_prices_of_electricity_are_told_apart():
+    ohio = data.fact("us_east_2", "electricity_usd_per_kwh")
+    said = footprint.two_tariffs(ohio, "us-east-2")
+    contract = data.assumption("electricity_usd_per_kwh")
+    assert f"{contract.value:.4f}" in said and f"{ohio.value:.4f}" in said
+    same = footprint.two_tariffs(contract, "us-west-1")
+    assert "cost page too" in same
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"systems": ["hgx_b200"], "utilisation": 1.0, "dtype": "bf16"}],
+    ids=["as it stands", "another chip"],
+)
+def test_joules_made_by_hand_are_the_package_s(given):
+    notebook = Path(__file__).parent.parent / "notebooks" / "05_energy.ipynb"
+    texts = [
+        output["data"]["text/plain"]
+        for cell in engine.run(notebook, given).cells
+        for output in cell.get("outputs", [])
+        if "text/plain" in output.get("data", {})
+    ]
+    (said,) = (text for text in texts if text.startswith("by hand"))
+    by_hand, package = map(float, re.findall(r"([\d.]+) J", said))
+    assert by_hand == pytest.approx(package, rel=1e-3)

@@ -25,11 +25,12 @@ from trn3 import (
     uncertainty,
     workload,
 )
-from trn3.fit import serving_fit
+from trn3.fit import serving_fit, trust
+from trn3.show import words
 from trn3.study import claims as claim_readings
 from trn3.study import compare as compare_systems
 from trn3.study import rents
-from trn3.units import KWH_J, MEGA, Array, require
+from trn3.units import DAY_S, KWH_J, MEGA, Array, require
 
 N_DRAWS = 1024
 """Draws of the uncertain inputs."""
@@ -553,7 +554,10 @@ def measured_serving_j(row_id: str, output_tokens: float) -> np.ndarray:
 
 
 def compare(
-    load: workload.ServingLoad, systems: Iterable[str], region: str, utilisation: float
+    load: workload.ServingLoad,
+    systems: Iterable[str],
+    region: str,
+    utilisation: float,
 ) -> tuple[dict[str, Footprint], dict[str, str]]:
     """Footprint of one load on several systems, each at its best point within the limits.
 
@@ -578,15 +582,20 @@ def compare(
     TrnError
         If no system serves the load.
     """
-    answers = compare_systems.ask(
-        lambda each: serving(inference.best(load, each), load.weights_dtype, region, utilisation),
-        systems,
-    )
-    return answers.some().named()
+
+    def best(system: hardware.System) -> Footprint:
+        point = inference.best(load, system)
+        return serving(point, load.weights_dtype, region, utilisation)
+
+    return compare_systems.ask(best, systems).some().named()
 
 
 def runs(
-    job: workload.TrainingJob, systems: Iterable[str], n_chips: int, region: str
+    job: workload.TrainingJob,
+    systems: Iterable[str],
+    n_chips: int,
+    region: str,
+    software: str = "typical",
 ) -> tuple[dict[str, Footprint], dict[str, str]]:
     """Footprint of one training run on several systems, each with its fastest layout.
 
@@ -600,6 +609,8 @@ def runs(
         Chips of each cluster [-].
     region : str
         Id of a region.
+    software : str
+        Level of the software on every system, one of `committed.LEVELS` [-].
 
     Returns
     -------
@@ -611,11 +622,212 @@ def runs(
     TrnError
         If no system can run the job.
     """
-    answers = compare_systems.ask(
-        lambda each: training_run(training.estimate(job, hardware.Cluster(each, n_chips)), region),
-        systems,
-    )
-    return answers.some().named()
+
+    def run(system: hardware.System) -> Footprint:
+        cluster = hardware.Cluster(system, n_chips)
+        return training_run(training.estimate(job, cluster, software=software), region)
+
+    return compare_systems.ask(run, systems).some().named()
+
+
+def labels(found: Mapping[str, Footprint]) -> dict[str, str]:
+    """Systems by the name of their chip, where no two have the same.
+
+    Parameters
+    ----------
+    found : Mapping
+        Footprint by the name of the system.
+
+    Returns
+    -------
+    dict of str to str
+        Label by the name of the system; an announced chip says so.
+    """
+    chips = [each.system.chip.name for each in found.values()]
+    said = {}
+    for name, each in found.items():
+        chip = each.system.chip
+        label = chip.name if chips.count(chip.name) == 1 else name
+        said[name] = label + " (announced)" * chip.announced
+    return said
+
+
+def table(found: Mapping[str, Footprint]) -> pd.DataFrame:
+    """Energy and power of several systems, one row each.
+
+    Parameters
+    ----------
+    found : Mapping
+        Footprint by the name of the system.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``system``; ``chip``, joules per token as ``low``, ``j_per_token`` and ``high``,
+        ``by_time`` (share that does not depend on the work), ``mean_w`` and ``provisioned_w`` per
+        chip, and ``tokens_per_s`` of a chip, idle time included.
+    """
+    rows = {}
+    for name, each in found.items():
+        low, middle, high = uncertainty.percentiles(each.total_j)
+        rows[name] = {
+            "chip": labels(found)[name],
+            "j_per_token": middle,
+            "low": low,
+            "high": high,
+            "by_time": float(np.median(each.fixed_share)),
+            "mean_w": float(np.median(each.facility_w)),
+            "provisioned_w": float(each.provisioned_w[1]),
+            "tokens_per_s": float(np.median(1 / each.chip_s)),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+
+
+HOUSE = {
+    PARTS["memory"]: "Memory and links",
+    PARTS["links"]: "Memory and links",
+    PARTS["host"]: "Hosts, network and cooling",
+    PARTS["cooling"]: "Hosts, network and cooling",
+}
+"""Parts of a joule that a chart of five parts draws as one."""
+
+
+def stacked(found: Mapping[str, Footprint]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Parts and totals for a chart.
+
+    Parameters
+    ----------
+    found : Mapping
+        Footprint by the name of the system.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        ``system`` (its label)``, part, j_per_token``, and ``system, low, high``.
+    """
+    frame = pd.concat([each.frame() for each in found.values()])
+    frame["system"] = frame["system"].map(labels(found))
+    parts = frame[frame["part"] != "Total"].replace({"part": HOUSE})
+    summed = parts.groupby(["system", "part"], sort=False)["j_per_token"].sum().reset_index()
+    ends = {"j_per_token_low": "low", "j_per_token_high": "high"}
+    totals = frame[frame["part"] == "Total"].rename(columns=ends)
+    return summed, totals[["system", "low", "high"]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The first system of several beside the second.
+
+    Attributes
+    ----------
+    subject, base : Footprint
+        The two; the same where only one was asked.
+    name, other : str
+        Their labels.
+    """
+
+    subject: Footprint
+    base: Footprint
+    name: str
+    other: str
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no second system."""
+        return self.base is self.subject
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Energy per token, subject over the other, over the draws [-]."""
+        return self.subject.total_j / self.base.total_j
+
+    @property
+    def verdict(self) -> words.Verdict:
+        """Whether the subject takes less."""
+        fewer = 1 / self.ratio
+        low, middle, high = uncertainty.percentiles(fewer)
+        return words.verdict(low, middle, high, float(np.mean(fewer > 1)))
+
+    def lead(self, asked: str) -> str:
+        """Joules of a token, and whether another chip takes more.
+
+        Parameters
+        ----------
+        asked : str
+            Id of the system that was asked for.
+
+        Returns
+        -------
+        str
+            One or two sentences.
+        """
+        low, middle, high = uncertainty.percentiles(self.subject.total_j)
+        text = f"{self.name} takes about {words.sig(middle)} J per output token"
+        text += f" ({words.band(low, high)})"
+        if not self.alone:
+            pair = (self.name, self.other, "more efficient", "less efficient")
+            text += f"; {words.against(self.verdict, *pair)}"
+        wanted = hardware.system(asked)
+        if wanted.id != self.subject.system.id:
+            text = f"{wanted.name} cannot serve this load. {text}"
+        return f"{text}."
+
+    def turns(self) -> list[str]:
+        """At which power of the subject both take the same, as a sentence or none."""
+        if self.alone:
+            return []
+        rated = float(np.median(self.subject.x["rated_w"]))
+        own, base = np.median(self.subject.total_j), np.median(self.base.total_j)
+        equal = words.si(float(rated * base / own), "W", 2)
+        return [
+            f"{self.name} takes as much energy per token as {self.other} at **{equal}** per chip "
+            f"(assumed: {words.si(rated, 'W', 2)}); below it takes less."
+        ]
+
+    def closing(self) -> list[str]:
+        """Which reading would narrow an open comparison most, as a sentence or none."""
+        if self.alone or self.verdict.word != "open":
+            return []
+        found = readings(self.subject, self.base)
+        found = found[found["left"] < WORTH]
+        if found.empty:
+            return []
+        low, _, high = uncertainty.percentiles(self.ratio)
+        best = found.iloc[0]
+        text = (
+            "One reading that comes out in the middle of its range narrows the ratio to "
+            f"{self.other} most if it is the {best['reading']} of {best['chip']} under this load: "
+            f"from {words.rng(low, high)} to **{words.rng(best['low'], best['high'])}**"
+        )
+        had = found[found["can_be_had"]]
+        if len(had) and not best["can_be_had"]:
+            first = had.iloc[0]
+            ends = words.rng(first["low"], first["high"])
+            text += f"; of what can be rented, the {first['reading']} of {first['chip']}, to {ends}"
+        return [f"{text}. An hour on one server is enough."]
+
+
+WORTH = 0.95
+"""Width that a reading leaves of a range, below which it is worth the name [-]."""
+
+
+def pair(found: Mapping[str, Footprint]) -> Pair:
+    """The first system of several beside the second.
+
+    Parameters
+    ----------
+    found : Mapping
+        Footprint by the name of the system.
+
+    Returns
+    -------
+    Pair
+        Both.
+    """
+    first, *others = found
+    second = [*others, first][0]
+    said = labels(found)
+    return Pair(found[first], found[second], said[first], said[second])
 
 
 def by_region(found: Footprint) -> pd.DataFrame:
@@ -750,6 +962,385 @@ def under_cap(found: Mapping[str, Footprint], megawatts: float) -> pd.DataFrame:
     )
 
 
+def productive(
+    found: Mapping[str, Footprint], capped: pd.DataFrame, name: str, megawatts: float
+) -> str:
+    """Which system gives most under a cap.
+
+    Parameters
+    ----------
+    found : Mapping
+        Footprint by the name of the system.
+    capped : pandas.DataFrame
+        From `under_cap`.
+    name : str
+        The system in question.
+    megawatts : float
+        The cap [MW].
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    said, most = labels(found), capped["system"][0]
+    cap = f"Under {megawatts:,g} MW of provisioned power"
+    own = capped.set_index("system").loc[name]
+    if own["n_chips"] == 0:
+        return f"{megawatts:,g} MW do not feed one {name}."
+    if len(capped) == 1:
+        given = words.big(words.rounded(own["tokens_per_s"], 2))
+        return f"{cap} {words.big(own['n_chips'])} chips give about {given} tokens per second."
+    better, worse = most, name
+    if most == name:
+        better, worse = name, capped["system"][1]
+    more = found[better].tokens_per_s_per_mw / found[worse].tokens_per_s_per_mw
+    low, middle, high = uncertainty.percentiles(more)
+    verdict = words.verdict(low, middle, high, float(np.mean(more > 1)))
+    pair_ = (said[better], said[worse], "more productive", "less productive")
+    return f"{cap} {words.against(verdict, *pair_)}."
+
+
+def bill_share(found: Footprint, usd_per_chip_h: float) -> tuple[data.Fact, tuple[float, ...]]:
+    """Electricity over the rent of a chip, and the price of electricity that it rests on.
+
+    Parameters
+    ----------
+    found : Footprint
+        What is served, and where.
+    usd_per_chip_h : float
+        Rent [USD/h].
+
+    Returns
+    -------
+    tuple of Fact and tuple
+        Price of the region, or the assumed one; P10, P50 and P90 of the share [-].
+    """
+    tariff = data.maybe(found.region, "electricity_usd_per_kwh")
+    if tariff is None:
+        tariff = data.assumption("electricity_usd_per_kwh")
+    tariff = replace(tariff, shown_unit="USD/kWh", scale=1.0)
+    # drawn apart from the power
+    spread = {"usd": uncertainty.Input(tariff.low, tariff.value, tariff.high)}
+    usd = uncertainty.draws(spread, len(found.facility_w), seed=11)["usd"]
+    share = energy.bill_share(found.facility_w, usd, usd_per_chip_h)
+    return tariff, uncertainty.percentiles(np.asarray(share))
+
+
+def by_case(parts: Mapping[str, Array]) -> pd.DataFrame:
+    """Middle and 80% range of quantities over the drawn cases.
+
+    Parameters
+    ----------
+    parts : Mapping
+        Arrays over the draws, or single numbers, by name [any].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: the names; ``low, middle, high``.
+    """
+    rows = {
+        name: uncertainty.percentiles(np.atleast_1d(np.asarray(values)))
+        for name, values in parts.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["low", "middle", "high"])
+
+
+def drawn_claims(told: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `claims` for a chart.
+
+    Parameters
+    ----------
+    told : pandas.DataFrame
+        From `claims`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``group`` (the claim in quotes)``, reading, low, ratio, high, claim, hollow, text``.
+    """
+    texts = []
+    for row in told.itertuples():
+        text = f"{words.sig(row.ratio)}× ({words.rng(row.low, row.high)})"
+        if row.implied_w > 0:
+            text += f"; true at {words.si(row.implied_w, 'W', 2)}"
+        texts.append(text)
+    plain = told["reading"].str.replace("peak rate per watt of an? ", "", regex=True)
+    plain = plain.str.replace(" on Trainium2, with.*", ", busier engines", regex=True)
+    return pd.DataFrame(
+        {
+            "group": told["claimed"].map(BRIEF),
+            "reading": plain.map(words.capital),
+            "low": told["low"],
+            "ratio": told["ratio"],
+            "high": told["high"],
+            "claim": told["claimed"],
+            "hollow": True,
+            "text": texts,
+        }
+    )
+
+
+BRIEF = {1.4: "“40% more energy efficient”", 4.0: "“4× performance per watt”"}
+"""Claims on work per watt in quotes, by the factor that they mean."""
+
+
+def possible_ways(told: pd.DataFrame) -> pd.DataFrame:
+    """Which readings of each claim the assumed powers allow.
+
+    Parameters
+    ----------
+    told : pandas.DataFrame
+        From `claims`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``Claim``, ``Possible as``, ``Not as``, in words.
+    """
+    rows = []
+    for claimed, spoken in BRIEF.items():
+        ways = told[told["claimed"] == claimed]
+        can, cannot = (ways[ways["possible"] == yes]["reading"] for yes in (True, False))
+        listed = ["; ".join(each) or "no reading here" for each in (can, cannot)]
+        rows.append([spoken, *listed])
+    return pd.DataFrame(rows, columns=["Claim", "Possible as", "Not as"])
+
+
+def where_possible(curve: pd.DataFrame) -> str:
+    """At which latencies the claim on tokens per megawatt lies within the range.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        From `tokens_per_megawatt`.
+
+    Returns
+    -------
+    str
+        A sentence for each pair of formats.
+    """
+    if curve.empty:
+        return "This load does not run on both chips at any latency tried."
+    lines = []
+    for reading, part in curve.groupby("reading", sort=False):
+        claimed, within_s = part["claimed"].iloc[0], part[part["possible"]]["tpot_s"]
+        where = "outside the range at every latency here"
+        if len(within_s):
+            ends = words.rng(1e3 * within_s.min(), 1e3 * within_s.max(), "ms")
+            where = f"in the range at {ends} per token"
+        lines.append(f"{reading}: {claimed:g}× lies {where}.")
+    return " ".join(lines)
+
+
+def shown_regions(regions: pd.DataFrame, own: str) -> pd.DataFrame:
+    """Some regions of every part of the world for a chart: the reader's, the cleanest, the dirtiest
+    and the large ones.
+
+    Parameters
+    ----------
+    regions : pandas.DataFrame
+        From `by_region`.
+    own : str
+        Id of the region that was asked for.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `by_region` with ``subject`` (for the colour) and ``text``, least emissions first.
+    """
+    ids = regions["region"]
+    large = ids.str.match("us_|eu_|ca_c|ap_northeast_1") & ~ids.str.contains("gov|_s")
+    keep = large | (ids == own)
+    keep.iloc[[0, -1]] = True
+    rows = regions[keep]
+    return rows.assign(
+        subject=np.where(rows["region"] == own, "trainium3", "other"),
+        region=rows["region"].str.replace("_", "-"),
+        text=[
+            f"{words.sig(row.kg_per_mtok)} kg ({words.rng(row.low, row.high)})"
+            for row in rows.itertuples()
+        ],
+    )
+
+
+def year(found: Mapping[str, Footprint], tokens_per_year: float) -> pd.DataFrame:
+    """A year of a service on several systems: electricity, emissions by every account, water.
+
+    Parameters
+    ----------
+    found : Mapping
+        Footprint by the name of the system.
+    tokens_per_year : float
+        Output tokens [token].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns in words with their units, middle values; NaN where a region has no figure.
+    """
+    rows = []
+    for name, each in found.items():
+        kwh = each.total_j * tokens_per_year / KWH_J
+        kg = {
+            basis: each.carbon_kg(tokens_per_year, f"grid_{basis}g_per_kwh")
+            for basis in ("", "marginal_", "market_")
+        }
+        made = each.embodied_kg(tokens_per_year)
+        rows.append(
+            {
+                "Chip": labels(found)[name],
+                "MWh": np.median(kwh) / 1e3,
+                "t CO₂e, average grid": np.median(kg[""]) / 1e3,
+                "t CO₂e, marginal": np.median(kg["marginal_"]) / 1e3,
+                "t CO₂e, market-based": np.median(kg["market_"]) / 1e3,
+                "t CO₂e, making chips": np.median(made) / 1e3,
+                "Water, m³": np.median(kwh * each.water_l_per_kwh) / 1e3,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def training_table(
+    job: workload.TrainingJob,
+    systems: Iterable[str],
+    n_chips: int,
+    region: str,
+    software: str = "typical",
+) -> pd.DataFrame:
+    """Energy of a training run on several systems, also those that cannot run it.
+
+    Parameters
+    ----------
+    job, systems, n_chips, region, software
+        As in `runs`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns in words with their units, middle values and the 80% range of the energy; why there
+        is no answer.
+    """
+
+    def run(system: hardware.System) -> Footprint:
+        cluster = hardware.Cluster(system, n_chips)
+        return training_run(training.estimate(job, cluster, software=software), region)
+
+    answers = compare_systems.ask(run, systems)
+    rows = []
+    for each in answers.found.values():
+        low, middle, high = uncertainty.percentiles(each.total_j * job.tokens / KWH_J / 1e3)
+        rows.append(
+            {
+                "Chip": each.system.chip.name,
+                "Days": np.median(each.chip_s) * job.tokens / n_chips / DAY_S,
+                "MWh": middle,
+                "low": low,
+                "high": high,
+                "t CO₂e, average grid": np.median(each.carbon_kg(job.tokens)) / 1e3,
+                "W per chip, mean": np.median(each.facility_w),
+                "Why not": "",
+            }
+        )
+    for system, why in answers.missing.items():
+        chip = hardware.system(system).chip.name
+        rows.append({"Chip": chip, "Why not": why.partition(";")[0]})
+    return pd.DataFrame(rows)
+
+
+def other_powers(
+    subject: Footprint, point: inference.ServingPoint, dtype: str, utilisation: float
+) -> list[str]:
+    """How the joules of a token change with the busy share and with what an idle chip draws.
+
+    Parameters
+    ----------
+    subject : Footprint
+        The footprint in question.
+    point : ServingPoint
+        Its operating point.
+    dtype : str
+        Format of the weights.
+    utilisation : float
+        Share of the time in which the chips work [-].
+
+    Returns
+    -------
+    list of str
+        A sentence each.
+    """
+    now = words.sig(float(np.median(subject.total_j)))
+    other = 0.5 if utilisation > ALWAYS else 1.0
+    there = np.median(serving(point, dtype, subject.region, other).total_j)
+    lines = [
+        f"Chips busy {words.pct(other)} of the time take **{words.sig(float(there))} J** per token "
+        f"instead of {now} J."
+    ]
+    if utilisation < 1:
+        floor_j = subject.x["energy_floor_share"] / subject.x["idle_share"]
+        more_j = (floor_j - 1) * subject.parts_j["idle"] * subject.x["pue"]
+        kept_up = float(np.median(subject.total_j + more_j))
+        lines.append(
+            "If chips without requests kept their clocks up and drew the floor, a token would take "
+            f"**{words.sig(kept_up)} J**."
+        )
+    return lines
+
+
+def two_tariffs(tariff: data.Fact, place: str) -> str:
+    """Why two prices of electricity stand on two pages.
+
+    Parameters
+    ----------
+    tariff : Fact
+        What this page takes.
+    place : str
+        The region in words.
+
+    Returns
+    -------
+    str
+        A sentence or two.
+    """
+    contract = data.assumption("electricity_usd_per_kwh")
+    own, usual = words.fixed(tariff.value, 4), words.fixed(contract.value, 4)
+    if tariff.value == contract.value:
+        return f"The price of electricity, {usual} USD/kWh, is that of the cost page too."
+    return (
+        f"The price of electricity is that of {place}, {own} USD/kWh. The cost page builds the "
+        f"cost of owning chips on a large site's long contract, {usual} USD/kWh, wherever it is: "
+        f"with that price the share of electricity in the rent would be "
+        f"{words.sig(contract.value / tariff.value, 2)} times the one here."
+    )
+
+
+def checked(checks: pd.DataFrame) -> pd.DataFrame:
+    """Published energies and powers beside what the power model gives, each with a verdict.
+
+    Parameters
+    ----------
+    checks : pandas.DataFrame
+        From `scaling.checks`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows on energy with ``verdict``; shares in %.
+    """
+    rows = checks[(checks["kind"] == "independent") & (checks["area"] == "energy")]
+    rows = rows.reset_index(drop=True)
+    told = [trust.verdict(row) for row in rows.itertuples()]
+    by = np.where(rows["unit"] == "share", 100.0, 1.0)
+    numbers = {name: rows[name] * by for name in ("published", "predicted", "low", "high")}
+    unit = rows["unit"].replace({"share": "%"})
+    return rows.assign(verdict=told, unit=unit, **numbers)
+
+
+ALWAYS = 0.95
+"""Busy share above which chips count as always busy [-]."""
+
+
 READINGS = {"tokens_per_s": "speed", "rated_w": "power"}
 """Draws of a footprint that a measurement on one system would replace."""
 
@@ -810,11 +1401,21 @@ def _serving_of(
 ) -> Footprint:
     """Footprint of the load that a system is given."""
     load = loads[system.id]
-    return serving(inference.best(load, system), load.weights_dtype, region, utilisation)
+    point = inference.best(load, system)
+    return serving(point, load.weights_dtype, region, utilisation)
+
+
+def _against(dtype: str, old: str) -> str:
+    """Formats of the two generations as their chips call them."""
+    ours, theirs = hardware.chip("trainium3"), hardware.chip("trainium2")
+    return f"{ours.native(dtype).upper()} against {theirs.native(old).upper()}"
 
 
 def tokens_per_megawatt(
-    load: workload.ServingLoad, region: str, utilisation: float, tpot_s: Iterable[float]
+    load: workload.ServingLoad,
+    region: str,
+    utilisation: float,
+    tpot_s: Iterable[float],
 ) -> pd.DataFrame:
     """The claim of five times the tokens per megawatt, over the time allowed per token.
 
@@ -845,13 +1446,13 @@ def tokens_per_megawatt(
         new_load = replace(load, tpot_s=float(limit))
         for dtype in dict.fromkeys((own, "bf16")):
             old_load = replace(new_load, weights_dtype=dtype, kv_dtype=dtype)
-            pair = {"trn3_gen2": new_load, "trn2_ultraserver": old_load}
-            ask = partial(_serving_of, pair, region, utilisation)
-            found = compare_systems.ask(ask, pair).found
-            if len(found) == len(pair):
-                new, old = (found[each].total_j for each in pair)
+            loads = {"trn3_gen2": new_load, "trn2_ultraserver": old_load}
+            ask = partial(_serving_of, loads, region, utilisation)
+            found = compare_systems.ask(ask, loads).found
+            if len(found) == len(loads):
+                new, old = (found[each].total_j for each in loads)
                 ends = uncertainty.percentiles(old / new)
-                rows.append((f"{own.upper()} against {dtype.upper()}", float(limit), *ends))
+                rows.append((_against(own, dtype), float(limit), *ends))
     frame = pd.DataFrame(rows, columns=["reading", "tpot_s", "low", "ratio", "high"])
     within = (frame["low"] <= claimed) & (claimed <= frame["high"])
     return frame.assign(claimed=claimed, possible=within)

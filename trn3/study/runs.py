@@ -447,7 +447,7 @@ def marks(job: workload.TrainingJob, subject: training.TrainingEstimate) -> pd.D
     public = published_mfu(chip.family)
     if len(public):
         best = public.iloc[0]
-        label = f"As the best published run, {best['model']}"
+        label = f"Best published, {best['model']}"
         shares = (np.nan, best["mfu"], np.nan)
         ends = (np.nan, in_bf16 / best["mfu"], np.nan)
         rows.append((label, "published", "bf16", *shares, *ends, best["source_id"]))
@@ -455,12 +455,20 @@ def marks(job: workload.TrainingJob, subject: training.TrainingEstimate) -> pd.D
     if projected:
         low, middle, high = projected.range
         ends = tuple(in_bf16 / np.array([high, middle, low]))
-        label, source = "As an analyst projects", projected.source_id
+        label, source = "An analyst projects", projected.source_id
         rows.append((label, "projection", "bf16", low, middle, high, *ends, source))
     for level in committed.LEVELS:
         found = training.estimate(job, cluster, subject.layout, level)
-        label = f"This page, {LEVEL_NAMES[level]}"
-        rows.append((label, level, chip.native(job.dtype), *found.mfu, *found.days, ""))
+        rows.append(
+            (
+                words.capital(LEVEL_NAMES[level]),
+                level,
+                chip.native(job.dtype),
+                *found.mfu,
+                *found.days,
+                "",
+            )
+        )
     columns = ["label", "kind", "dtype", "mfu_low", "mfu", "mfu_high"]
     columns += ["days_low", "days", "days_high", "source_id"]
     return pd.DataFrame(rows, columns=columns)
@@ -481,7 +489,7 @@ def drawn_marks(marked: pd.DataFrame, unit: str, size_days: float) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        ``label, time, low, high, hollow`` (not published)``, text`` beside the mark.
+        ``group, label, time, low, high, hollow`` (not published)``, text`` beside the mark.
     """
     times = marked[["days_low", "days", "days_high"]] / size_days
     texts = []
@@ -489,9 +497,12 @@ def drawn_marks(marked: pd.DataFrame, unit: str, size_days: float) -> pd.DataFra
         said = words.sig(time[1])
         if row.kind != "published":
             said += f" ({words.rng(time[0], time[2])})"
-        texts.append(f"{said} {unit}, {words.pct(row.mfu)} of {row.dtype.upper()} peak")
+        texts.append(f"{said} {unit}, {words.pct(row.mfu)}")
+    others = marked["kind"].isin(["published", "projection"])
+    ours = f"This page, share of the {marked['dtype'].iloc[-1].upper()} peak"
     return pd.DataFrame(
         {
+            "group": np.where(others, "Others, share of the BF16 peak", ours),
             "label": marked["label"],
             "time": times["days"],
             "low": times["days_low"],

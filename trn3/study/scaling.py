@@ -58,13 +58,14 @@ NEVER_DAYS = 1e6
 """Time from which on a run makes no progress [day]."""
 
 LOSSES = {
-    "layout": "Network, pipeline, idle chips",
-    "batch": "Batch above the critical one",
+    "layout": "Network and pipeline",
+    "batch": "Batch too large",
     "straggler": "Slow chips",
     "checkpoint": "Checkpoints",
-    "failure": "Failures: lost work, restarts",
+    "failure": "Failures",
 }
-"""What takes from a chip's best; each is the loss that it would cause alone."""
+"""What takes from a chip's best; each is the loss that it would cause alone. Failures
+count lost work and restarts; a batch is too large above the critical one."""
 UNCERTAIN: tuple[str, ...] = (
     "failures_per_chip_h",
     "restart_s",
@@ -644,7 +645,7 @@ def job_and_cluster(found: Curve, job_chips: int, max_chips: int) -> str:
     took += words.beyond(n_job, scored_chips())
     if n_jobs == 1:
         cause, share = found.first_cause(n_job)
-        first = f"{cause.partition(':')[0].lower()} alone cost {words.share(share)}"
+        first = f"{cause.lower()} alone cost {words.share(share)}"
         return text + f"The run takes {took}; {first}."
     return text + f"{max_chips:,} chips hold {n_jobs:,} such jobs; each takes {took}."
 
