@@ -1007,7 +1007,7 @@ def bill_share(found: Footprint, usd_per_chip_h: float) -> tuple[data.Fact, tupl
     Parameters
     ----------
     found : Footprint
-        What is served, and where.
+        What is served, and where [-].
     usd_per_chip_h : float
         Rent [USD/h].
 
@@ -1257,7 +1257,7 @@ def other_powers(
     Parameters
     ----------
     subject : Footprint
-        The footprint in question.
+        The footprint in question [-].
     point : ServingPoint
         Its operating point.
     dtype : str
