@@ -1259,7 +1259,7 @@ def other_powers(
     subject : Footprint
         The footprint in question [-].
     point : ServingPoint
-        Its operating point.
+        Its operating point [-].
     dtype : str
         Format of the weights.
     utilisation : float
