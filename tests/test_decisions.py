@@ -138,3 +138,33 @@ def test_list_prices_beside_a_workload_include_the_prompt():
     # DeepInfra and Together AI, 2 Jul 2026: 0.10 and 0.32, 0.88 and 0.88 USD per million
     assert low == pytest.approx(0.10 * lengths + 0.32)
     assert high == pytest.approx(0.88 * lengths + 0.88)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"discount": 0.95}, "No offer makes moving clearly cheaper"),
+        ({"baseline_price": 0.01}, "No rent makes moving cheaper"),
+        ({"baseline_price": 9.0}, "An offer in writing below"),
+    ],
+)
+def test_an_offer_that_could_not_help_is_not_asked_for(given, says):
+    who = customers.with_rents(customers.load("karakuri"), "", **given)
+    decision = decisions.decide(who, draws=512)
+    assert says in decisions.next_step(decision)
+    assert "above nothing" not in decisions.rest(decision)
+    if "baseline_price" in given:
+        assert f"your own {given['baseline_price']:.2f} USD" in decisions.rest(decision)
+
+
+def test_who_has_an_offer_is_not_told_that_there_is_none():
+    who = customers.load("karakuri")
+    assert "Nobody can rent" in decisions.next_step(decisions.decide(who, draws=256))
+    assert "Nobody can rent" not in decisions.next_step(decisions.decide(who, rent=2.0, draws=256))
+
+
+def test_a_range_above_the_claim_reaches_it(decided):
+    decision = decisions.decide(customers.load("karakuri"), rent=0.01, draws=256)
+    compared = decisions.compare(decision)
+    above = (decisions.claim_marks(compared)["high"] >= 50).sum()
+    assert f"{above} of 6 ranges" in decisions.claims_title(compared, decision)

@@ -490,13 +490,16 @@ def with_rents(customer: Any, key: str, baseline_price: float = 0.0, discount: f
     record
         The customer
     """
-    given: dict[str, Quantity] = {}
-    if baseline_price:
-        given["baseline_price"] = _given(baseline_price, "USD/h")
-    if discount:
-        given["discount"] = _given(discount, "share")
+    given: dict[str, Any] = {}
     bases = customer.baselines
     asked = key or bases[0].key
+    label = next((base.label for base in bases if base.key == asked), "")
+    if discount:
+        given["discount"] = _given(discount, "share")
+        given["label"] = f"{label}, less {100 * discount:.4g}%"
+    if baseline_price:
+        given["baseline_price"] = _given(baseline_price, "USD/h")
+        given["label"] = f"your own {baseline_price:,.2f} USD for the present chips"
     changed = [base.model_copy(update=given) if base.key == asked else base for base in bases]
     return customer.model_copy(update={"baselines": tuple(changed)})
 

@@ -17,7 +17,8 @@ from trn3 import cost, data, hardware
 from trn3.fit import trust
 from trn3.show import charts, story, words
 from trn3.study import closing, customers, rents, savings
-from trn3.uncertainty import percentiles
+from trn3.uncertainty import Input, percentiles
+from trn3.units import MEGA
 
 CHEAPER = ("cheaper", "dearer")
 KINDS = {"serve": "inference", "train": "training"}
@@ -225,8 +226,10 @@ def rest(decision: Decision) -> str:
     if decision.case is None:
         return " ".join(f"{name}: {why}." for name, why in decision.stopped.items())
     middle = decision.even.middle
-    turns = words.money(middle) if middle > 0 else "no rent above nothing"
-    said = words.priced(decision.verdict, *decision.pair, decision.at, turns)
+    said = words.priced(decision.verdict, *decision.pair, decision.at, words.money(middle))
+    if middle <= 0:
+        clause = words.against(decision.verdict, *decision.pair, *CHEAPER)
+        said = f"{words.started(decision.at)} {clause}, and no rent turns that"
     return f"{said}; over {decision.horizon}, against {decision.baseline.label}."
 
 
@@ -422,25 +425,31 @@ def turns(decision: Decision) -> list[str]:
     Returns
     -------
     list of str
-        Clauses, such as "the busy share is above 0.6"
+        Clauses, such as "the busy share above 0.6"
     """
     if decision.case is None:
         return []
     said = []
     for row in decision.known.thresholds(decision.rent).itertuples():
-        fact = customers.as_fact(decision.known.inputs[row.input])
-        unit = "" if fact.shown_unit in ("ratio", "share") else fact.shown_unit
-        said.append(
-            f"the {row.label} is {row.saves} {words.sig(row.flips_at / fact.scale, 2, unit)}"
-        )
+        given = decision.known.inputs[row.input]
+        said.append(f"the {row.label} {row.saves} {_value(given, row.flips_at)}")
     return said
+
+
+def _value(given: Input, value: float) -> str:
+    """A value of an input with its unit, large ones in words."""
+    fact = customers.as_fact(given)
+    unit = "" if fact.shown_unit in ("ratio", "share") else fact.shown_unit
+    if fact.scale == MEGA:
+        return f"{words.big(value)} {given.unit}"
+    return words.sig(value / fact.scale, 2, unit)
 
 
 def _must_hold(decision: Decision) -> str:
     clauses = turns(decision)
     if not clauses:
         return "No input alone turns the median case within its range"
-    return f"In the median case moving saves where {'; or '.join(clauses)}"
+    return f"In the median case moving saves with {'; or with '.join(clauses)}"
 
 
 def _offer(decision: Decision) -> str:
@@ -505,18 +514,26 @@ def next_step(decision: Decision) -> str:
     if decision.verdict.word == "open":
         runs = closing.worthwhile(savings.measurements(decision.known, decision.rent))
         said += [run.sentence("this workload") for run in runs[:1]]
-    even = decision.even
-    least, most = (words.money(max(end, 0.0)) for end in (even.low, even.high))
-    said.append(
-        f"An offer in writing below {least} makes moving clearly cheaper, one above {most} makes "
-        "staying clearly cheaper."
-    )
-    if decision.customer.access == "public" and decision.known.rent.status == "assumed":
+    said.append(_written(decision.even))
+    assumed = decision.known.rent.status == "assumed" and not decision.given_rent
+    if decision.customer.access == "public" and assumed:
         said.append(
             f"Nobody can rent {decision.new} without a contract, so there is nothing to move to "
             "before."
         )
     return " ".join(said)
+
+
+def _written(even: rents.BreakEven) -> str:
+    """Which offers would settle the answer."""
+    if even.high <= 0:
+        return "No rent makes moving cheaper in nine cases of ten or more."
+    above = f"one above {words.money(even.high)} makes staying clearly cheaper"
+    if even.low <= 0:
+        return f"No offer makes moving clearly cheaper; {above}."
+    return (
+        f"An offer in writing below {words.money(even.low)} makes moving clearly cheaper, {above}."
+    )
 
 
 # --------------------------------------------------------------------------- one case, step by step
@@ -960,7 +977,7 @@ def claims_title(compared: Compared, asked: Decision) -> str:
         span = f"Moving is {words.rng(low, high)}% {CHEAPER[worst < 0]}"
     if "claim" not in marks:
         return span
-    n = len(marks.query("low <= claim <= high"))
+    n = len(marks.query("claim <= high"))
     claim = marks["claim"].iloc[0]
     reach = "reaches" if n == 1 else "reach"
     return f"{span}; {n or 'none'} of {len(marks)} ranges {reach} the claimed {claim:.0f}%"
@@ -1076,7 +1093,7 @@ def flips(decision: Decision) -> list[str]:
     if decision.case is None:
         return stopped
     chance = f"{words.started(decision.at)}, {words.pct(decision.chance)} of the cases save."
-    single = [f"In the median case moving saves where {clause}." for clause in turns(decision)]
+    single = [f"In the median case moving saves with {clause}." for clause in turns(decision)]
     return [f"{lead(decision)} {chance}", *single, *stopped]
 
 
