@@ -16,7 +16,7 @@ from trn3.fit import earlier, validation
 
 FOLDS = ("none", "source", "publisher", "harness", "generation", "model", "origin")
 RUNS = ("source", "generation")
-"""Folds whose single runs are stored."""
+"""Folds whose single runs are stored, beside the headline of each kind."""
 _SCORES = (
     "n",
     "n_groups",
@@ -101,7 +101,7 @@ def score(kind: str) -> dict[str, pd.DataFrame]:
             before[fold] = result["rules_0_1"]
         parts = {"everything": result} | result["tables"]
         summary += [_row(result, fold, corrections, p, s) for p, s in parts.items()]
-        if fold in RUNS and corrections == 1:
+        if fold in (*RUNS, validation.HEADLINE[kind]) and corrections == 1:
             runs.append(pd.DataFrame(result["runs"]).assign(kind=kind, fold=fold))
     columns = [
         "kind",
