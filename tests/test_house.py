@@ -160,7 +160,7 @@ def test_only_the_room_of_charts_knows_altair():
     users = {
         name(p) for p in MODULES if re.search(r"^\s*(import|from) altair", p.read_text(), re.M)
     }
-    assert users <= {"show.charts", "show.drawing", "show.forms", "show.theme"}
+    assert users and {room(user) for user in users} == {"show"}
 
 
 def public_functions():

@@ -90,7 +90,7 @@ def specs(v: float) -> list[dict]:
 
 
 @given(pair=nearly())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_neighbour_draws_the_same_charts(pair):
     exact, off = pair
     for a, b in zip(specs(exact), specs(off), strict=True):

@@ -37,19 +37,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from trn3.show.bars import stacks, tornado
+from trn3.show.cumulative import cumulative
 from trn3.show.drawing import COLOR, MIME, WIDTH, Chart, Slider, layered, steady
 from trn3.show.drawing import numbers as table
-from trn3.show.forms import (
-    SPEED,
-    THROUGHPUT,
-    cumulative,
-    lines,
-    ratios,
-    rows,
-    stacks,
-    tornado,
-)
+from trn3.show.lines import SPEED, THROUGHPUT, lines, ratios
 from trn3.show.picture import small
+from trn3.show.rows import rows
 from trn3.show.theme import Axis, Spec, style
 from trn3.show.tokens import CONFIG, GLYPHS, NOTEBOOK, TOKENS, C
 
@@ -91,9 +85,14 @@ def empty(sentence: str, numbers: pd.DataFrame | None = None) -> Chart:
     Chart
         Not yet finished.
     """
-    text = alt.Chart(pd.DataFrame({"text": [sentence]}), name="sentence").mark_text()
+    said = pd.DataFrame({"text": [sentence]})
+    text = alt.Chart(said, name="sentence").mark_text()
+    placed = text.encode(
+        x=alt.value(12),
+        y=alt.value(20),
+        text="text:N",
+    )
     known = None if numbers is None else table(numbers)
-    placed = text.encode(x=alt.value(12), y=alt.value(20), text="text:N")
     return layered([placed], 40, {"empty": sentence, "numbers": known})
 
 
@@ -158,31 +157,32 @@ def _layered(chart: alt.Chart | alt.LayerChart) -> Chart:
     """Somebody's chart as one of ours, as wide as ours where it has no width of its own."""
     width = WIDTH if alt.utils.is_undefined(chart.width) else chart.width
     shown = chart.data if isinstance(chart.data, pd.DataFrame) else None
-    meta: Spec = {"key": [], "numbers": None if shown is None else table(shown)}
+    known = None if shown is None else table(shown)
+    meta: Spec = {"key": [], "numbers": known}
     return Chart(layer=[chart], width=width, usermeta={"trn3": meta})
 
 
 def _notes(meta: Spec) -> alt.Chart:
     """Key and source inside the chart, for JupyterLab and pictures; a page writes its own."""
-    indent = -meta.get("indent", 0)
-    notes, left, line = [], indent, -40
+    start = -meta.get("indent", 0)
+    left, down = start, -40
+    notes = []
     for mark, text, token in meta["key"]:
         width = 7 * len(text) + 34
-        if left > indent and left + width > indent + 700:
-            left, line = indent, line - 17
-        glyph = {"text": GLYPHS.get(mark, "●"), "color": C[token]}
-        notes.append({"left": left, "foot": 0, "down": line, **glyph})
-        notes.append({"left": left + 17, "foot": 0, "down": line, "text": text, "color": C["ink2"]})
+        if left > start and left + width > start + 700:
+            left, down = start, down - 17
+        notes.append((left, 0, down, GLYPHS.get(mark, "●"), C[token]))
+        notes.append((left + 17, 0, down, text, C["ink2"]))
         left += width
     for number, text in enumerate(textwrap.wrap(meta["source"], 112)):
-        down = 52 + 15 * number
-        notes.append({"left": indent, "foot": 1, "down": down, "text": text, "color": C["ink3"]})
+        notes.append((start, 1, 52 + 15 * number, text, C["ink3"]))
+    told = pd.DataFrame(notes, columns=["left", "foot", "down", "text", "color"])
     place = {
         "x": alt.value(alt.expr("datum.left")),
         "y": alt.value(alt.expr("datum.foot * height + datum.down")),
     }
-    marks = alt.Chart(pd.DataFrame(notes), name="notes").mark_text()
-    return marks.encode(COLOR, text="text:N", **place)
+    marks = alt.Chart(told, name="notes").mark_text()
+    return marks.encode(text="text:N", color=COLOR, **place)
 
 
 def png(spec: Spec, scale: float = 1.5) -> bytes:
@@ -217,5 +217,6 @@ def enable() -> None:
     alt.data_transformers.enable("trn3", consolidate_datasets=False)
 
 
-def _bundle(spec: Spec, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {MIME: steady(spec), "text/plain": "<chart>"}, {}
+def _bundle(spec: Spec, **_: Any) -> tuple[Spec, Spec]:
+    plain = {key: part for key, part in spec.items() if key != "$schema"}
+    return {MIME: steady(plain), "text/plain": "<chart>"}, {}

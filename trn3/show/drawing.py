@@ -1,10 +1,11 @@
 """What the forms of charts share: the chart that shows itself, sliders, clean data, labels,
 thresholds, points.
 
-Internal to `trn3.show.charts` and `trn3.show.forms`. Everything here returns or takes plain Altair.
+Internal to the modules of the forms. Everything here returns or takes plain Altair.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,19 @@ Rules = Iterable[tuple[str, float, str]]
 PLAIN = Axis()
 WIDTH = 720
 """Of a chart in a notebook [px]; on a page it is as wide as its place."""
-NARROW = "width < 480"
-"""Whether a chart is on a phone, as an expression of Vega."""
+NARROW = "containerSize()[0] > 0 && containerSize()[0] < 450"
+"""Whether a chart is on a phone, as an expression of Vega; in a picture nothing contains it."""
 LIMIT = "isFinite(containerSize()[0]) ? max(110, containerSize()[0] * 0.4) : 300"
 """Longest label at a line's end [px]; longer ones end in … on a phone."""
+
+USUAL = {
+    "dx": 0,
+    "dy": 0,
+    "align": "left",
+    "weight": 400,
+    "color": C["ink"],
+}
+"""A label where its row says nothing else."""
 
 # Channels whose column holds the colour, dash or shape itself.
 COLOR = alt.Color("color:N", scale=None)
@@ -43,7 +53,7 @@ class Chart(alt.LayerChart):
     """
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> Any:
         """The Vega-Lite spec that is shown, in which no number hangs on the last bits of a float;
         tests hold it against the schema, which would cost each report a third of its time.
         """
@@ -51,7 +61,9 @@ class Chart(alt.LayerChart):
             alt.data_transformers.enable("trn3", consolidate_datasets=False),
             alt.theme.enable("trn3"),
         ):
-            return steady(self.to_dict(validate=False))
+            spec = self.to_dict(validate=False)
+        spec.pop("$schema")  # newer than what JupyterLab draws with, which it would warn of
+        return steady(spec)
 
     @property
     def meta(self) -> Spec:
@@ -94,14 +106,17 @@ def _values(frame: Any) -> Any:
     """A frame's rows for a spec; what is no frame goes Altair's own way."""
     if not isinstance(frame, pd.DataFrame):
         return alt.to_values(frame)
-    columns = {str(name): map(_json, frame[name].tolist()) for name in frame.columns}
-    rows = zip(*columns.values(), strict=True)
-    return {"values": [dict(zip(columns, row, strict=True)) for row in rows]}
+    names = [*map(str, frame)]
+    cells = [map(_json, frame[name].tolist()) for name in frame]
+    rows = zip(*cells, strict=True)
+    return {"values": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
 def _json(value: Any) -> Any:
-    """A cell for JSON: a list stays, a missing number is null."""
-    return value if isinstance(value, float | list) and value == value else clean(value)
+    """A cell for JSON: lists and known numbers stay, what is missing is null."""
+    if isinstance(value, list) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return clean(value)
 
 
 def _theme() -> alt.theme.ThemeConfig:
@@ -141,7 +156,12 @@ class Slider:
         altair.Parameter
             Bound to a range input.
         """
-        bind = alt.binding_range(min=self.low, max=self.high, step=self.step, name=self.label)
+        bind = alt.binding_range(
+            min=self.low,
+            max=self.high,
+            step=self.step,
+            name=self.label,
+        )
         return alt.param(name=self.name, value=self.value, bind=bind)
 
 
@@ -187,10 +207,10 @@ def tidy(frame: pd.DataFrame, *optional: str, **columns: str) -> pd.DataFrame:
     [64, 3.142, None]
     """
     wanted = columns | {name: name for name in optional}
-    cells = {
-        new: [clean(value) for value in frame[old]] if old in frame else [None] * len(frame)
-        for new, old in wanted.items()
-    }
+    cells: dict[str, list[Any]] = {}
+    for new, old in wanted.items():
+        given = frame[old] if old in frame else [None] * len(frame)
+        cells[new] = [clean(value) for value in given]
     return pd.DataFrame(cells, dtype=object)
 
 
@@ -209,13 +229,17 @@ def numbers(frame: pd.DataFrame, names: Iterable[str] = ()) -> Spec:
     dict
         ``columns`` and ``rows``.
     """
-    kept = [name for name in dict.fromkeys(names) if name in frame] or list(frame)
-    rows = [[clean(value) for value in row] for row in frame[kept].itertuples(index=False)]
-    return {"columns": [str(name) for name in kept], "rows": rows}
+    kept = [name for name in dict.fromkeys(names) if name in frame]
+    table = frame[kept] if kept else frame
+    rows = [[*map(clean, row)] for row in table.itertuples(index=False)]
+    return {"columns": [*map(str, table)], "rows": rows}
 
 
 def layered(
-    layers: Sequence[alt.Chart | alt.LayerChart], height: float, meta: Spec, **more: Any
+    layers: Sequence[alt.Chart | alt.LayerChart],
+    height: float,
+    meta: Spec,
+    **more: Any,
 ) -> Chart:
     """Put layers together.
 
@@ -235,11 +259,26 @@ def layered(
     Chart
         Not yet finished.
     """
-    shown = [one for one in layers if not isinstance(one.data, pd.DataFrame) or len(one.data)]
-    return Chart(layer=shown, width=WIDTH, height=height, usermeta={"trn3": meta}, **more)
+    return Chart(
+        layer=[layer for layer in layers if not _empty(layer)],
+        width=WIDTH,
+        height=height,
+        usermeta={"trn3": meta},
+        **more,
+    )
 
 
-def marks(data: pd.DataFrame, x: alt.X, y: alt.Y, tips: Sequence[alt.Tooltip]) -> alt.Chart:
+def _empty(layer: alt.Chart | alt.LayerChart) -> bool:
+    """Whether a layer has a frame without rows."""
+    return isinstance(layer.data, pd.DataFrame) and layer.data.empty
+
+
+def marks(
+    data: pd.DataFrame,
+    x: alt.X,
+    y: alt.Y,
+    tips: Sequence[alt.Tooltip],
+) -> alt.Chart:
     """Draw a mark per row in the look of its subject; hollow ones are filled with the page.
 
     Parameters
@@ -257,21 +296,35 @@ def marks(data: pd.DataFrame, x: alt.X, y: alt.Y, tips: Sequence[alt.Tooltip]) -
         The layer ``points``.
     """
     looks = [style(subject) for subject in data["subject"]]
-    colors = pd.Series([look.color for look in looks], data.index)
-    announced = pd.Series([look.hollow for look in looks], data.index, dtype=bool)
-    large = pd.Series([100 if look.token == "trn3" else 64 for look in looks], data.index)
-    hollow = data["hollow"].astype(bool) | announced
-    faint = (data["faint"] if "faint" in data else hollow & False).astype(bool)
-    plain = data.drop(columns=["subject", "hollow", "faint"], errors="ignore")
-    dressed = plain.dropna(axis="columns", how="all").assign(
-        color=colors,
-        fill=colors.mask(hollow, C["page"]),
+    hollow = data["hollow"].astype(bool)
+    faint = hollow & False
+    if "faint" in data:
+        faint = data["faint"].astype(bool)
+    dressed = data.assign(
+        color=[look.color for look in looks],
+        fill=[C["page"] if look.hollow else look.color for look in looks],
         shape=[look.shape for look in looks],
-        size=large.mask(faint, 20),
+        size=[100 if look.token == "trn3" else 64 for look in looks],
         opacity=faint.map({True: 0.35, False: 1.0}),
     )
-    dots = alt.Chart(dressed, name="points").mark_point()
-    return dots.encode(x, y, STROKE, FILL, SHAPE, SIZE, OPACITY, tooltip=[*tips])
+    dressed["fill"] = dressed["fill"].mask(hollow, C["page"])
+    dressed["size"] = dressed["size"].mask(faint, 20)
+    dressed = dressed.drop(columns=["subject", "hollow", "faint"], errors="ignore")
+    known = dressed.dropna(axis="columns", how="all")
+    return (
+        alt.Chart(known, name="points")
+        .mark_point()
+        .encode(
+            x=x,
+            y=y,
+            stroke=STROKE,
+            fill=FILL,
+            shape=SHAPE,
+            size=SIZE,
+            opacity=OPACITY,
+            tooltip=[*tips],
+        )
+    )
 
 
 def labels(data: Iterable[Spec], x: alt.X, y: alt.Y) -> alt.LayerChart:
@@ -290,11 +343,9 @@ def labels(data: Iterable[Spec], x: alt.X, y: alt.Y) -> alt.LayerChart:
     altair.LayerChart
         The layer ``labels``.
     """
-    usual = {"dx": 0, "dy": 0, "align": "left", "weight": 400, "color": C["ink"]}
-    frame = pd.DataFrame([usual | row for row in data], dtype=object)
-    base = alt.Chart(frame).encode(x, y, text="text:N")
+    frame = pd.DataFrame([USUAL | row for row in data], dtype=object)
     return haloed(
-        base,
+        alt.Chart(frame).encode(x=x, y=y, text="text:N"),
         "labels",
         align=alt.expr("datum.align"),
         dx=alt.expr("datum.dx"),
@@ -345,35 +396,8 @@ def across(axis: str, value: float, look: str) -> alt.Chart:
         A layer.
     """
     at = pd.DataFrame({axis: [clean(value)]})
-    return alt.Chart(at, name=look).mark_rule(style=look).encode(**{axis: f"{axis}:Q"})
-
-
-def across_label(
-    axis: str, value: float, text: str, ends: dict[str, list[float]], crowded: Collection[float]
-) -> Spec:
-    """Place the label of such a line at its start, at the foot where other lines run above.
-
-    Parameters
-    ----------
-    axis : str
-        "x" or "y".
-    value : float
-        Where the threshold stands [unit of the axis].
-    text : str
-        What it says.
-    ends : dict
-        Low and high end of both axes.
-    crowded : collection of float
-        Thresholds across x whose head lies in the lines [unit of x].
-
-    Returns
-    -------
-    dict
-        A row for `labels`.
-    """
-    low = axis == "y" or value in crowded
-    spot = {"x": ends["x"][0], "y": ends["y"][0 if low else 1], axis: clean(value)}
-    return {**spot, "text": text, "color": C["ink2"], "dx": 5, "dy": -10 if low else 8}
+    rule = alt.Chart(at, name=look).mark_rule(style=look)
+    return rule.encode(**{axis: f"{axis}:Q"})
 
 
 def tips(**titles: str) -> list[alt.Tooltip]:
@@ -411,7 +435,12 @@ def by_row(names: Sequence[str]) -> alt.Y:
     altair.Y
         Without an axis; names stand above their bars.
     """
-    scale = alt.Scale(type="band", domain=[*names], paddingOuter=0.15, align=0.9)
+    scale = alt.Scale(
+        type="band",
+        domain=[*names],
+        paddingOuter=0.15,
+        align=0.9,
+    )
     return alt.Y("row:N", title=None, scale=scale, axis=None)
 
 
