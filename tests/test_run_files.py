@@ -386,3 +386,16 @@ def test_every_form_maps_to_columns_that_there_are():
     forms = {(r["kind"], r["form"]) for r in data.rows("run_columns")}
     assert {form for _, form in forms} >= {"bench_serving", "genai_perf", "inferencex", "nemo_log"}
     assert foreign.form("inference", ["anything"]) == (foreign.PLAIN, "a table")
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_runs_of_a_model_with_other_layers_are_scored_for_their_owner(tmp_path, kind):
+    # No committed run of such layers is fitted or scored; a reader's own is, as it is counted.
+    rows = [GOOD[kind] | {"model": "nemotron_3_nano", "row_id": name} for name in "ab"]
+    result = validation.validate(kind, write(tmp_path / "mine.csv", *rows), "none")
+    assert result["scored"] == 2 and not result["not_used"]
+    plain = GOOD[kind] | {"model": "qwen3_30b_a3b", "row_id": "c"}
+    other = validation.validate(kind, write(tmp_path / "plain.csv", plain), "none")
+    hybrid, full = result["runs"][0]["predicted"], other["runs"][0]["predicted"]
+    # Both activate about 3 billion of 31: times of one order, and not the same.
+    assert 0.2 < hybrid / full < 5 and hybrid != full

@@ -111,7 +111,7 @@ def _reason(row: Any, layers: Mapping[str, str]) -> str:
         (row.unused, row.unused),
         (row.quality == "C", "quality C: latency without a usable layout, or contradictory"),
         (not row.chip, f"no specs for {row.accelerator!r}"),
-        (row.model in layers, f"not modelled: {layers.get(row.model)}"),
+        (row.family != "own" and row.model in layers, f"not modelled: {layers.get(row.model)}"),
         (not row.shape, f"no shape for {row.model!r}"),
         (not _dtype(row.weights_dtype), "number format not stated"),
         (not row.what, f"mode {row.mode!r} is not predicted"),

@@ -151,7 +151,7 @@ def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
         return str(row[UNUSED])
     if row["readiness"] == "per_layer":
         return "time of one layer, not of a step"
-    if row["model"] in layers:
+    if row["source_key"] != "own" and row["model"] in layers:
         return f"not modelled: {layers[row['model']]}"
     if odd := _unread(row["arch_notes"]):
         return f"not modelled: {odd}"
