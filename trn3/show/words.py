@@ -1051,6 +1051,27 @@ def turning(what: str, users: Sequence[float], limited: Sequence[bool]) -> str:
     return f"{what} is limited by arithmetic {from_there}, and by memory below."
 
 
+def waits(low: float, high: float) -> str:
+    """An 80% range of a time, each end in its natural unit.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends [s].
+
+    Returns
+    -------
+    str
+        The range with what it is.
+
+    Examples
+    --------
+    >>> waits(0.3, 1.6), waits(60, 160)
+    ('80% range 300 ms to 1.6 s', '80% range 1.0 minutes to 2.7 minutes')
+    """
+    return f"80% range {duration(low)} to {duration(high)}"
+
+
 def priced(found: Verdict, subject: str, rival: str, at: str, turns: str) -> str:
     """A verdict that hangs on a rent, with the rent and where the answer turns.
 

@@ -305,7 +305,10 @@ def bills_shown(table: pd.DataFrame, subject: str) -> pd.DataFrame:
             ends = words.rng(row.ties_low, row.ties_high)
             cells[f"{subject} ties at, USD"] = f"{words.fixed(row.ties_at, 2)} ({ends})"
         cells["Bought"] = row.bought
-    return pd.DataFrame(rows or [{"Chip": "none", "Bought": "no system has an answer"}]).fillna("—")
+    heads = ["Chip", "USD per chip-hour", "Chips", "USD a month", "USD per million tokens"]
+    heads += [f"{subject} ties at, USD", "Bought"]
+    rows = rows or [{"Chip": "none", "Bought": "no system has an answer"}]
+    return pd.DataFrame(rows, columns=heads).fillna("—")
 
 
 def shown(speeds: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from trn3 import data, hardware, roofline, serving_step
 from trn3.units import TERA, Array
 from trn3.workload import ModelShape
 
-INTENSITIES = 2.0 ** np.arange(15)
+INTENSITIES = 2.0 ** np.arange(17)
 """FLOP per byte at which a roofline is drawn, beside its ridges."""
 MEASURES = ("hbm_bytes_per_s", "hbm_bytes", "scale_up_bytes_per_s", "scale_out_bytes_per_s")
 """Columns of a sheet beside the peaks: properties of `trn3.hardware.Chip`."""
