@@ -308,7 +308,7 @@ def bills_shown(table: pd.DataFrame, subject: str) -> pd.DataFrame:
     heads = ["Chip", "USD per chip-hour", "Chips", "USD a month", "USD per million tokens"]
     heads += [f"{subject} ties at, USD", "Bought"]
     rows = rows or [{"Chip": "none", "Bought": "no system has an answer"}]
-    return pd.DataFrame(rows, columns=heads).fillna("—")
+    return pd.DataFrame(rows, columns=heads, dtype=object).fillna("—")
 
 
 def shown(speeds: pd.DataFrame) -> pd.DataFrame:
