@@ -795,16 +795,15 @@ def lead(served: Priced) -> str:
         A sentence
     """
     rival, n = served.cheapest, len(served.rivals)
-    others = f"its {n} rivals" if n > 1 else f"{rival['chip']}"
+    others = f"its {n} rivals" if n > 1 else str(rival["chip"])
     ends = rival["even_low"], rival["even"], rival["even_high"]
     said = words.below(served.name, "costs less per token", others, *ends)
-    how = rents.terms_of(rival["term"], rival["place"])
-    cheapest = f"; the cheapest of them is {rival['chip']} {how}" if n > 1 else f", {how}"
-    return f"{words.started(said)}{cheapest}."
+    return f"{words.started(rents.bought(served.purchase.term))}, {said}."
 
 
 def rest(served: Priced, trained: Priced, offers: pd.DataFrame) -> str:
-    """What follows the answer: the verdict at the rent, years of serving, and the training run.
+    """What follows the answer: the verdict at the rent, years of serving, and why there is no
+    training run.
 
     Parameters
     ----------
@@ -834,12 +833,11 @@ def rest(served: Priced, trained: Priced, offers: pd.DataFrame) -> str:
 
 
 def _run(trained: Priced) -> str:
-    if trained.rivals.empty:
-        why = trained.own["why"] or "; ".join(dict.fromkeys(trained.missing.values()))
-        return f"The training run has no answer: {why}."
-    rival = trained.cheapest
-    span = words.rng(rival["even_low"], rival["even_high"])
-    return f"The BF16 run ties with {rival['chip']} at {words.money(rival['even'])} ({span})."
+    """Why there is no training run; what it says stands among the figures."""
+    if len(trained.rivals):
+        return ""
+    why = trained.own["why"] or "; ".join(dict.fromkeys(trained.missing.values()))
+    return f"The training run has no answer: {why}."
 
 
 def _years(served: Priced, offers: pd.DataFrame) -> str:
