@@ -296,6 +296,12 @@ def test_a_list_of_values_that_differ_is_no_value():
 )
 def test_the_format_of_the_file_is_read(stored, expected):
     assert model_config.stored_format({"quantization_config": stored}) == expected
+    nested = {"model_type": "some_vl", "text_config": {"quantization_config": stored}}
+    assert model_config.stored_format(nested) == expected
+
+
+def test_the_format_of_an_mlx_file_is_read():
+    assert model_config.stored_format({"quantization": {"group_size": 64, "bits": 4}}) == "int4"
 
 
 @pytest.fixture

@@ -272,7 +272,8 @@ def stored_format(config: dict[str, Any]) -> str:
     'int4'
     """
     parts = [config, *(config.get(part) for part in LANGUAGE_PARTS)]
-    stored = [part.get("quantization_config") for part in parts if isinstance(part, dict)]
+    names = ("quantization_config", "quantization")
+    stored = [part.get(n) for part in parts if isinstance(part, dict) for n in names]
     found = next((part for part in stored if isinstance(part, dict)), None)
     if found is None:
         return ""
