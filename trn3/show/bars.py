@@ -118,7 +118,7 @@ def _parts(
             x=x,
             y=y,
             fill=alt.Fill("part:N", scale=colors),
-            order="order:Q",
+            order=alt.Order("order:Q"),
             tooltip=tips(row="row", part="part", value=title),
         )
     )
@@ -126,15 +126,15 @@ def _parts(
 
 def _whiskers(spans: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
     """The range of each total, with its middle, below the bar."""
-    below = alt.Chart(spans).encode(y=y, yOffset=alt.value(BELOW))
+    below = alt.Chart(spans).encode(y=y, yOffset=alt.YOffsetValue(BELOW))
     rule = below.mark_rule(style="mark", strokeWidth=2)
     tick = below.mark_tick(style="mark", size=9)
     middle = below.mark_point(style="mark", size=30)
     return [
-        rule.encode(x="low:Q", x2="high:Q"),
-        tick.encode(x="low:Q"),
-        tick.encode(x="high:Q"),
-        middle.encode(x="value:Q"),
+        rule.encode(x=alt.X("low:Q"), x2=alt.X2("high:Q")),
+        tick.encode(x=alt.X("low:Q")),
+        tick.encode(x=alt.X("high:Q")),
+        middle.encode(x=alt.X("value:Q")),
     ]
 
 
@@ -143,8 +143,8 @@ def _names_and_totals(whole: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
     name = alt.Chart(whole[["row"]], name="names").mark_text(style="strong", dy=-19)
     total = alt.Chart(whole, name="totals").mark_text(style="strong", dx=7)
     return [
-        name.encode(x=alt.value(0), y=y, text="row:N"),
-        total.encode(x="value:Q", y=y, text="text:N"),
+        name.encode(x=alt.XValue(0), y=y, text=alt.Text("row:N")),
+        total.encode(x=alt.X("value:Q"), y=y, text=alt.Text("text:N")),
     ]
 
 
@@ -239,7 +239,7 @@ def _side(end: str, token: str, x: alt.X, y: alt.Y) -> alt.Chart:
     bars = alt.Chart(name=end).mark_bar(clip=True, size=18, color=C[token])
     return bars.encode(
         x=x,
-        x2=f"{end}:Q",
+        x2=alt.X2(f"{end}:Q"),
         y=y,
         tooltip=tips(name="input", low="at the low end", high="at the high end"),
     )
@@ -248,7 +248,7 @@ def _side(end: str, token: str, x: alt.X, y: alt.Y) -> alt.Chart:
 def _as_assumed() -> alt.Chart:
     """The answer with every input as assumed."""
     rule = alt.Chart(name="now").mark_rule(color=C["trn3"], strokeWidth=2)
-    return rule.encode(x="base:Q")
+    return rule.encode(x=alt.X("base:Q"))
 
 
 def _heads(y: alt.Y) -> alt.Chart:
@@ -258,7 +258,7 @@ def _heads(y: alt.Y) -> alt.Chart:
         color=C["ink2"],
         limit=alt.expr("width"),
     )
-    return text.encode(x=alt.value(0), y=y, text="name:N")
+    return text.encode(x=alt.XValue(0), y=y, text=alt.Text("name:N"))
 
 
 def _at_the_end(y: alt.Y, end: str, other: str) -> alt.Chart:
@@ -268,4 +268,4 @@ def _at_the_end(y: alt.Y, end: str, other: str) -> alt.Chart:
         dx=alt.expr(f"{before} ? -6 : 6"),
         align=alt.expr(f"{before} ? 'right' : 'left'"),
     )
-    return text.encode(x=f"{end}:Q", y=y, text=f"{end}_label:N")
+    return text.encode(x=alt.X(f"{end}:Q"), y=y, text=alt.Text(f"{end}_label:N"))

@@ -88,9 +88,9 @@ def empty(sentence: str, numbers: pd.DataFrame | None = None) -> Chart:
     said = pd.DataFrame({"text": [sentence]})
     text = alt.Chart(said, name="sentence").mark_text()
     placed = text.encode(
-        x=alt.value(12),
-        y=alt.value(20),
-        text="text:N",
+        x=alt.XValue(12),
+        y=alt.YValue(20),
+        text=alt.Text("text:N"),
     )
     known = None if numbers is None else table(numbers)
     return layered([placed], 40, {"empty": sentence, "numbers": known})
@@ -178,11 +178,11 @@ def _notes(meta: Spec) -> alt.Chart:
         notes.append((start, 1, 52 + 15 * number, text, C["ink3"]))
     told = pd.DataFrame(notes, columns=["left", "foot", "down", "text", "color"])
     place = {
-        "x": alt.value(alt.expr("datum.left")),
-        "y": alt.value(alt.expr("datum.foot * height + datum.down")),
+        "x": alt.XValue(alt.expr("datum.left")),
+        "y": alt.YValue(alt.expr("datum.foot * height + datum.down")),
     }
     marks = alt.Chart(told, name="notes").mark_text()
-    return marks.encode(text="text:N", color=COLOR, **place)
+    return marks.encode(text=alt.Text("text:N"), color=COLOR, **place)
 
 
 def png(spec: Spec, scale: float = 1.5) -> bytes:

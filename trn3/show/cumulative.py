@@ -103,7 +103,7 @@ def _cost(axis: Axis) -> alt.Y:
 def _band(way: str, name: str, x: alt.X) -> alt.Chart:
     """The range of a way's cost."""
     area = alt.Chart().mark_area(clip=True, color=style(name).color, opacity=0.2)
-    return area.encode(x=x, y=f"{way}_low:Q", y2=f"{way}_high:Q")
+    return area.encode(x=x, y=alt.Y(f"{way}_low:Q"), y2=alt.Y2(f"{way}_high:Q"))
 
 
 def _line(way: str, names: Mapping[str, str], x: alt.X, y: alt.Y) -> alt.Chart:
@@ -145,7 +145,7 @@ def _name_at_the_end(
         cost=f"datum.{way}",
         label=f"{quoted} + ' ' + format(datum.{way}, ',.3~r')",
     )
-    return told.encode(x=x, y=y, text="label:N")
+    return told.encode(x=x, y=y, text=alt.Text("label:N"))
 
 
 def _gaps() -> alt.Chart:
@@ -185,9 +185,9 @@ def _break_even(x: alt.X, y: alt.Y) -> list[alt.Chart]:
     rule = meeting.mark_rule(style="threshold")
     text = meeting.mark_text(style="strong", dx=8, dy=16)
     return [
-        rule.encode(y2=alt.datum(0)),
+        rule.encode(y2=alt.Y2Datum(0)),
         meeting.mark_point(style="mark", size=90),
-        text.encode(text="label:N"),
+        text.encode(text=alt.Text("label:N")),
     ]
 
 
@@ -199,7 +199,7 @@ def _never(months: int) -> alt.Chart:
     first = text.transform_filter("datum.n == 0 && datum.month == 0")
     said = first.transform_calculate(label=f"datum.most > 0 ? {dearer} : {cheaper}")
     return said.encode(
-        x=alt.value(12),
-        y=alt.value(14),
-        text="label:N",
+        x=alt.XValue(12),
+        y=alt.YValue(14),
+        text=alt.Text("label:N"),
     )

@@ -1,7 +1,8 @@
 """What the forms of charts share: the chart that shows itself, sliders, clean data, labels,
 thresholds, points.
 
-Internal to the modules of the forms. Everything here returns or takes plain Altair.
+Internal to the modules of the forms. Everything here returns or takes plain Altair. Channels are
+given as ``alt.X("x:Q")`` rather than as ``x="x:Q"``, which takes Altair some milliseconds each.
 """
 
 import math
@@ -345,7 +346,7 @@ def labels(data: Iterable[Spec], x: alt.X, y: alt.Y) -> alt.LayerChart:
     """
     frame = pd.DataFrame([USUAL | row for row in data], dtype=object)
     return haloed(
-        alt.Chart(frame).encode(x=x, y=y, text="text:N"),
+        alt.Chart(frame).encode(x=x, y=y, text=alt.Text("text:N")),
         "labels",
         align=alt.expr("datum.align"),
         dx=alt.expr("datum.dx"),
@@ -397,7 +398,8 @@ def across(axis: str, value: float, look: str) -> alt.Chart:
     """
     at = pd.DataFrame({axis: [clean(value)]})
     rule = alt.Chart(at, name=look).mark_rule(style=look)
-    return rule.encode(**{axis: f"{axis}:Q"})
+    channel = alt.X("x:Q") if axis == "x" else alt.Y("y:Q")
+    return rule.encode(channel)
 
 
 def tips(**titles: str) -> list[alt.Tooltip]:

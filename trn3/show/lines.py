@@ -176,11 +176,11 @@ def _bands(data: pd.DataFrame, x: alt.X) -> alt.Chart:
     area = alt.Chart(known[columns], name="bands").mark_area(clip=True)
     return area.encode(
         x=x,
-        y="low:Q",
-        y2="high:Q",
+        y=alt.Y("low:Q"),
+        y2=alt.Y2("high:Q"),
         fill=alt.Fill("color:N", scale=None),
         fillOpacity=alt.FillOpacity("opacity:Q", scale=None),
-        detail="part:N",
+        detail=alt.Detail("part:N"),
     )
 
 
@@ -199,7 +199,7 @@ def _strokes(
         stroke=STROKE,
         strokeDash=DASH,
         size=alt.Size("width:Q", scale=None),
-        detail="part:N",
+        detail=alt.Detail("part:N"),
         tooltip=[*told],
     )
 
@@ -368,7 +368,7 @@ def _shade(low: float, high: float) -> alt.Chart:
     """What counts as close."""
     band = pd.DataFrame({"low": [low], "high": [high]})
     rect = alt.Chart(band, name="shade").mark_rect(style="shade")
-    return rect.encode(y="low:Q", y2="high:Q")
+    return rect.encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
 
 
 def _error_bars(data: pd.DataFrame, x: alt.X) -> alt.Chart:
@@ -379,8 +379,8 @@ def _error_bars(data: pd.DataFrame, x: alt.X) -> alt.Chart:
     bars = alt.Chart(drawn, name="ranges").mark_rule(style="thin", clip=True)
     return bars.encode(
         x=x,
-        y="low:Q",
-        y2="high:Q",
+        y=alt.Y("low:Q"),
+        y2=alt.Y2("high:Q"),
         color=COLOR,
     )
 

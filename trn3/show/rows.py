@@ -144,7 +144,7 @@ def _claims(claims: pd.DataFrame, y: alt.Y) -> alt.Chart:
         thickness=3,
         size=HEIGHT + 2,
     )
-    return ticks.encode(x="claim:Q", y=y)
+    return ticks.encode(x=alt.X("claim:Q"), y=y)
 
 
 def _claim_labels(claims: pd.DataFrame, unit: str, y: alt.Y) -> alt.Chart:
@@ -165,7 +165,7 @@ def _claim_labels(claims: pd.DataFrame, unit: str, y: alt.Y) -> alt.Chart:
         color=C["ink2"],
         dy=alt.expr("datum.dy"),
     )
-    return text.encode(x="claim:Q", y=y, text="text:N")
+    return text.encode(x=alt.X("claim:Q"), y=y, text=alt.Text("text:N"))
 
 
 def _ranges(data: pd.DataFrame, y: alt.Y) -> alt.Chart:
@@ -173,8 +173,8 @@ def _ranges(data: pd.DataFrame, y: alt.Y) -> alt.Chart:
     known = data.dropna(subset=["x", "low"])
     bars = alt.Chart(known[["low", "high", "row", "color"]], name="ranges")
     return bars.mark_rule(style="range").encode(
-        x="low:Q",
-        x2="high:Q",
+        x=alt.X("low:Q"),
+        x2=alt.X2("high:Q"),
         y=y,
         color=COLOR,
     )
@@ -200,7 +200,7 @@ def _numbers(data: pd.DataFrame, unit: str, axis: Axis, y: alt.Y) -> alt.LayerCh
             "color": known.map({True: C["ink"], False: C["ink2"]}),
         }
     )
-    at = alt.Chart(told).encode(x=alt.value("width"), y=y, text="text:N")
+    at = alt.Chart(told).encode(x=alt.XValue("width"), y=y, text=alt.Text("text:N"))
     return drawing.haloed(
         at,
         "values",
