@@ -146,7 +146,7 @@ def finish(
     plain.layer = [layer for layer in made.layer if layer.name != "notes"]
     done = plain + _notes(meta)
     done.title = alt.TitleParams(
-        text=textwrap.wrap(title, 70), subtitle=textwrap.wrap(subtitle, 100)
+        text=textwrap.wrap(title, 80), subtitle=textwrap.wrap(subtitle, 100)
     )
     done.description = description or f"{title}. {subtitle}."
     done.usermeta = {"trn3": meta}
