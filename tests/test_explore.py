@@ -163,12 +163,13 @@ def test_a_report_shows_a_table_and_the_lab_live_controls(monkeypatch, found):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     assert "text/html" in explore.panel(STATE).bundle
     monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/11_explore.ipynb")
-    controls, table, picture = explore.panel(STATE).children
+    controls, sentence, table, picture = explore.panel(STATE).children
     named = dict(zip((f.name for f in fields(STATE)), controls.children, strict=True))
     assert {k: v.value for k, v in named.items()} == asdict(STATE)
     before = table.value
     named["price"].value = 7.0
     assert table.value != before and "-p price=7" in table.value
+    assert "at 7.00 USD (yours)" in sentence.value
     title = picture.outputs[0]["data"]
     assert json.dumps(title)
     named["model"].value = "deepseek_v3"

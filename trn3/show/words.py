@@ -258,12 +258,12 @@ def on_chips(n_chips: int, n_systems: int = 1) -> str:
 
 
 def money(value: float, per: str = "", currency: str = "USD") -> str:
-    """Format an amount: ISO code after it, two decimals below a hundred.
+    """Format an amount: ISO code after it, two decimals below a hundred; a dash for none.
 
     Parameters
     ----------
     value : float
-        The amount [USD].
+        The amount, NaN where there is none [USD].
     per : str
         Basis, for example "chip-hour".
     currency : str
@@ -276,9 +276,11 @@ def money(value: float, per: str = "", currency: str = "USD") -> str:
 
     Examples
     --------
-    >>> money(12.357, "chip-hour"), money(3.6e6), money(1540)
-    ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD')
+    >>> money(12.357, "chip-hour"), money(3.6e6), money(1540), money(math.nan)
+    ('12.36 USD per chip-hour', '3.6 million USD', '1,540 USD', '—')
     """
+    if math.isnan(value):
+        return "—"
     text = fixed(value, 2) if abs(rounded(value)) < 100 else big(value)
     return f"{text} {currency}" + (f" per {per}" if per else "")
 

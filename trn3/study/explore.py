@@ -35,6 +35,23 @@ MEASURES = (
     f"Speed-up by {MORE}× the replicas",
 )
 """What is answered, five measures of serving and four of training."""
+LABELS = {
+    "n_chips": "chips",
+    "dtype": "format",
+    "input_tokens": "prompt, tokens",
+    "output_tokens": "answer, tokens",
+    "ttft_s": "first token within, s",
+    "tpot_ms": "further tokens, ms each",
+    "utilisation": "busy share of time",
+    "price": "rent, USD/h (0: listed)",
+    "rival_price": "rival's rent, USD/h",
+    "tokens": "run, tokens",
+    "seq_len": "sequence, tokens",
+    "global_batch": "sequences in a step",
+}
+"""What stands beside a control, with its unit; the other controls have the name of their field."""
+MONTH_DAYS = 30
+"""Days in which a reader may want a run to end."""
 Answers = list[tuple[str, str, str, float, np.ndarray]]
 
 
@@ -124,6 +141,8 @@ class Answer:
         ``_high``, and ``ratio, low, high``: how many times better the system is than its rival.
     names : tuple of str
         The two chips, or the two systems where they have the same chip.
+    rents : tuple of Fact
+        What a chip of either costs [USD/h].
     missing : dict of str
         Why a part has no answer.
     """
@@ -131,7 +150,28 @@ class Answer:
     state: State
     frame: pd.DataFrame
     names: tuple[str, str]
+    rents: tuple[data.Fact, data.Fact]
     missing: dict[str, str]
+
+    def row(self, measure: str) -> pd.Series:
+        """Both systems' numbers and their ratio for one measure.
+
+        Parameters
+        ----------
+        measure : str
+            One of `MEASURES`.
+
+        Returns
+        -------
+        pandas.Series
+            Row of the frame; NaN where neither system has an answer [as the measure].
+        """
+        return self.frame.set_index("measure").reindex(MEASURES).loc[measure]
+
+    @property
+    def even(self) -> float:
+        """Rent at which a token costs the same on both [USD/h]."""
+        return self.rents[1].value * self.row(MEASURES[0]).ratio
 
 
 @data.kept
@@ -268,17 +308,15 @@ def evaluate(state: State) -> Answer:
     sides = [hardware.system(s) for s in (state.system, state.rival)]
     names = [s.chip.name if sides[0].chip.id != sides[1].chip.id else s.name for s in sides]
     names[1] += ", rival" * (names[0] == names[1])
-    rents = [
-        rent(s, usd, state.term, state.region).value
-        for s, usd in zip(sides, (state.price, state.rival_price))
-    ]
+    given = (state.price, state.rival_price)
+    rents = tuple(rent(s, usd, state.term, state.region) for s, usd in zip(sides, given))
     rows: list[list[Any]] = []
     missing: dict[str, str] = {}
     for use, ask in (("Serving", _serving), ("Training", _training)):
         found: list[Answers] = []
-        for side, name, usd in zip(sides, names, rents):
+        for side, name, paid in zip(sides, names, rents):
             try:
-                found.append(ask(state, side, usd))
+                found.append(ask(state, side, paid.value))
             except data.TrnError as reason:
                 missing[f"{use}, {name}"] = str(reason)
                 found.append([])
@@ -299,7 +337,181 @@ def evaluate(state: State) -> Answer:
     frame = pd.DataFrame(
         rows, columns=["use", "question", "measure", "unit", *ends, "ratio", "low", "high"]
     )
-    return Answer(state, frame, (names[0], names[1]), missing)
+    return Answer(state, frame, (names[0], names[1]), (rents[0], rents[1]), missing)
+
+
+def data_sheet(state: State) -> list[tuple[str, data.Fact]]:
+    """What the data sheets of both chips say that the answers stand on.
+
+    Parameters
+    ----------
+    state : State
+        What is asked [-].
+
+    Returns
+    -------
+    list of tuple
+        Label and fact; what is not published is left out.
+    """
+    out = []
+    for system in (state.system, state.rival):
+        chip = hardware.system(system).chip
+        has_it = any(state.dtype in known for known in chip.peak_flops_per_s)  # mxfp8 for fp8
+        dtype = chip.native(state.dtype) if has_it else state.dtype
+        wanted = {
+            "peak": ("peak_flops_per_s", dtype),
+            "memory": ("hbm_bytes", ""),
+            "memory bandwidth": ("hbm_bytes_per_s", ""),
+            "power": ("power_w", ""),
+        }
+        facts = {label: data.maybe(chip.id, *what) for label, what in wanted.items()}
+        out += [(f"{chip.name}, {label}", fact) for label, fact in facts.items() if fact]
+    return out
+
+
+def basis(rented: data.Fact) -> str:
+    """Where a rent comes from, in one word.
+
+    Parameters
+    ----------
+    rented : Fact
+        From `rent` [USD/h].
+
+    Returns
+    -------
+    str
+        yours, typical, assumed or listed.
+
+    Examples
+    --------
+    >>> trn3 = hardware.system("trn3_gen2")
+    >>> basis(rent(trn3)), basis(rent(trn3, 5.0))
+    ('assumed', 'yours')
+    """
+    if rented.note == "as you gave it":
+        return "yours"
+    if rented.note.startswith("no price by"):
+        return "typical"
+    return "assumed" if rented.status == "assumed" else "listed"
+
+
+def at_rents(found: Answer) -> str:
+    """The rents that an answer stands on.
+
+    Parameters
+    ----------
+    found : Answer
+        From `evaluate` [-].
+
+    Returns
+    -------
+    str
+        Part of a sentence.
+    """
+    each = [f"{words.money(paid.value)} ({basis(paid)})" for paid in found.rents]
+    return f"at {each[0]} against {each[1]} per chip-hour"
+
+
+def answered(found: Answer) -> tuple[str, str]:
+    """The answer in two sentences: which one is cheaper per token, and how the rest compares.
+
+    Parameters
+    ----------
+    found : Answer
+        From `evaluate` [-].
+
+    Returns
+    -------
+    tuple of str
+        In the one grammar of all pages.
+    """
+    name, rival = found.names
+    if found.state.system == found.state.rival:
+        return (
+            "The system and its rival are the same, so there is nothing to compare.",
+            "Its own speed, energy and cost stand below; choose another rival to compare.",
+        )
+    ratios = [
+        (what, found.row(MEASURES[i]).ratio)
+        for what, i in (("serving speed", 0), ("tokens per joule", 2), ("training speed", 5))
+    ]
+    told = [f"{what} {words.ratio(ratio, digits=2)}" for what, ratio in ratios if ratio > 0]
+    rest = f"{name} over {rival}, per chip in {found.state.dtype.upper()}: {', '.join(told)}."
+    if not told:
+        rest = f"Without an answer: {'; '.join(found.missing)}. The reasons stand below."
+    bill = found.row(MEASURES[3])
+    if not bill.ratio > 0:
+        return f"Per token, {name} and {rival} cannot be compared here.", rest
+    at, turns = at_rents(found), words.money(found.even)
+    said = words.priced(words.verdict(bill.low, bill.ratio, bill.high), name, rival, at, turns)
+    return f"Per token: {said[:1].lower()}{said[1:]}.", rest
+
+
+def figures(found: Answer) -> list[story.Figure]:
+    """Four numbers of the system in question.
+
+    Parameters
+    ----------
+    found : Answer
+        From `evaluate` [-].
+
+    Returns
+    -------
+    list of Figure
+        For `story.answer`; what has no answer says so.
+    """
+    asked = found.state
+    run = f"{words.big(asked.tokens)} tokens, {asked.n_chips:,} chips"
+    told = [
+        ("Serving speed", MEASURES[0], "tokens/s", "per chip, output"),
+        ("Energy", MEASURES[2], "J", "per output token"),
+        ("Cost", MEASURES[3], "USD", "per million output tokens"),
+        ("Training run", MEASURES[5], "days", run),
+    ]
+    out = []
+    for label, measure, unit, per in told:
+        row = found.row(measure)
+        value, small = "no answer", "see below for the reason"
+        if np.isfinite(row.system):
+            value = words.sig(row.system, 2, unit)
+            small = f"{per}, {words.rng(row.system_low, row.system_high)}"
+        out.append(story.Figure(f"{label}, {found.names[0]}", value, small))
+    return out
+
+
+def changed(found: Answer) -> list[str]:
+    """What would change the answer, and what has none.
+
+    Parameters
+    ----------
+    found : Answer
+        From `evaluate` [-].
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
+    asked, (name, rival) = found.state, found.names
+    bill, run = found.row(MEASURES[3]), found.row(MEASURES[5])
+    out = []
+    if found.even > 0 and asked.system != asked.rival:
+        busy = asked.utilisation / bill.ratio
+        out.append(
+            f"Per token, {name} costs the same as {rival} at a rent of "
+            f"**{words.money(found.even, 'chip-hour')}**."
+        )
+        told = f"busy **{words.pct(busy)}** of the time costs what {rival} costs"
+        if busy > 1:
+            told = f"costs more even if it is always busy than {rival}"
+        out.append(f"{name} {told} busy {words.pct(asked.utilisation)} of the time.")
+    if run.system > 0:
+        n_chips = words.big(round(asked.n_chips * run.system / MONTH_DAYS))
+        out.append(
+            f"To end the run within {MONTH_DAYS} days takes about **{n_chips}** chips of {name}, "
+            "at the same speed per chip."
+        )
+    return out + [f"{part}: {why}" for part, why in found.missing.items()]
 
 
 def verdict(row: Any) -> str:
@@ -454,8 +666,8 @@ def _controls(state: State) -> dict[str, Any]:
     out = {}
     for name, value in asdict(state).items():
         look = {
-            "description": name.replace("_", " "),
-            "style": {"description_width": "8em"},
+            "description": LABELS.get(name, name),
+            "style": {"description_width": "12em"},
             "value": value,
         }
         if name in lists:
@@ -488,18 +700,18 @@ def panel(state: State) -> Any:
         return story.table(shown(evaluate(state)), "The answers with their 80% ranges")
     import ipywidgets
 
-    controls, table, picture = _controls(state), ipywidgets.HTML(), ipywidgets.Output()
+    controls, picture = _controls(state), ipywidgets.Output()
+    sentence, table = ipywidgets.HTML(), ipywidgets.HTML()
 
     def answer(_: Any = None) -> None:
         asked = State(**{name: control.value for name, control in controls.items()})
         try:
             found = evaluate(asked)
         except (data.TrnError, ValueError) as reason:
-            table.value, picture.outputs = (
-                f"<p>{story.badge('failed')} {html.escape(str(reason))}</p>",
-                (),
-            )
+            table.value = f"<p>{story.badge('failed')} {html.escape(str(reason))}</p>"
+            sentence.value, picture.outputs = "", ()
             return
+        sentence.value = f"<p><b>{html.escape(' '.join(answered(found)))}</b></p>"
         why = "".join(f"<p>{html.escape(f'{k}: {v}')}</p>" for k, v in found.missing.items())
         again = f"<p>These settings as a report: <code>{html.escape(asked.command())}</code></p>"
         table.value = story.table(shown(found)).bundle["text/html"] + why + again
@@ -516,5 +728,5 @@ def panel(state: State) -> Any:
     answer()
     grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fill, minmax(25em, 1fr))")
     return ipywidgets.VBox(
-        [ipywidgets.GridBox(list(controls.values()), layout=grid), table, picture]
+        [ipywidgets.GridBox(list(controls.values()), layout=grid), sentence, table, picture]
     )
