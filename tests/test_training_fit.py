@@ -146,3 +146,47 @@ def test_spread_of_stacks_is_what_made_them():
     rows = pd.DataFrame({"stack": np.repeat(np.arange(400), 20), "group": group})
     error = level + np.repeat(rng.normal(0, 0.1, 1600), 5)
     assert training_fit.stack_spread(rows, error) == pytest.approx(0.2, rel=0.1)
+
+
+def shape_of(rows: pd.DataFrame, row_id: str, notes: str):
+    return training_fit.shapes(one(rows, row_id, arch_notes=notes))
+
+
+def test_texts_that_are_structure_are_read(everything):
+    routed = everything.rows.loc[everything.rows["model"] == "Qwen3-235B-A22B", "row_id"].iloc[0]
+    plain = shape_of(everything.rows, routed, "")
+    second = shape_of(everything.rows, routed, "mixture of experts in every second layer")
+    assert plain.n_moe_layers == plain.n_layers and second.n_moe_layers == plain.n_layers / 2
+    first = shape_of(everything.rows, routed, "first 3 layers dense with ffn 18432")
+    assert first.n_moe_layers == plain.n_layers - 3 and first.d_ff == 18432
+    for notes, share in (
+        ("5:1 local(1024):global attention", 5 / 6),
+        ("alternating sliding-window (128) and full attention", 1 / 2),
+        ("sliding-window (4096) attention", 1.0),
+    ):
+        windows = shape_of(everything.rows, routed, notes)
+        assert windows.n_window_layers == pytest.approx(share * plain.n_layers), notes
+        assert windows.window > 0
+
+
+@pytest.mark.parametrize(
+    ("notes", "why"),
+    [
+        ("hybrid Mamba-2 and attention", "state-space layers"),
+        ("three of four layers gated DeltaNet", "linear attention"),
+        ("sparse attention with an indexer", "sparse attention with an indexer"),
+    ],
+)
+def test_layers_without_a_term_are_refused_by_name(notes, why):
+    assert training_fit._unread(notes) == why
+
+
+def test_shapes_are_looked_up_by_model_field_by_field():
+    """Kimi-K2's row only names its latent attention; a row without heads or vocabulary has them."""
+    rows = training_fit.read(part="all")
+    kimi = rows[rows["model"] == "Kimi-K2"].iloc[:1]
+    assert training_fit.shapes(kimi).kv_lora_rank.tolist() == [512]
+    known = rows[rows["row_id"] == "R0617"].reset_index(drop=True)
+    bare = training_fit._completed(known.assign(heads="", vocab="", layers="30"))
+    assert bare[["heads", "vocab"]].equals(known[["heads", "vocab"]])
+    assert bare["layers"].tolist() == ["30"]

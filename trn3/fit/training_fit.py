@@ -110,19 +110,27 @@ def read(
         run = file if isinstance(file, RunFile) else run_files.read("training", file)
         return _completed(run.rows)
     rows = evidence.corrected(evidence.runs("training", part), corrections)
-    return rows.assign(**{UNUSED: ""})
+    return _completed(rows.assign(**{UNUSED: ""}))
 
 
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Dimensions that a reader's row leaves out, from its model; `run_files` has named the rows
-    whose model is not known.
+    """Dimensions that rows leave out, field by field, from their model where it is known, and the
+    ranks of latent attention that they only name.
     """
-    lacking = (rows[list(DIMENSIONS)] == "").any(axis=1) & (rows[UNUSED] == "")
-    names = rows.loc[lacking, "model"].unique()
-    shapes = {name: _written(workload.model(name)) for name in names}
-    for column in next(iter(shapes.values()), {}):
-        known = [shapes[name][column] if name in shapes else "" for name in rows["model"]]
-        rows[column] = rows[column].where((rows[column] != "") | ~lacking, known)
+    latent = rows["arch_notes"].str.contains("MLA") & ~rows["arch_notes"].str.contains("q_lora")
+    lacking = (rows[list(DIMENSIONS)] == "").any(axis=1) | latent
+    for name in rows.loc[lacking, "model"].unique():
+        try:
+            known = _written(workload.model(name))
+        except data.TrnError:
+            continue
+        mine = lacking & (rows["model"] == name)
+        notes = known.pop("arch_notes")
+        for column, value in known.items():
+            rows.loc[mine & (rows[column] == ""), column] = value
+        stated = rows["arch_notes"]
+        said = stated.where(stated == "", stated + "; ") + notes
+        rows["arch_notes"] = stated.where(~(mine & latent | mine & (stated == "")), said)
     return rows
 
 
@@ -168,10 +176,22 @@ def _skip(row: pd.Series, layers: Mapping[str, str]) -> str:
     return f"no {missing[0]}" if missing else ""
 
 
+_OTHER_LAYERS = {
+    r"mamba|state.space|ssm": "state-space layers",
+    r"linear attention|delta.?net": "linear attention",
+    r"convolution": "convolution layers",
+    r"indexer|sparse attention": "sparse attention with an indexer",
+}
+"""Layers that have no term in a training step, by what a row calls them."""
+
+
 def _unread(text: str) -> str:
     """What a row says about its layers that no rule understands; empty where all is read."""
     if "global head_dim" in text:
         return "layers with heads of a width of their own"
+    for pattern, layers in _OTHER_LAYERS.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            return layers
     if "MLA" in text and "q_lora" not in text:
         return "latent attention whose ranks are not stated"
     return ""
@@ -201,12 +221,15 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
     found = {k: numbers(rows[c], 0) for k, c in _ARCHITECTURE.items()}
     local = notes.str.extract(r"(\d):1 local\((\d+)\)")
     other = notes.str.extract(r"()alternating sliding-window \((\d+)\)").replace("", "1")
-    local = local.fillna(other)
+    every = notes.str.extract(r"()(?:^|[^g] )sliding[- ]window \((\d+)\)").replace("", "1e9")
+    local = local.fillna(other).fillna(every)
     per, mla = (
         numbers(local[0], 0),
         notes.str.extract(r"q_lora (\d+), kv_lora (\d+), rope dim (\d+)"),
     )
     dense_ffn = numbers(notes.str.extract(r"dense with ffn (\d+)")[0], 0)
+    n_dense = numbers(notes.str.extract(r"first (\d+) layers dense")[0], 0)
+    second = notes.str.contains(r"every (?:second|2nd|other) layer").to_numpy()
     ffn = numbers(rows["ffn"], 0)
     said = ModelShape(
         **found,
@@ -214,7 +237,7 @@ def shapes(rows: pd.DataFrame) -> ModelShape:
         gated=1.0 * (rows["ffn_gated"] == "y").to_numpy(),
         tied=1.0 * notes.str.contains("tied").to_numpy(),
         d_ff_expert=numbers(rows["moe_ffn"].where(rows["moe_ffn"] != "", rows["ffn"]), 0),
-        n_dense_layers=numbers(notes.str.extract(r"first (\d+) layers dense")[0], 0),
+        n_dense_layers=np.where(second, found["n_layers"] / 2, n_dense),
         q_lora_rank=numbers(mla[0], 0),
         kv_lora_rank=numbers(mla[1], 0),
         rope_dim=numbers(mla[2], 0),
