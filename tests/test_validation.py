@@ -225,10 +225,10 @@ def test_every_family_is_closer_than_a_constant_share_of_peak(left):
 
 def test_bars_of_published_tables(left) -> None:
     """Narayanan's table 2 within its bar of 4.0 %. Korthikanti's table 5 misses its bar of 3.0 %
-    (0.1: 2.6 %): it is at 3.9 %, and 4.2 % is a ceiling against regression.
+    (0.1: 2.6 %): it is at 3.4 %, and 3.6 % is a ceiling against regression.
     """
     tables = left["source"]["tables"]
-    assert tables[KOR]["n"] == 8 and tables[KOR]["mape"] <= 0.042 and tables[KOR]["worst"] <= 0.08
+    assert tables[KOR]["n"] == 8 and tables[KOR]["mape"] <= 0.036 and tables[KOR]["worst"] <= 0.08
     assert tables[NAR]["n"] == 6 and tables[NAR]["mape"] <= 0.040 and tables[NAR]["worst"] <= 0.07
 
 
