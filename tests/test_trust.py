@@ -142,7 +142,7 @@ def test_what_is_not_stored_is_an_error_that_names_it(arguments, words):
 
 
 def test_unknown_runs_are_none():
-    assert trust.runs("training", "publisher").empty
+    assert trust.runs("training", "model").empty
 
 
 def test_store_replaces_only_its_kind(monkeypatch, tmp_path):
