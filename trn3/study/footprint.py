@@ -1148,7 +1148,8 @@ def shown_regions(regions: pd.DataFrame, own: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Rows of `by_region` with ``subject`` (for the colour) and ``text``, least emissions first.
+        Rows of `by_region` with ``subject`` (for the colour), ``hollow`` (energy is modelled) and
+        ``text``, least emissions first.
     """
     ids = regions["region"]
     large = ids.str.match("us_|eu_|ca_c|ap_northeast_1") & ~ids.str.contains("gov|_s")
@@ -1157,6 +1158,7 @@ def shown_regions(regions: pd.DataFrame, own: str) -> pd.DataFrame:
     rows = regions[keep]
     return rows.assign(
         subject=np.where(rows["region"] == own, "trainium3", "other"),
+        hollow=True,
         region=rows["region"].str.replace("_", "-"),
         text=[
             f"{words.sig(row.kg_per_mtok)} kg ({words.rng(row.low, row.high)})"

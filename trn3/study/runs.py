@@ -1015,6 +1015,25 @@ def published_beside(
     return known[inside & alike & known["system"].isin(chips) & (not job.frozen)]
 
 
+def unseen(found: Mapping[str, training.TrainingEstimate]) -> str:
+    """Chips on which no public run was fitted.
+
+    Parameters
+    ----------
+    found : Mapping
+        Estimates from `compare`.
+
+    Returns
+    -------
+    str
+        A clause.
+    """
+    names = dict.fromkeys(each.cluster.chip.name for each in found.values() if each.borrowed)
+    if not names:
+        return "fitted on public runs of all these chips"
+    return f"fitted on no public run of {' or '.join(names)}"
+
+
 def line_key(points: pd.DataFrame, chip: hardware.Chip) -> list[tuple[str, str, str]]:
     """Key of a chart of lines with published runs.
 
