@@ -252,6 +252,7 @@ class Software:
     source: str
 
 
+@data.kept
 def software(kind: str, level: str = "typical") -> Software:
     """Committed level of software.
 
@@ -343,6 +344,7 @@ def priors(kind: str) -> list[Constant]:
     ]
 
 
+@data.kept
 def prior(kind: str, name: str) -> Constant:
     """Prior of one constant.
 
