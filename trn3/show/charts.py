@@ -142,9 +142,9 @@ def finish(
     ]
     if numbers is not None:
         meta["numbers"] = table(numbers)
-    plain = made.copy(deep=False)
-    plain.layer = [layer for layer in made.layer if layer.name != "notes"]
-    done = plain + _notes(meta)
+    done = made.copy(deep=False)
+    drawn = [layer for layer in made.layer if layer.name != "notes"]
+    done.layer = [*drawn, _notes(meta)]
     done.title = alt.TitleParams(
         text=textwrap.wrap(title, 80), subtitle=textwrap.wrap(subtitle, 100)
     )
