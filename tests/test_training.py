@@ -303,3 +303,16 @@ def test_an_unknown_level_of_software_is_named() -> None:
     job = TrainingJob(model("llama3_1_70b"), 1e12, 8192, 512)
     with pytest.raises(data.UnknownId, match="first_port, typical, tuned, hardware"):
         training.estimate(job, hardware.Cluster(hardware.system("hgx_h100"), 512), None, "best")
+
+
+def test_a_record_of_ones_own_moves_the_middle_and_narrows_the_band() -> None:
+    """What differs between stacks gives way to what the runs of one's own leave open."""
+    job = TrainingJob(model("llama3_1_70b"), 1e12, 8192, 512)
+    cluster = hardware.Cluster(hardware.system("hgx_h100"), 512)
+    lay = search.best(job, cluster)
+    mine = committed.Software("training", "own", 1.2, 0.03, 3, 1, "three runs")
+    given = [training.estimate(job, cluster, lay, each) for each in ("typical", "tuned", mine)]
+    typical, tuned, own = (run.step_time_s for run in given)
+    assert own[1] == pytest.approx(1.2 * typical[1])
+    widths = [float(np.ptp(np.log(each))) for each in (tuned, own, typical)]
+    assert widths == sorted(widths)

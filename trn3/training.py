@@ -149,7 +149,7 @@ def estimate(
     job: TrainingJob,
     cluster: hardware.Cluster,
     layout: Layouts | None = None,
-    software: str = "typical",
+    software: str | committed.Software = "typical",
 ) -> TrainingEstimate:
     """Step time, days, utilisation and memory of a run, with the 80 % band of its chip.
 
@@ -162,8 +162,8 @@ def estimate(
     layout : Layouts, optional
         How the run is split, on at most the chips of the cluster; the fastest that fits is searched
         without it [-].
-    software : str
-        Level of the stack, one of `committed.LEVELS` [-].
+    software : str or Software
+        Level of the stack: one of `committed.LEVELS`, or a record of one's own [-].
 
     Returns
     -------
@@ -180,7 +180,7 @@ def estimate(
     Notes
     -----
     The band of a typical stack holds what differs between stacks; at a level that is given, that
-    part is taken out. No level is faster than measured matrix products without any other loss.
+    part is taken out, and with a record of one's own its spread comes in. No level is faster than measured matrix products without any other loss.
     Current software is assumed (compiled, flash attention). Failures are left out; see
     `trn3.study.scaling`.
     """
@@ -190,10 +190,10 @@ def estimate(
     work, device = work_of(job), machine(cluster, job.dtype)
     steps = evaluate(work, device, lay)
     open_steps = evaluate(work, device, replace(lay, tp_overlap=0, dp_overlap=0, pp_overlap=0))
-    chip, level = cluster.chip, committed.software("training", software)
+    chip, level = cluster.chip, _level(software)
     best_s = _hardware_s(job, cluster, lay)
     middle = max(level.time_factor * float(steps.step_time_s), best_s)
-    if software == "hardware":
+    if level.level == "hardware":
         middle = best_s
     scale = middle / float(steps.step_time_s)
     routed = "_moe" if job.model.n_experts else ""
@@ -201,8 +201,8 @@ def estimate(
         committed.constant("training", f"band{routed}_{end}", chip.id, chip.family)
         for end in ("low", "high")
     ]
-    if software != "typical":
-        ends = _without_stacks(ends, level)
+    if level.level != "typical":
+        ends = _of_level(ends, level)
     flops = job.flops_per_token() * job.global_batch * job.seq_len
     ideal = float(flops / lay.n_chips / chip.peak(job.dtype))
     shown = float(steps.step_time_s - steps.pipeline_s - steps.fixed_s)
@@ -236,9 +236,19 @@ def _hardware_s(job: TrainingJob, cluster: hardware.Cluster, lay: Layouts) -> fl
     return float(evaluate(work_of(job), best, lay).step_time_s)
 
 
-def _without_stacks(ends: list[float], level: committed.Software) -> list[float]:
-    """Ends of a band as factors, without the variance between stacks."""
-    between = Z_80 * level.spread
+def _level(software: str | committed.Software) -> committed.Software:
+    """The record of a level that may be given by its name."""
+    if isinstance(software, committed.Software):
+        return software
+    return committed.software("training", software)
+
+
+def _of_level(ends: list[float], level: committed.Software) -> list[float]:
+    """Ends of a band as factors, without the variance between stacks; of a level that is no
+    committed one with what it leaves open itself.
+    """
+    between = Z_80 * committed.software("training").spread
+    own = 0.0 if level.level in committed.LEVELS else Z_80 * level.spread
     logs = np.log(ends)
-    rest = np.sign(logs) * np.sqrt(np.maximum(logs**2 - between**2, 0.0))
-    return [float(end) for end in np.exp(rest)]
+    rest = np.sqrt(np.maximum(logs**2 - between**2, 0.0) + own**2)
+    return [float(end) for end in np.exp(np.sign(logs) * rest)]
