@@ -180,7 +180,8 @@ def estimate(
     Notes
     -----
     The band of a typical stack holds what differs between stacks; at a level that is given, that
-    part is taken out, and with a record of one's own its spread comes in. No level is faster than measured matrix products without any other loss.
+    part is taken out, and with a record of one's own its spread comes in. No level is faster than
+    measured matrix products without any other loss.
     Current software is assumed (compiled, flash attention). Failures are left out; see
     `trn3.study.scaling`.
     """
