@@ -170,6 +170,52 @@ def test_largest_published_runs_stand_beside_what_is_predicted():
     assert len(table) == 4 and table["layout"].nunique() == 2
 
 
+def test_marks_are_drawn_with_what_others_have_apart():
+    marks = runs.marks(JOB, subject().subject)
+    drawn = runs.drawn_marks(marks, "hours", 1 / 24)
+    assert drawn["time"].to_numpy() == pytest.approx(24 * marks["days"].to_numpy())
+    assert drawn["hollow"].tolist() == (marks["kind"] != "published").tolist()
+    heads = drawn.groupby("group", sort=False).size()
+    assert heads.tolist() == [2, len(committed.LEVELS)]
+    assert all("hours" in text and "%" in text for text in drawn["text"])
+    said = runs.beside(marks)
+    assert said.startswith("best published run 34%") and "an analyst has 43%" in said
+
+
+def test_what_costs_least_says_why_nothing_does():
+    soon = runs.in_time(JOB, SYSTEMS, 0.01, PURCHASE)
+    assert runs.least_cost(soon) == ("none", "no system ends in time")
+    whole = in_time(30.0)
+    unpriced = whole[whole["system"] == "TPU v6e pod"]
+    assert runs.least_cost(unpriced)[0] == "not known"
+    assert runs.needed(unpriced.iloc[0])[1] == "no rent listed by Capacity Block"
+    chips, bill = runs.least_cost(whole)
+    assert chips.endswith("Trainium2") and bill.endswith("USD by Capacity Block")
+
+
+def test_chips_that_were_not_fitted_are_named():
+    found = runs.compare(JOB, ["trn3_gen2", "hgx_h100"], 512)[0]
+    assert runs.unseen(found) == "fitted on no public run of Trainium3"
+    found.pop("Trn3 Gen2 UltraServer")
+    assert runs.unseen(found) == "fitted on public runs of all these chips"
+
+
+def test_days_in_another_unit():
+    frame = runs.days(JOB, ["hgx_h100"], [512])
+    hours = runs.in_unit(frame, 3600.0)
+    for name in ("days", "low", "high"):
+        assert hours[name].tolist() == pytest.approx((24 * frame[name]).tolist())
+
+
+def test_published_runs_train_every_weight():
+    found = runs.compare(JOB, ["hgx_h100"], 512)[0]
+    lines = runs.days(JOB, ["hgx_h100"], [64, 512, 4096])
+    assert len(runs.published_beside(found, lines))
+    lora = replace(JOB, finetune="lora")
+    assert runs.published_beside(runs.compare(lora, ["hgx_h100"], 512)[0], lines).empty
+    assert runs.line_key(lines, hardware.chip("h100"))[1][0] == "dot"
+
+
 @pytest.mark.parametrize("chip", ["trainium3", "h100", "mi300x"])
 def test_runs_left_out_are_held_against_what_was_measured(chip):
     table = runs.left_out(hardware.chip(chip), runs.published(JOB.model, 1e12))
