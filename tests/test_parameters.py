@@ -181,6 +181,21 @@ def test_a_customer_file_counts_by_its_content(tmp_path):
     assert values["customer"] == str(file) and parameters.key(values) != before
 
 
+def test_a_file_of_own_runs_is_there_and_counts_by_its_content(tmp_path):
+    cell = 'runs: str = ""  # your own measured runs; empty: none {runs}'
+    assert one(cell, tmp_path)["runs"] == ""
+    file = tmp_path / "mine.csv"
+    for bad, says in ((str(file), "no such file"), ("runs", "ends in .csv"), ("x.toml", "ends in")):
+        with pytest.raises(ParameterError, match=f"runs = .*{says}"):
+            one(cell, tmp_path, runs=bad)
+    file.write_text("a,b\n1,2\n")
+    values = one(cell, tmp_path, runs=str(file))
+    before = parameters.key(values)
+    file.write_text("a,b\n1,3\n")
+    assert values["runs"] == str(file) and parameters.key(values) != before
+    assert parameters.told(values)["runs"].endswith("mine.csv")
+
+
 def test_schema_is_json_schema_with_units(path):
     schema = json.loads(json.dumps(parameters.schema(path)))
     assert schema["additionalProperties"] is False

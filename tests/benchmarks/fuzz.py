@@ -121,6 +121,7 @@ IDS = {
     "model": [*workload.models(), "Qwen/Qwen3-32B", "meta-llama/Llama-3.3-70B-Instruct"],
     "system": [*data.ids("system"), "H200", "trainium3"],
     "customer": [c for c in customers.customers() if c != "template"],
+    "runs": ["", *(str(path) for path in sorted((data.DATA / "templates").glob("*.csv")))],
 }
 LIMIT_S = 600
 """Time after which a command counts as hanging; none needs a hundredth of it."""

@@ -29,8 +29,10 @@ from trn3.study import customers
 NOTEBOOKS = Path(os.environ.get("TRN3_NOTEBOOKS") or data.home() / "notebooks").resolve()
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
-KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer"}
-FILES = (".json", ".toml")
+KINDS = {"chip", "system", "model", "region", "term", "dtype", "customer", "runs"}
+RUN_FILES = (".csv", ".json", ".jsonl", ".log", ".tsv", ".txt")
+"""Endings of files of measured runs, as `trn3 validate` reads them."""
+FILES = (".toml", *RUN_FILES)
 WEIGHTS_ONLY = ("int4",)
 """Formats that weights are stored in and no chip computes in."""
 TEXT_LENGTH, LIST_LENGTH = 200, 64
@@ -91,6 +93,8 @@ class Parameter:
             words = f"{WORDS[self.item]} from {self.allowed.replace('..', ' to ')}"
         if self.allowed in KINDS:
             words = f"a {self.allowed} id" + " or file" * (self.allowed in ("model", "customer"))
+        if self.allowed == "runs":
+            words = "the file of your measured runs"
         pure = self.unit == "-" and self.item in ("str", "bool")  # an id has no unit
         if self.unit and not pure:
             words += f" [{self.unit}]"
@@ -384,6 +388,8 @@ def _resolved(p: Parameter, value: Any) -> Any:
         raise ParameterError(f"{p.name}: {shown(value)} holds characters that cannot be printed")
     if p.allowed not in KINDS:
         return value
+    if p.allowed == "runs":
+        return _runs_file(p.name, value)
     try:
         if not value.endswith(FILES):
             return _id(p.allowed, value)
@@ -395,6 +401,16 @@ def _resolved(p: Parameter, value: Any) -> Any:
         if len(getattr(error, "lines", [])) > 1:
             raise  # a customer file, which names itself and each of its problems
         raise ParameterError(f"{p.name}: {error}") from None
+
+
+def _runs_file(name: str, value: str) -> str:
+    """The file of a reader's measured runs; what is in it, the page says."""
+    if not value.endswith(RUN_FILES):
+        endings = ", ".join(RUN_FILES)
+        raise ParameterError(f"{name} = {shown(value)}: allowed: a file that ends in {endings}")
+    if not Path(value).is_file():
+        raise ParameterError(f"{name} = {shown(value)}: there is no such file")
+    return str(Path(value).resolve())
 
 
 def told(values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -461,6 +477,8 @@ def ids(kind: str) -> list[str]:
     """What may be typed for a kind of `KINDS`, besides the path of a file."""
     if kind == "customer":
         return customers.customers()
+    if kind == "runs":
+        return []
     return [*data.ids(kind), *(WEIGHTS_ONLY if kind == "dtype" else ())]
 
 
