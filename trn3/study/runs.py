@@ -2,7 +2,7 @@
 software, and published runs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from trn3 import committed, data, hardware, layouts, ties, training, workload
 from trn3.fit import training_fit, trust
 from trn3.show import words
-from trn3.study import pricing, rents, scaling
+from trn3.study import pricing, rents, scaling, stacks
 from trn3.study.compare import ask
 from trn3.uncertainty import ratio_range
 from trn3.units import DAY_S, GIB, HOUR_S, require
@@ -49,6 +49,7 @@ LEVEL_NAMES = {
     "typical": "typical software",
     "tuned": "tuned software",
     "hardware": "software that loses nothing",
+    "own": "software as in your runs",
 }
 """Levels of software in words; `trn3.committed.LEVELS` says what they are made of."""
 
@@ -114,8 +115,59 @@ LEFT_OUT_COLUMNS = {
 """The same of `left_out`."""
 
 
+def levels_of(
+    systems: Sequence[str], software: stacks.Level | stacks.Stacks
+) -> Callable[[hardware.System], stacks.Level]:
+    """Level of the training software of several systems.
+
+    Parameters
+    ----------
+    systems : sequence of str
+        Ids; the first is the one in question.
+    software : str, Software or Stacks
+        Level on the first, or the levels of a page.
+
+    Returns
+    -------
+    callable
+        From a system to its level.
+
+    Examples
+    --------
+    >>> level = levels_of(["trn3_gen2", "hgx_h100"], "tuned")
+    >>> level(hardware.system("trn3_gen2")), level(hardware.system("hgx_h100"))
+    ('tuned', 'typical')
+    """
+    first, levels = hardware.system(systems[0]).id, stacks.given(software)
+    return lambda system: levels.level("training", system, system.id == first)
+
+
+def level_name(level: stacks.Level) -> str:
+    """A level of software in words.
+
+    Parameters
+    ----------
+    level : str or Software
+        Its name, or a record.
+
+    Returns
+    -------
+    str
+        For the middle of a sentence.
+
+    Examples
+    --------
+    >>> level_name("tuned")
+    'tuned software'
+    """
+    return LEVEL_NAMES[level if isinstance(level, str) else level.level]
+
+
 def compare(
-    job: workload.TrainingJob, systems: Iterable[str], n_chips: int, software: str = "typical"
+    job: workload.TrainingJob,
+    systems: Sequence[str],
+    n_chips: int,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> tuple[dict[str, training.TrainingEstimate], dict[str, str]]:
     """A run on several systems of one size, each with its fastest layout.
 
@@ -123,13 +175,14 @@ def compare(
     ----------
     job : TrainingJob
         The run [-].
-    systems : iterable of str
+    systems : sequence of str
         Ids of systems or chips [-].
     n_chips : int
         Chips that there are; up to a tenth may stay idle where the run does not divide among all of
         them [-].
-    software : str
-        Level of the software on every system, one of `committed.LEVELS` [-].
+    software : str, Software or Stacks
+        Level of the software on the first system; on the others it is typical, or that of the
+        reader's own runs.
 
     Returns
     -------
@@ -141,7 +194,8 @@ def compare(
     trn3.data.TrnError
         If no system runs the job.
     """
-    answers = ask(lambda system: at_sizes(job, system, [n_chips], software)[0], systems)
+    level = levels_of(systems, software)
+    answers = ask(lambda each: at_sizes(job, each, [n_chips], level(each))[0], systems)
     if answers.found:
         return answers.named()
     others = ""
@@ -154,7 +208,7 @@ def at_sizes(
     job: workload.TrainingJob,
     system: hardware.System,
     sizes: Sequence[int],
-    software: str = "typical",
+    software: stacks.Level = stacks.TYPICAL,
 ) -> list[training.TrainingEstimate]:
     """A run on one system at several sizes, each with its fastest layout; sizes on which it does
     not fit are left out.
@@ -167,8 +221,8 @@ def at_sizes(
         Building block [-].
     sizes : sequence of int
         Chips that there are [-].
-    software : str
-        Level of the software [-].
+    software : str or Software
+        Level of the software.
 
     Returns
     -------
@@ -192,9 +246,9 @@ def at_sizes(
 
 def days(
     job: workload.TrainingJob,
-    systems: Iterable[str],
+    systems: Sequence[str],
     sizes: Sequence[int],
-    software: str = "typical",
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> pd.DataFrame:
     """Days of a run against the number of chips.
 
@@ -202,19 +256,20 @@ def days(
     ----------
     job : TrainingJob
         The run [-].
-    systems : iterable of str
+    systems : sequence of str
         Ids of systems or chips [-].
     sizes : sequence of int
         Chips that there are [-].
-    software : str
-        Level of the software [-].
+    software : str, Software or Stacks
+        As in `compare`.
 
     Returns
     -------
     pandas.DataFrame
         ``system, n_chips, days, low, high``; the 80 % band.
     """
-    answers = ask(lambda system: at_sizes(job, system, sizes, software), systems)
+    level = levels_of(systems, software)
+    answers = ask(lambda each: at_sizes(job, each, sizes, level(each)), systems)
     rows = [
         [hardware.system(each).name, estimate.cluster.n_chips, *estimate.days[[1, 0, 2]]]
         for each, estimates in answers.found.items()
@@ -225,7 +280,10 @@ def days(
 
 
 def in_formats(
-    job: workload.TrainingJob, system: hardware.System, n_chips: int, software: str = "typical"
+    job: workload.TrainingJob,
+    system: hardware.System,
+    n_chips: int,
+    software: stacks.Level = stacks.TYPICAL,
 ) -> dict[str, training.TrainingEstimate]:
     """A run on one system in every format of matrix products that its chip has, BF16 first.
 
@@ -237,8 +295,8 @@ def in_formats(
         Building block [-].
     n_chips : int
         Chips that there are [-].
-    software : str
-        Level of the software [-].
+    software : str or Software
+        Level of the software.
 
     Returns
     -------
@@ -259,7 +317,7 @@ def in_time(
     systems: Sequence[str],
     days: float,
     purchase: pricing.Purchase,
-    software: str = "typical",
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> pd.DataFrame:
     """What finishes a run in time on each system, and what that costs.
 
@@ -275,8 +333,8 @@ def in_time(
         Time that the run may take, without failures [day].
     purchase : Purchase
         How and where the chips are rented, and what the reader pays.
-    software : str
-        Level of the software [-].
+    software : str, Software or Stacks
+        As in `compare`.
 
     Returns
     -------
@@ -291,9 +349,10 @@ def in_time(
         If the time is not positive.
     """
     require("days", days, "d")
+    level = levels_of(systems, software)
 
     def cheapest(system: hardware.System) -> training.TrainingEstimate:
-        every = at_sizes(job, system, SIZES, software)
+        every = at_sizes(job, system, SIZES, level(system))
         soon = [each for each in every if each.days[1] <= days]
         if not soon:
             least = min(each.days[1] for each in every)
@@ -422,9 +481,14 @@ def projected_mfu(chip: hardware.Chip, routed: bool) -> data.Fact | None:
     return data.maybe("assumption", f"{chip.id}_projected_mfu", "", kind)
 
 
-def marks(job: workload.TrainingJob, subject: training.TrainingEstimate) -> pd.DataFrame:
-    """Days of a run and share of the peak: at every level of software, as an analyst projects it,
-    and at the share that the best published run of the family used.
+def marks(
+    job: workload.TrainingJob,
+    subject: training.TrainingEstimate,
+    levels: stacks.Stacks | None = None,
+) -> pd.DataFrame:
+    """Days of a run and share of the peak: at every level of software and at that of the reader's
+    own runs, as an analyst projects it, and at the share that the best published run of the family
+    used.
 
     Parameters
     ----------
@@ -432,11 +496,13 @@ def marks(job: workload.TrainingJob, subject: training.TrainingEstimate) -> pd.D
         The run [-].
     subject : TrainingEstimate
         Where it runs, and with which layout [-].
+    levels : Stacks, optional
+        Those of the page.
 
     Returns
     -------
     pandas.DataFrame
-        ``label, kind`` (a level of software, ``projection`` or ``published``)``, dtype, mfu,
+        ``label, kind`` (a level of software, ``own``, ``projection``, ``published``)``, dtype, mfu,
         mfu_low, mfu_high, days, days_low, days_high, source_id``; of a published run the ends are
         NaN.
     """
@@ -457,12 +523,15 @@ def marks(job: workload.TrainingJob, subject: training.TrainingEstimate) -> pd.D
         ends = tuple(in_bf16 / np.array([high, middle, low]))
         label, source = "An analyst projects", projected.source_id
         rows.append((label, "projection", "bf16", low, middle, high, *ends, source))
-    for level in committed.LEVELS:
+    tried: list[stacks.Level] = list(committed.LEVELS)
+    if levels and levels.knows(cluster.system):
+        tried.append(levels.level("training", cluster.system))
+    for level in tried:
         found = training.estimate(job, cluster, subject.layout, level)
         rows.append(
             (
-                words.capital(LEVEL_NAMES[level]),
-                level,
+                words.capital(level_name(level)),
+                level if isinstance(level, str) else level.level,
                 chip.native(job.dtype),
                 *found.mfu,
                 *found.days,
@@ -688,7 +757,7 @@ def lead(
     asked: str,
     formats: Mapping[str, training.TrainingEstimate],
     dtype: str,
-    software: str = "typical",
+    software: stacks.Level = stacks.TYPICAL,
 ) -> str:
     """The time of a run in one sentence, with its range and the other format.
 
@@ -700,7 +769,7 @@ def lead(
         Estimates by format, from `in_formats`.
     dtype : str
         Format that was asked for.
-    software : str
+    software : str or Software
         Level of the software, which is said where it is not the typical one.
 
     Returns
@@ -717,8 +786,8 @@ def lead(
         f"tokens with {words.counted(cluster.n_chips, kind + ' chip')} in "
         f"{chip.native(dtype).upper()}"
     )
-    if software != "typical":
-        text += f", with {LEVEL_NAMES[software]}"
+    if software != stacks.TYPICAL:
+        text += f", with {level_name(software)}"
     for other, each in formats.items():
         if other != dtype:
             text += f"; in {chip.native(other).upper()} {words.duration(each.days[1] * DAY_S)}"

@@ -29,7 +29,7 @@ from trn3 import (
 from trn3.fit import trust
 from trn3.layouts import Layouts
 from trn3.show import words
-from trn3.study import footprint, pricing, rents
+from trn3.study import footprint, pricing, rents, stacks
 from trn3.study.compare import ask
 from trn3.units import DAY_S, HOUR_S, YEAR_S, Array, require
 
@@ -234,7 +234,7 @@ def _setup(
 
 
 def _step_s(
-    job: workload.TrainingJob, system: hardware.System, lay: Layouts, software: str
+    job: workload.TrainingJob, system: hardware.System, lay: Layouts, software: stacks.Level
 ) -> float:
     """Middle of a step with a layout that was found."""
     cluster = hardware.Cluster(system, int(lay.n_chips))
@@ -439,7 +439,7 @@ def curve(
     recovery: str = "restart",
     weak_from: int = 0,
     given: Mapping[str, float] | None = None,
-    software: str = "typical",
+    software: stacks.Level = stacks.TYPICAL,
 ) -> Curve:
     """The useful share of a cluster at every size.
 
@@ -458,8 +458,8 @@ def curve(
         this size [-].
     given : Mapping, optional
         Assumptions with another middle value, as in `assumed`.
-    software : str
-        Level of the software, one of `committed.LEVELS` [-].
+    software : str or Software
+        Level of the software.
 
     Returns
     -------
@@ -498,7 +498,7 @@ def _table(
     sizes: Sequence[int],
     weak_from: int,
     island: float,
-    software: str,
+    software: stacks.Level,
 ) -> pd.DataFrame:
     """The best layout of every size that holds the model, and its tokens per second on each
     network.
@@ -918,7 +918,9 @@ HELPS = 1.1
 """Factor of useful share from which on a larger batch is said to help [-]."""
 
 
-def larger_batch(found: Curve, base: int, given: Mapping[str, float] | None, software: str) -> str:
+def larger_batch(
+    found: Curve, base: int, given: Mapping[str, float] | None, software: stacks.Level
+) -> str:
     """Whether one job on the largest size gains by a batch that grows with the chips.
 
     Parameters
@@ -929,7 +931,7 @@ def larger_batch(found: Curve, base: int, given: Mapping[str, float] | None, sof
         Chips from which on the batch grows [-].
     given : Mapping, optional
         As in `curve`.
-    software : str
+    software : str or Software
         As in `curve`.
 
     Returns
@@ -997,7 +999,7 @@ def turns(
     ways: Mapping[str, Curve],
     n_job: int,
     given: Mapping[str, float],
-    software: str,
+    software: stacks.Level,
 ) -> list[str]:
     """What would change the answer for one job.
 
@@ -1011,7 +1013,7 @@ def turns(
         Chips of the job [-].
     given : Mapping
         As in `curve`, with ``pod_oversubscription``.
-    software : str
+    software : str or Software
         As in `curve`.
 
     Returns
