@@ -12,7 +12,7 @@ import pytest
 
 from trn3 import committed, data, hardware, workload
 from trn3.reporting import engine
-from trn3.study import pricing, rents, runs
+from trn3.study import pricing, rents, runs, stacks
 from trn3.units import InputError
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "03_training_time.ipynb"
@@ -132,6 +132,27 @@ def test_marks_of_trainium3():
 def test_better_software_is_never_slower():
     days = [subject(software=level).subject.days[1] for level in committed.LEVELS]
     assert all(later <= sooner for sooner, later in pairwise(days))
+
+
+def test_a_named_level_is_that_of_the_first_system_alone():
+    pair = ["trn3_gen2", "hgx_h100"]
+    tuned, typical = (runs.compare(JOB, pair, 512, level)[0] for level in ("tuned", "typical"))
+    first, second = tuned
+    assert tuned[first].days[1] < typical[first].days[1]
+    assert tuned[second].days.tolist() == typical[second].days.tolist()
+
+
+def test_own_runs_move_the_stack_that_they_ran_on():
+    record = replace(committed.software("training", "tuned"), level="own", time_factor=1.2)
+    levels = stacks.Stacks("tuned", (("training", "hopper", record),))
+    found = runs.compare(JOB, ["trn3_gen2", "hgx_h100"], 512, levels)[0]
+    typical = runs.compare(JOB, ["trn3_gen2", "hgx_h100"], 512)[0]
+    first, second = found
+    assert found[second].days[1] == pytest.approx(1.2 * typical[second].days[1])
+    assert found[first].days[1] < typical[first].days[1]
+    own = runs.marks(JOB, found[second], levels).set_index("kind")
+    assert own.loc["own", "days"] == pytest.approx(found[second].days[1])
+    assert own.loc["own", "label"] == "Software as in your runs"
 
 
 def test_the_answer_names_the_format_in_which_a_chip_computes():
