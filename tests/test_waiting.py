@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from trn3 import cost, uncertainty
-from trn3.study import waiting
+from trn3 import cost, data, uncertainty, workload
+from trn3.show import words
+from trn3.study import pricing, waiting
 from trn3.uncertainty import Input
 
 SPEEDS = {
@@ -139,3 +140,106 @@ def test_every_input_has_words_and_a_unit_or_none():
     for name in waiting.ASSUMED:
         assert given[name].label and given[name].unit not in ("count", "x", "1/yr", "week"), name
     assert given["port_delay"].unit == "months" and given["port_chip_h"].unit == "chip-hours"
+
+
+# --------------------------------------------------------------------------------- the whole choice
+def plan(**change):
+    load = workload.ServingLoad(workload.model("llama3_3_70b"), 2048, 512, 3.0, 0.03, "fp8", "fp8")
+    asked = {"now": "hgx_h200", "term": "commitment", "price": 0.0} | change
+    purchase = pricing.Purchase(asked.pop("term"), "us_east_2", asked.pop("price"))
+    return waiting.Plan(load, asked.pop("now"), purchase, **asked)
+
+
+@pytest.fixture(scope="module")
+def choice():
+    return waiting.decide(plan(), 1024)
+
+
+def test_the_shares_of_all_choices_are_shown_and_sum_to_one(choice):
+    shown = waiting.in_words(choice)
+    assert len(shown) == 5 and list(choice.wins) == [waiting.STAY, *waiting.WAYS]
+    assert sum(choice.wins.values()) == pytest.approx(1.0)
+    shares = [choice.wins[way] for way in choice.ranking]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_the_case_that_stands_for_all_has_the_median_value(choice):
+    value = waiting.by_package(choice, waiting.case(choice))["value"]
+    share_below = np.mean(choice.saved["value"] < value)
+    assert 0.49 <= share_below <= 0.51
+
+
+def test_one_move_by_hand_is_what_the_package_says(choice):
+    """The arithmetic of the page: months weighed, what is spared and what is paid."""
+    case, month = waiting.case(choice), np.arange(choice.plan.horizon_months)
+    pace = (1 + case["growth"]) * (1 - case["rent_fall"]) / (1 + case["capital_rate"])
+    carries = case["arrives"] + case["slip"] + case["port_delay"]
+    both = min(case["port_dual"], case["port_delay"])
+    weight = pace ** (month / 12)
+    old = weight * np.clip(carries - month, 0, 1)
+    new = weight * np.clip(month + 1 - (carries - both), 0, 1)
+    usd_now, usd_new = choice.usd
+    usd_next = usd_new * case["trainium4_rent_ratio"]
+    load_s = case["units_per_month"] / (3600 * case["busy"])
+    next_h = load_s / (case["speed_next"] * case["trainium4_delivered"])
+    saved = usd_now * load_s / case["speed_now"] * (weight - old).sum()
+    saved -= case["port_weeks"] * case["usd_per_engineer_week"]
+    saved -= usd_next * (next_h * new.sum() + case["port_chip_h"])
+    package = waiting.by_package(choice, case)
+    assert saved == pytest.approx(package["wait"], rel=1e-9)
+    best = max(0.0, package["buy"], package["switch"], package["also"])
+    assert package["value"] == pytest.approx(package["wait"] - best)
+
+
+def test_the_bill_by_hand_is_what_the_package_says(choice):
+    bill = waiting.rented(choice)
+    assert list(bill.index) == ["now", "also", "new"], "Trainium4 has no rent"
+    hours = 1e11 / (3600 * 0.6 * bill["Tokens/s"])
+    package = 1e11 * cost.usd_per_unit(bill["USD per hour"], bill["Tokens/s"], 0.6)
+    assert (hours * bill["USD per hour"]).to_numpy() == pytest.approx(package.to_numpy())
+
+
+def test_an_open_choice_is_called_open_and_has_no_verb(choice):
+    assert max(choice.wins.values()) < 0.8, "or the case must be chosen anew"
+    assert waiting.lead(choice).startswith("Over 5 years the choice is open: ")
+    assert "costs least" in waiting.lead(choice) and " wait " not in waiting.lead(choice)
+
+
+def test_what_cannot_be_had_is_said_with_a_clear_choice():
+    cheap = waiting.decide(plan(price=0.05, growth=0.0, slip=24.0, horizon_months=24), 256)
+    assert cheap.ranking[0] == "buy"
+    assert waiting.lead(cheap).endswith(
+        "with Trainium3 at your 0.05 USD, if Trainium3 can be had at that rent."
+    )
+
+
+def test_a_chip_that_is_not_sold_so_is_left_out_and_named():
+    found = waiting.decide(plan(term="on_demand"), 256)
+    assert "also" not in found.wins
+    assert waiting.left_out(found) == ["Trainium2 is left out: no rent on demand is listed."]
+    assert waiting.left_out(waiting.decide(plan(now="trn2_48xl"), 256)) == []
+
+
+def test_what_is_to_be_chosen_cannot_be_where_one_is():
+    with pytest.raises(data.TrnError, match="now = 'trn3_gen2'"):
+        waiting.systems_of("trn3_gen2")
+
+
+def test_a_run_of_today_says_what_it_narrows_or_that_none_does(choice):
+    said = waiting.next_step(choice)
+    assert said.startswith("**What can be known today.** ")
+    low, high = np.percentile(choice.saved["value"], [10, 90])
+    narrows, sentence = waiting._measured(choice, "now")
+    assert 0 <= narrows < 1 and "8 rented H200 SXM for 24 hours" in sentence
+    assert ("No run that can be made today" in said) == (narrows < 0.1)
+    assert f"a width of {words.sig((high - low) / 1e6)} to" in sentence
+
+
+def test_the_rent_that_turns_the_choice_lies_where_half_stay(choice):
+    by_rent = waiting.shares_by_rent(choice)
+    turn = waiting.turn(by_rent)
+    some = {name: values[: waiting.CURVE_CASES] for name, values in choice.drawn.items()}
+    saved = waiting.savings(some, choice.usd[0], turn, 60, choice.usd_also)
+    assert waiting.cheapest(saved)[waiting.STAY] == pytest.approx(0.5, abs=0.02)
+    assert words.money(turn) in waiting.rent_title(choice, by_rent)
+    assert words.money(turn) in waiting.flips(choice, by_rent)[0]

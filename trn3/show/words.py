@@ -704,6 +704,38 @@ def of_share(share: float) -> Verdict:
     return Verdict("likely" if most >= LIKELY else "open", share)
 
 
+def least(choice: str, wins: float) -> str:
+    """Which of several choices costs least, in the grammar of all pages.
+
+    Parameters
+    ----------
+    choice : str
+        The one that costs least most often.
+    wins : float
+        Share of the cases in which it does, 0 to 1 [-].
+
+    Returns
+    -------
+    str
+        A clause without its stop.
+
+    Examples
+    --------
+    >>> [least("staying on H200", wins).split(":")[0] for wins in (0.95, 0.84)]
+    ['staying on H200 costs least', 'staying on H200 likely costs least']
+    >>> least("staying on H200", 0.68)
+    'the choice is open: staying on H200 costs least most often, in 68% of the cases'
+    >>> least("waiting", 0.04)
+    'the choice is open: waiting costs least most often, in 4.0% of the cases'
+    """
+    cases = f"{share(wins)} of the cases"
+    if wins >= CLEAR:
+        return f"{choice} costs least: {cases}"
+    if wins >= LIKELY:
+        return f"{choice} likely costs least: {cases}"
+    return f"the choice is open: {choice} costs least most often, in {cases}"
+
+
 def against(
     found: Verdict, subject: str, rival: str, better: str, worse: str, given: str = ""
 ) -> str:
@@ -1310,7 +1342,11 @@ def closing(
     """
     lead = "What closes it" if closes else "What narrows it most, without closing it by itself"
     price = f" (about {money(rounded(usd, 2))})" if math.isfinite(usd) else ""
+    spans = f"{rng(*before)} to {rng(*after, unit)}"
+    if min(before) < 0:  # whose ends are joined by "to" as well
+        widths = [sig(high - low) for low, high in (before, after)]
+        spans = f"a width of {widths[0]} to {widths[1]} {unit}"
     return (
         f"{lead}: run {what} on {where} for {duration(hours * 3600.0)}{price}; the 80% range "
-        f"would narrow from {rng(*before)} to {rng(*after, unit)}."
+        f"would narrow from {spans}."
     )
