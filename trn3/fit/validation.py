@@ -283,13 +283,14 @@ def _rolling(fitter: Any, problem: Any) -> Lines:
     error, band = np.full(len(half), np.nan), np.full((2, len(half)), np.nan)
     reference = fitter.reference(problem)
     x, keys = problem.rows["measured"].to_numpy(float) / reference, _key(fitter, problem.rows)
-    constant = np.full(len(half), np.nan)
+    constant, theta = np.full(len(half), np.nan), None
     for start in np.unique(half[~np.isnan(half)]):
         known, now = half < start, half == start
         if len(set(who[known])) < FIRST_PUBLISHERS:
             continue
         weights = np.where(known, calibration.group_weights(group), 0.0)
-        full = calibration.fit(problem, weights)
+        full = calibration.fit(problem, weights, theta)
+        theta = full.theta
         error[now] = full.log_errors[now]
         band[:, now] = _bands_then(problem, full, known, now)
         fold = np.where(known, "before", "after")

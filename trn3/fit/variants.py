@@ -62,8 +62,12 @@ def table() -> pd.DataFrame:
     chosen = training_fit.problem()
     rows, spread = chosen.rows, training_fit.open_spread(chosen.rows)
     publisher, error = rows["publisher"].to_numpy(str), {}
+    group_weights = calibration.group_weights(rows["group"].to_numpy(str))
+    start = None
     for name, problem in _problems(chosen):
-        error[name] = calibration.left_out(problem, publisher)
+        full = calibration.fit(problem, group_weights, start)
+        error[name] = calibration.left_out(problem, publisher, full)
+        start = full.theta
     error[NESTED] = nested(error, publisher, rows["group"].to_numpy(str))
     seen = {name: scores.residuals(rows, each, "publisher", each) for name, each in error.items()}
     lines = [_line(name, each, spread) for name, each in seen.items()]
