@@ -399,7 +399,8 @@ def test_the_tree_names_no_machine_and_nothing_unfinished():
     here = str(ROOT.parent)
     words = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
     for path in tracked():
-        assert path.stat().st_size < 2_000_000, path
+        # the largest, validation.csv, holds every scored run in three folds
+        assert path.stat().st_size < 2_500_000, path
         if path.suffix in {".png", ".lock"} or path.name == "LICENSE":
             continue
         text = path.read_text(errors="ignore")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import data, hardware, inference, serving_step, workload
+from trn3 import committed, data, hardware, inference, serving_step, workload
 from trn3.inference import NoLayoutMeets
 
 LLAMA, DEEPSEEK = (workload.model(m) for m in ("llama3_3_70b", "deepseek_v3"))
@@ -33,6 +33,41 @@ def test_frontier_is_a_hull_within_the_limits(load):
     assert (np.diff(point.output_tokens_per_s_per_chip) > 0).all() and (
         np.diff(point.tpot_s) > 0
     ).all()
+
+
+@pytest.mark.parametrize("name", ["trn3_gen2", "trn2_48xl", "hgx_h200"])
+def test_better_software_is_never_slower(load, name):
+    system = hardware.system(name)
+    points = [inference.best(load, system, software=level) for level in committed.LEVELS]
+    rates = [point.output_tokens_per_s_per_chip[1] for point in points]
+    assert rates == sorted(rates) and rates[0] < rates[1] < rates[3]
+    typical = inference.best(load, system)
+    assert typical.output_tokens_per_s_per_chip.tolist() == (
+        points[1].output_tokens_per_s_per_chip.tolist()
+    )
+    # what differs between stacks leaves the range at a level that is given
+    wide, narrow = (np.ptp(np.log(p.output_tokens_per_s_per_chip)) for p in points[1:3])
+    assert wide / 2 <= narrow < wide
+
+
+def test_a_record_of_software_is_taken_as_it_is(load):
+    system = hardware.system("trn3_gen2")
+    slow = replace(committed.software("serving", "first_port"), level="own", spread=0.05)
+    named, given = (inference.best(load, system, software=s) for s in ("first_port", slow))
+    assert named.tpot_s[1] == given.tpot_s[1]
+    assert inference.fleet(replace(load, requests_per_s=50.0), system, software=slow)[1] > 0
+    with pytest.raises(data.UnknownId, match="software = 'fast'"):
+        inference.best(load, system, software="fast")
+
+
+def test_at_the_hardware_s_level_a_step_waits_for_memory_and_arithmetic_alone(load):
+    chip = hardware.chip("trainium3")
+    best = serving_step.at_level(
+        serving_step.constants(chip), committed.software("serving", "hardware")
+    )
+    best_product = hardware.measured_products("trainium3")["peak_share"].max()
+    assert best.matmul_share == pytest.approx(best_product, abs=0.005) and best.hbm_share == 1.0
+    assert best.layer_s == best.host_s == best.sequence_s == best.first_token_s == 0.0
 
 
 def test_looser_limits_never_cost_throughput(load):

@@ -103,7 +103,7 @@ def test_states_do_not_grow():
     assert one - other == 4096 * 72 * 2 * 4 * 128 * 2 / 4
     assert other == 4097 * 72 * 2 * 4 * 128 * 2 / 4 + shape.state_bytes / 8
     # Read and written once a step.
-    rate = device.hbm_bytes_per_s * constants.hbm_share * constants.kv_share
+    rate = device.hbm_bytes_per_s * serving_step.cache_share(constants)
     seconds = serving_step.state_s(shape, device, at, constants, long)
     assert seconds * rate == pytest.approx(2 * 16 * shape.state_bytes / 8)
 

@@ -109,9 +109,13 @@ def test_baselines_know_the_committed_rows_alone():
 
 def test_pool_holds_rows_that_no_fit_and_no_line_has(monkeypatch):
     pool = evidence.runs("serving", "pool")
-    assert len(pool) > 2000
+    assert len(pool) > 1500
     assert not set(pool["row_id"]) & set(evidence.runs("serving")["row_id"])
-    assert not set(pool["row_id"]) & set(prospective.table()["row_id"])
+    lines = prospective.table()
+    scored = lines[lines["quantity"] != prospective.NOT_SCORED]
+    # what 0.1 predicted and today's fit sets apart: queues, and weights that exceed the chips
+    apart = serving_fit.problem(part="pool").skipped
+    assert set(pool["row_id"]) & set(scored["row_id"]) <= set(apart)
 
 
 def test_every_key_has_a_publisher():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trn3 import hardware, inference, serving_step, workload
+from trn3 import committed, hardware, inference, serving_step, workload
 from trn3.committed import ServingConstants
 from trn3.roofline import ARITHMETIC, FIXED, LINK, MEMORY
 from trn3.serving_step import Layouts, Tokens, Work
@@ -93,15 +93,18 @@ def test_critical_batch_of_tpu_v5e_is_240():
     assert pytest.approx(240, rel=0.02) == 1.97e14 / 8.1e11
 
 
-def test_deepseek_fleet_of_96_h100_is_met():
-    # SGLang, May 2025: 32 H100 prefill 6,288 tokens/s per chip at prompts of 4,096; nothing of it
-    # was fitted.
+def test_deepseek_fleet_of_96_h100_lies_between_a_slow_and_a_fast_stack():
+    # SGLang, May 2025: 32 H100 prefill 6,288 tokens/s per chip at prompts of 4,096, and 7,417 with
+    # a perfect balance of experts; nothing of it was fitted.
     system, k = hardware.system("hgx_h100"), fitted("h100")
     w = Work(1.0, 4096.0, 1.0, 1.0, 2.0, prompts=4.0)
     time = serving_step.prefill_s(
         DEEPSEEK, serving_step.device(system, "fp8"), Layouts(1.0, 32.0), k, w
     )
-    assert 16384 / float(time) == pytest.approx(6288, rel=0.25)
+    slow, fast = (committed.software("serving", n).time_factor for n in ("first_port", "tuned"))
+    assert slow < 1.5 and fast > 1 / 1.5
+    for measured in (6288, 7417):
+        assert 16384 / float(time) / slow < measured < 16384 / float(time) / fast
 
     # -------------------------------------------------------------------------- limits, identities
 
@@ -151,8 +154,9 @@ def test_weights_of_70b_in_bf16_need_more_than_one_h100():
 def test_compiled_graphs_pay_for_the_configured_length():
     trn = serving_step.device(hardware.system("trn3_gen2"), "fp8")
     short, long = (Work(8.0, 1024.0, 1024.0, 1.0, 1.0, bucket_context=n) for n in (2048.0, 65536.0))
+    ideal = replace(IDEAL, kv_share=2.0)  # all of the bandwidth
     steps = [
-        float(serving_step.decode_s(LLAMA, trn, Layouts(2.0), IDEAL, serving_step.padded(trn, w)))
+        float(serving_step.decode_s(LLAMA, trn, Layouts(2.0), ideal, serving_step.padded(trn, w)))
         for w in (short, long)
     ]
     # Two chips of four ranks hold the eight key/value heads once; every further token of every
@@ -296,7 +300,7 @@ TOKENS = st.integers(1, 32768).map(float)
 ROUNDING = 1.0 + 1e-9
 
 
-def every_point(model, system, prompt, answer, dtype, disaggregated):
+def every_point(model, system, prompt, answer, dtype, disaggregated, level="typical"):
     """All layouts and batches of a system, whether they fit or not, and the work of a token."""
     device = serving_step.device(system, dtype)
     some = inference.layouts(model, system)
@@ -304,7 +308,9 @@ def every_point(model, system, prompt, answer, dtype, disaggregated):
     batch = np.array([1.0, 2.0, 3.0, 16.0, 250.0, 2048.0])
     width = serving_step.dtype_bytes(dtype)
     work = Work(batch, prompt, answer, width, width, bucket_batch=batch)
-    given = model, device, layout, serving_step.constants(system.chip), work
+    software = committed.software("serving", level)
+    stack = serving_step.at_level(serving_step.constants(system.chip), software)
+    given = model, device, layout, stack, work
     return device, layout, given, serving_step.evaluate(*given, disaggregated)
 
 
@@ -316,11 +322,14 @@ def every_point(model, system, prompt, answer, dtype, disaggregated):
     answer=TOKENS,
     dtype=st.sampled_from(["bf16", "fp8"]),
     disaggregated=st.booleans(),
+    level=st.sampled_from(committed.LEVELS),
 )
-def test_no_point_is_above_any_peak(model, system, prompt, answer, dtype, disaggregated):
+def test_no_point_is_above_any_peak(model, system, prompt, answer, dtype, disaggregated, level):
     if not serving_step.has(system.chip, dtype):
         return
-    device, layout, given, steps = every_point(model, system, prompt, answer, dtype, disaggregated)
+    device, layout, given, steps = every_point(
+        model, system, prompt, answer, dtype, disaggregated, level
+    )
     token = serving_step.traffic(*given)
     rate = steps.tokens_per_s_per_chip
     fastest = max(device.peak_flops_per_s, device.bf16_flops_per_s)

@@ -30,8 +30,9 @@ def test_stored_runs_are_those_of_a_fresh_fit(kind):
         stored, on=["row_id", "quantity"], validate="1:1"
     )
     assert len(both) == len(rows) == len(stored) > 0
-    # A fit on fewer folds may end a step earlier or later.
-    assert both["predicted"].to_numpy() == pytest.approx(both["fresh"].to_numpy(), rel=2e-3)
+    # A fit on fewer folds may end a step earlier or later; serving has flat valleys.
+    digits = {"training": 2e-3, "inference": 3e-2}[kind]
+    assert both["predicted"].to_numpy() == pytest.approx(both["fresh"].to_numpy(), rel=digits)
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,8 @@ def test_the_sentence_says_whether_the_chip_was_fitted(kind):
         f"{trust.summary(kind, 'source')['n_groups']:.0f} groups" in seen and chips[1].name in seen
     )
     assert "generation left out and on generations never fitted." in unseen
-    # the range of a chip with runs is made of whole publishers (training) or sources (serving)
-    left = {"training": "publisher", "inference": "source"}[kind]
+    # the range of a chip with runs is made of whole publishers (training) or harnesses (serving)
+    left = {"training": "publisher", "inference": "harness"}[kind]
     assert f"with their {left}" in seen.split("80% range")[1]
 
 
@@ -154,7 +155,7 @@ def test_store_replaces_only_its_kind(monkeypatch, tmp_path):
     new = old.assign(x="9").query("kind == 'training'")
     monkeypatch.setattr(data, "DATA", tmp_path)
     made = {"validation": new, "validation_summary": new}
-    monkeypatch.setattr(trust, "score", lambda kind: made)
+    monkeypatch.setattr(trust, "score", lambda kind, problem: made)
     trust.store("training")
     found = pd.read_csv(tmp_path / "validation.csv", dtype=str)
     assert found["x"].tolist() == ["1", "9"] and found["kind"].tolist() == ["inference", "training"]

@@ -111,6 +111,8 @@ class ServingConstants:
         Share of the dense BF16 peak that attention over prompts reaches [-].
     expert_matmul_share : float or array
         Rate of the matrix products of experts over that of dense ones [-].
+    widened_share : float or array
+        The same where a chip widens 4-bit weights to 16 bits first, over 16-bit weights [-].
     expert_imbalance : float or array
         Load of the busiest chip over the mean where each expert lies whole on one chip [-].
     expert_sharing : float or array
@@ -142,6 +144,7 @@ class ServingConstants:
     fp4_share: Array
     attention_share: Array
     expert_matmul_share: Array
+    widened_share: Array
     expert_imbalance: Array
     expert_sharing: Array
     layer_s: Array
@@ -217,6 +220,9 @@ def _constants(folder: Path, kind: type[Record], chip: str, family: str) -> Reco
     values = {f.name: constant(kind.KIND, f.name, chip, family) for f in fields(kind)}
     return record(kind, values)
 
+
+Z_80 = 1.2816
+"""Deviations of a normal distribution from its middle to the ends of its central 80 %."""
 
 LEVELS = ("first_port", "typical", "tuned", "hardware")
 """How good the software of a run is."""
@@ -299,6 +305,34 @@ def software(kind: str, level: str = "typical") -> Software:
     )
 
 
+def level(kind: str, given: str | Software) -> Software:
+    """A level of software by its name, or as a record that is handed on.
+
+    Parameters
+    ----------
+    kind : str
+        ``training`` or ``serving`` [-].
+    given : str or Software
+        One of `LEVELS`, or a record such as one made of own runs [-].
+
+    Returns
+    -------
+    Software
+        Factor on time and spread [-].
+
+    Raises
+    ------
+    trn3.data.UnknownId
+        A level that there is not.
+
+    Examples
+    --------
+    >>> level("serving", level("serving", "tuned")).level
+    'tuned'
+    """
+    return software(kind, given) if isinstance(given, str) else given
+
+
 @dataclass(frozen=True)
 class Constant:
     """One efficiency or cost that the fit may move.
@@ -375,6 +409,8 @@ class Tree:
         Index of the parent, -1 at the global nodes [-].
     mean, sd : numpy.ndarray
         Centre at the global nodes (0 elsewhere) and deviation from the parent, in log [-].
+    families : mapping of str to str
+        Family of each chip id [-].
     """
 
     owner: list[str]
@@ -382,9 +418,10 @@ class Tree:
     parent: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
+    families: Mapping[str, str]
 
     def leaf(self, name: str, chip: str) -> int:
-        """Node that a chip sees: its own where there is one, else the global one.
+        """Node that a chip sees: its own, else its family's, else the global one.
 
         Parameters
         ----------
@@ -401,7 +438,7 @@ class Tree:
         own = [
             i
             for i, (n, o) in enumerate(zip(self.name, self.owner))
-            if n == name and o in (chip, "global")
+            if n == name and o in (chip, self.families.get(chip), "global")
         ]
         return own[-1]
 
@@ -514,7 +551,7 @@ def tree(constants: Sequence[Constant], families: Mapping[str, str]) -> Tree:
         for chip in sorted(families) if c.chip_sd else ():
             add(chip, c.name, mid.get(families[chip], top), 0.0, c.chip_sd)
     mean, sd = np.array(centre).T
-    return Tree(owner, name, np.array(parent), mean, sd)
+    return Tree(owner, name, np.array(parent), mean, sd, families)
 
 
 @lru_cache(maxsize=8)

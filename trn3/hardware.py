@@ -99,6 +99,11 @@ class Chip:
     widens_4bit: bool
     n_ranks: float
 
+    @property
+    def cores(self) -> str:
+        """Family of its cores: those of Inferentia2 are Trainium1's [-]."""
+        return self.family.replace("inferentia", "trainium")
+
     def native(self, dtype: str) -> str:
         """The format of the same width that this chip runs: ``fp8`` is ``mxfp8`` on Trainium3.
 

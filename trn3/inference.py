@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from trn3 import committed, data, ties, workload
+from trn3.committed import Software
 from trn3.hardware import Chip, System
 from trn3.serving_step import (
     Layouts,
     Work,
+    at_level,
     cache_bytes_per_chip,
     constants,
     device,
@@ -40,7 +42,7 @@ class NoLayoutMeets(data.TrnError):
     """
 
 
-def band(chip: Chip, metric: str) -> np.ndarray:
+def band(chip: Chip, metric: str, software: str | Software = "typical") -> np.ndarray:
     """Factors from a prediction to its 80 % band.
 
     Parameters
@@ -50,17 +52,38 @@ def band(chip: Chip, metric: str) -> np.ndarray:
     metric : str
         ``tpot``, ``ttft``, ``ttft_load`` (more than `LOW_LOAD` requests in flight) or
         ``throughput`` [-].
+    software : str or Software
+        Level of the stack: what differs between stacks is in the band of a typical one, and counts
+        with the spread of a record of own runs [-].
 
     Returns
     -------
     numpy.ndarray
         Low, middle (1) and high [-].
+
+    Notes
+    -----
+    At a level that is given, the variance between stacks is taken out, but never more than three
+    quarters of the whole: models and loads differ in a stack, too.
     """
     ends = [
-        committed.constant("serving", f"band_{metric}_{side}", chip.id, chip.family)
+        committed.constant("serving", f"band_{metric}_{side}", chip.id, chip.cores)
         for side in ("low", "high")
     ]
+    level = committed.level("serving", software)
+    if level.level != "typical":
+        ends = _of_a_stack(np.log(ends), level)
     return np.array([ends[0], 1.0, ends[1]])
+
+
+def _of_a_stack(logs: np.ndarray, level: Software) -> list[float]:
+    """Ends of a band without the variance between stacks, with that of own runs."""
+    known = committed.software("serving").spread
+    own = level.spread if level.level == "own" else 0.0
+    between, left = committed.Z_80 * known, committed.Z_80 * own
+    rest = np.maximum(logs**2 - between**2, (logs / 2) ** 2) + left**2
+    rest = np.minimum(rest, np.maximum(logs**2, left**2))
+    return [float(end) for end in np.exp(np.sign(logs) * np.sqrt(rest))]
 
 
 @dataclass(frozen=True)
@@ -120,11 +143,14 @@ class Frontier:
         Where it runs [-].
     points : pandas.DataFrame
         All points that fit, with times, rates and whether they meet the limits [-].
+    software : Software
+        Level of the stack [-].
     """
 
     load: ServingLoad
     system: System
     points: pd.DataFrame
+    software: Software
 
     def frame(self) -> pd.DataFrame:
         """Points within the limits that no other beats, fastest user first.
@@ -142,7 +168,10 @@ class Frontier:
         ok, chip = ok.iloc[fastest_first], chip[fastest_first]
         best_so_far = np.minimum.accumulate(np.append(len(chip), chip))
         hull = ok[chip < best_so_far[:-1]].drop(columns="meets").reset_index(drop=True)
-        rate, ends = hull["output_tokens_per_s_per_chip"], band(self.system.chip, "throughput")
+        rate, ends = (
+            hull["output_tokens_per_s_per_chip"],
+            band(self.system.chip, "throughput", self.software),
+        )
         return hull.assign(
             **{f"{rate.name}_low": rate * ends[0], f"{rate.name}_high": rate * ends[2]}
         )
@@ -210,7 +239,11 @@ def layouts(model: ModelShape, system: System) -> Layouts:
 
 
 def frontier(
-    load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0
+    load: ServingLoad,
+    system: System,
+    disaggregated: bool = False,
+    context_tokens: float = 0.0,
+    software: str | Software = "typical",
 ) -> Frontier:
     """Evaluate every layout and batch of a system for a load.
 
@@ -224,6 +257,8 @@ def frontier(
         Prefill on chips of its own [-].
     context_tokens : float
         Length for which a compiled device was configured; 0: exactly the load [-].
+    software : str or Software
+        Level of the stack, one of `committed.LEVELS` or a record [-].
 
     Returns
     -------
@@ -246,7 +281,9 @@ def frontier(
     at = layout_of(np.asarray(some.tp)[:, None], np.asarray(some.dp)[:, None])
     sequences = np.geomspace(1, chip.max_sequences, N_BATCHES)
     w = work_of(load, np.unique(np.round(sequences)), context_tokens)
-    s = evaluate(model, chip, at, constants(system.chip), w, disaggregated)
+    level = committed.level("serving", software)
+    stack = at_level(constants(system.chip), level)
+    s = evaluate(model, chip, at, stack, w, disaggregated)
     if not np.any(s.fits):
         cache = cache_bytes_per_chip(model, chip, at, w)
         need = np.min(weight_bytes_per_chip(model, at, w) + cache) / GIB
@@ -274,11 +311,16 @@ def frontier(
         load,
         system,
         points.astype(dict.fromkeys(("n_chips", "n_systems", "tp", "dp", "ep", "batch"), int)),
+        level,
     )
 
 
 def best(
-    load: ServingLoad, system: System, disaggregated: bool = False, context_tokens: float = 0.0
+    load: ServingLoad,
+    system: System,
+    disaggregated: bool = False,
+    context_tokens: float = 0.0,
+    software: str | Software = "typical",
 ) -> ServingPoint:
     """Highest throughput per chip within the limits.
 
@@ -292,6 +334,8 @@ def best(
         Prefill on chips of its own [-].
     context_tokens : float
         Length for which a compiled device was configured; 0: exactly the load [-].
+    software : str or Software
+        Level of the stack, one of `committed.LEVELS` or a record [-].
 
     Returns
     -------
@@ -303,7 +347,7 @@ def best(
     NoLayoutMeets
         Nothing fits, or no point meets the limits; names the nearest point.
     """
-    found = frontier(load, system, disaggregated, context_tokens)
+    found = frontier(load, system, disaggregated, context_tokens, software)
     meets = np.flatnonzero(found.points["meets"])
     if not len(meets):
         raise NoLayoutMeets(_nearest(found))
@@ -360,9 +404,11 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
     load, system = found.load, found.system
     d, at = device(system, load.weights_dtype), layout_of(row["tp"], row["dp"])
     w = work_of(load, row["batch"] / row["dp"], context_tokens)
-    behind = traffic(load.model, d, at, constants(system.chip), w)
+    stack = at_level(constants(system.chip), found.software)
+    behind = traffic(load.model, d, at, stack, w)
     first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
-    slow, wait, rate = (band(system.chip, metric) for metric in ("tpot", first, "throughput"))
+    metrics = ("tpot", first, "throughput")
+    slow, wait, rate = (band(system.chip, metric, found.software) for metric in metrics)
     n, tp, dp, ep, batch = (int(row[name]) for name in ("n_chips", "tp", "dp", "ep", "batch"))
     rates = row["output_tokens_per_s_per_chip"] * rate, row["tokens_per_s_per_user"] / slow[::-1]
     tpot, ttft, memory = row["tpot_s"] * slow, row["ttft_s"] * wait, float(row["memory_bytes"])
@@ -384,7 +430,12 @@ def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoi
     )
 
 
-def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> np.ndarray:
+def fleet(
+    load: ServingLoad,
+    system: System,
+    n_available: float = math.inf,
+    software: str | Software = "typical",
+) -> np.ndarray:
     """Fewest chips that serve a request rate, with headroom for its peaks, in whole copies of the
     model.
 
@@ -396,6 +447,8 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
         Where it runs [-].
     n_available : float
         Chips that can be had [-].
+    software : str or Software
+        Level of the stack, one of `committed.LEVELS` or a record [-].
 
     Returns
     -------
@@ -408,7 +461,8 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
         Nothing meets the limits, or the rate needs more chips than there are.
     """
     workload.positive("requests_per_s", load.requests_per_s, "1/s")
-    found, busy = frontier(load, system), data.assumption("serving_fleet_utilisation").value
+    found = frontier(load, system, software=software)
+    busy = data.assumption("serving_fleet_utilisation").value
     points = found.points[found.points["meets"]]
     if points.empty:
         raise NoLayoutMeets(_nearest(found))
@@ -422,7 +476,7 @@ def fleet(load: ServingLoad, system: System, n_available: float = math.inf) -> n
     fleets = whole_copies(rate, n_chips)
     fewest = np.flatnonzero(fleets == fleets.min())
     one = fewest[ties.most(rate[fewest])]
-    chips = whole_copies(rate[one] * band(system.chip, "throughput")[::-1], n_chips[one])
+    chips = whole_copies(rate[one] * band(system.chip, "throughput", software)[::-1], n_chips[one])
     if chips[1] > n_available:
         most = load.requests_per_s * n_available / chips[1]
         asked = f"requests_per_s = {load.requests_per_s:g} 1/s needs {chips[1]:,.0f} chips"

@@ -98,6 +98,10 @@ class Device:
     compiled : Array
         Whether graphs are compiled for fixed shapes, and prompts prefilled one at a time (Neuron)
         [-].
+    widened : Array
+        Whether 4-bit weights are widened to 16 bits before they are multiplied [-].
+    block_tokens, array_width : Array
+        Tokens of a block, and width of the array, of compiled products with experts [-].
     torus : Array
         Whether collectives run along the axes of a torus (TPU) rather than through switches or a
         mesh [-].
@@ -120,6 +124,9 @@ class Device:
     network_share: Array
     n_ranks: Array
     compiled: Array
+    widened: Array
+    block_tokens: Array
+    array_width: Array
     torus: Array
     tiers: Tiers
 
@@ -356,7 +363,7 @@ def device(system: System, dtype: str = "bf16") -> Device:
     compute = dtype if has(chip, dtype) or format_for(chip, dtype) != dtype else "bf16"
     scale_up = chip.scale_up_bytes_per_s
     links = ("one_shot_share", "two_shot_share", "ramp_s", "network_share")
-    engine = ("chunk_tokens", "max_sequences")
+    engine = ("chunk_tokens", "max_sequences", "block_tokens", "array_width")
     assumed = {name: data.assumption(f"serving_{name}").value for name in links + engine}
     usable_share = data.assumption("serving_usable_hbm_share").value
     return Device(
@@ -368,6 +375,7 @@ def device(system: System, dtype: str = "bf16") -> Device:
         link_bytes_per_s=scale_up if np.isfinite(scale_up) else system.tiers[0].bytes_per_s,
         n_ranks=chip.n_ranks,
         compiled=chip.compiled,
+        widened=dtype.endswith("fp4") and not has(chip, dtype),
         torus=system.axis_collectives,
         tiers=tuple((t.n_chips, t.bytes_per_s, t.latency_s) for t in system.tiers),
         **assumed,
@@ -404,7 +412,62 @@ def constants(chip: Chip) -> ServingConstants:
     >>> 0 < constants(hardware.chip("h200")).hbm_share < 1
     True
     """
-    return committed.constants(ServingConstants, chip.id, chip.family)
+    return committed.constants(ServingConstants, chip.id, chip.cores)
+
+
+def at_level(constants: ServingConstants, software: committed.Software) -> ServingConstants:
+    """Constants of a stack whose times are some factor of a typical one's.
+
+    Parameters
+    ----------
+    constants : ServingConstants
+        Of a typical stack [-].
+    software : Software
+        Level of the stack [-].
+
+    Returns
+    -------
+    ServingConstants
+        Shares divided by the factor, but no share above that of the hardware; fixed times
+        multiplied [-].
+
+    Notes
+    -----
+    The hardware's shares are what matrix products were measured to reach, and all of the bandwidth
+    that the memory sustains. At the level ``hardware`` nothing is lost to launching kernels, to the
+    host, or to sending answers late; collectives keep their latency, experts their imbalance.
+
+    Examples
+    --------
+    A slow stack takes longer for everything; none is faster than the hardware.
+
+    >>> typical = constants(hardware.chip("trainium3"))
+    >>> at = lambda level: at_level(typical, committed.software("serving", level))
+    >>> at("typical") == typical
+    True
+    >>> bool(at("first_port").hbm_share < typical.hbm_share < at("tuned").hbm_share <= 1)
+    True
+    >>> bool(at("first_port").layer_s > typical.layer_s > at("hardware").layer_s == 0)
+    True
+    """
+    measured = committed.prior("training", "measured_matmul").value
+    most = {"hbm_share": 1.0, "matmul_share": measured, "attention_share": measured}
+    fixed = ("layer_s", "host_s", "sequence_s", "first_token_s", "collective_s", "all_to_all_s")
+    if software.level == "hardware":
+        none = dict.fromkeys((*fixed[:4], "first_token_steps"), 0.0)
+        return replace(constants, **most, **none)
+    if software.time_factor == 1.0:
+        return constants
+    slower = software.time_factor
+    shares = {
+        name: np.minimum(
+            getattr(constants, name) / slower, np.maximum(top, getattr(constants, name))
+        )
+        for name, top in most.items()
+    }
+    return replace(
+        constants, **shares, **{name: slower * getattr(constants, name) for name in fixed}
+    )
 
 
 # ------------------------------------------------------------------------------- weights of a model
@@ -542,6 +605,85 @@ def experts_read(
     return np.where(np.greater(work.expert_reads, 1), anew, shared * routed)
 
 
+def expert_rows(model: ModelShape, device: Device, tokens: Tokens) -> Array:
+    r"""Rows that a token adds to the products with experts in one layer.
+
+    .. math:: k, \qquad \text{compiled prompts: } k + b \min\left(\frac{E - 1}{n}, k\right)
+
+    A compiled graph sorts the tokens of a prompt into blocks of b rows, one expert each. As it
+    cannot know which expert gets how many, it runs enough blocks for the worst case, E - 1 more
+    than the tokens fill.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Experts E and those of a token, k [-].
+    device : Device
+        Whether graphs are compiled, and rows of a block [-].
+    tokens : Tokens
+        Tokens n; in decode (with the output head) experts are gathered, not sorted into blocks [-].
+
+    Returns
+    -------
+    Array
+        Rows [-].
+
+    Examples
+    --------
+    256 tokens of DeepSeek-V3 fill 2,048 rows; with blocks of 256 rows 255 of them may be nearly
+    empty, 65,280 rows more.
+
+    >>> from trn3 import workload
+    >>> deepseek, chip = workload.model("deepseek_v3"), device(hardware.system("trn2_48xl"))
+    >>> chip = replace(chip, block_tokens=256)
+    >>> 256 * float(expert_rows(deepseek, chip, Tokens(256, head=False)))
+    67328.0
+    >>> float(expert_rows(deepseek, chip, Tokens(256)))
+    8.0
+
+    References
+    ----------
+    AWS, Neuron documentation, mixture-of-experts kernel for context encoding: blocks of 128 to 512
+    tokens.
+    """
+    spare = np.minimum((model.n_experts - 1) * tokens.n_passes / tokens.count, model.top_k)
+    blocks = device.block_tokens * np.maximum(spare, 0.0)
+    return model.top_k + np.where(np.logical_and(device.compiled, not tokens.head), blocks, 0.0)
+
+
+def narrow_experts(model: ModelShape, device: Device, layout: Layouts) -> Array:
+    """Width of the array over that of the slice of an expert on one rank, where experts are sliced
+    thinner than the array of a compiled device is wide.
+
+    Parameters
+    ----------
+    model : ModelShape
+        Width of an expert [-].
+    device : Device
+        Ranks of a chip, and the width of its array [-].
+    layout : Layouts
+        Chips that slice an expert [-].
+
+    Returns
+    -------
+    Array
+        Factor on reading and computing, 1 where slices fill the array [-].
+
+    Examples
+    --------
+    DeepSeek-V3's experts are 2,048 wide: 16 Trainium2 of four ranks hold slices of 32, which fill a
+    quarter of the 128 lanes.
+
+    >>> from trn3 import workload
+    >>> deepseek, chip = workload.model("deepseek_v3"), device(hardware.system("trn2_48xl"))
+    >>> float(narrow_experts(deepseek, chip, Layouts(16.0, whole=False)))
+    4.0
+    """
+    sliced = device.compiled & ~np.asarray(layout.whole, bool) & np.greater(model.n_experts, 0)
+    width = np.maximum(model.d_ff_expert, 1) / (layout.tp * layout.dp * device.n_ranks)
+    return np.where(sliced, np.maximum(device.array_width / width, 1.0), 1.0)
+
+
 # ---------------------------------------------------------------------------------- matrix products
 def weight_read_s(
     model: ModelShape,
@@ -606,7 +748,8 @@ def weight_read_s(
     expert_bytes = n_read * routed_params(model) * work.weight_bytes
     uneven = np.where(np.greater(n_spread, 1) & layout.whole, constants.expert_imbalance, 1.0)
     head_bytes = WIDE_BYTES * tokens.head * model.n_head_params
-    n_bytes = (dense_bytes(model, work) + head_bytes) / layout.tp + expert_bytes * uneven / n_spread
+    expert_bytes = expert_bytes * uneven * narrow_experts(model, device, layout)
+    n_bytes = (dense_bytes(model, work) + head_bytes) / layout.tp + expert_bytes / n_spread
     return tokens.n_passes * n_bytes / (device.hbm_bytes_per_s * constants.hbm_share)
 
 
@@ -620,7 +763,10 @@ def weight_compute_s(
     r"""Time to multiply n tokens with the weights.
 
     .. math:: T_{compute} = \frac{2 n}{tp\, pp\, P \eta}
-              \left(N_{dense} + \frac{k N_{expert}}{\eta_{expert}}\right)
+              \left(N_{dense} + \frac{r\, w\, N_{expert}}{\eta_{expert}}\right)
+
+    with the rows r that a token adds to the products of experts (`expert_rows`: k, or more where
+    blocks are compiled) and the factor w of slices narrower than the array (`narrow_experts`).
 
     Parameters
     ----------
@@ -643,7 +789,8 @@ def weight_compute_s(
     Notes
     -----
     8- and 4-bit products keep `fp8_share` and `fp4_share` of their nominal gain; a format that is
-    no faster than the next wider one on this chip counts as that.
+    no faster than the next wider one on this chip counts as that. Where a chip widens 4-bit weights
+    the products of experts reach `widened_share` of the rate of 16-bit ones.
 
     Examples
     --------
@@ -665,7 +812,10 @@ def weight_compute_s(
     """
     narrow = np.where(device.compute_bytes < 2, constants.fp8_share, 1.0)
     narrow = np.where(device.compute_bytes < 1, constants.fp4_share, narrow)
-    routed = model.top_k * routed_params(model) / constants.expert_matmul_share
+    widened = np.logical_and(device.widened, tokens.head)
+    share = constants.expert_matmul_share * np.where(widened, constants.widened_share, 1.0)
+    times = expert_rows(model, device, tokens) * narrow_experts(model, device, layout)
+    routed = times * routed_params(model) / share
     n_weights = dense_params(model) + tokens.head * model.n_head_params + routed
     n_flops = FLOP_PER_WEIGHT * tokens.count * n_weights / (layout.tp * layout.pp)
     return n_flops / (device.peak_flops_per_s * constants.matmul_share * narrow)
@@ -696,6 +846,37 @@ def smooth_max(first: Array, second: Array) -> Array:
     (3.78, 3.001)
     """
     return np.cbrt(first * first * first + second * second * second)
+
+
+def longer(first: Array, second: Array) -> Array:
+    r"""Longer of two bounds that hold at once, without a kink where they cross.
+
+    .. math:: (a^{16} + b^{16})^{1/16}
+
+    Parameters
+    ----------
+    first, second : Array
+        Times [s].
+
+    Returns
+    -------
+    Array
+        The longer of the two, at most 4.4 % more where they are equal [s].
+
+    Notes
+    -----
+    A fit follows slopes, which a maximum does not have where its terms cross. Squares and square
+    roots round alike on every machine.
+
+    Examples
+    --------
+    >>> round(float(longer(3.0, 3.0)), 2), float(longer(3.0, 0.3)), float(longer(0.0, 0.0))
+    (3.13, 3.0, 0.0)
+    """
+    most = np.maximum(first, second)
+    ratio = np.minimum(first, second) / np.where(np.greater(most, 0), most, 1.0)
+    power = np.square(np.square(np.square(np.square(ratio))))
+    return most * np.sqrt(np.sqrt(np.sqrt(np.sqrt(1.0 + power))))
 
 
 def matmul_s(
@@ -735,7 +916,7 @@ def matmul_s(
     >>> from trn3 import workload
     >>> llama, chip = workload.model("llama3_3_70b"), hardware.chip("h200")
     >>> given = device(hardware.system("h200"), "fp8"), Layouts(4.0), constants(chip)
-    >>> many = Tokens(np.geomspace(1, 4096, 100))
+    >>> many = Tokens(np.geomspace(1, 4096, 1000))
     >>> work = Work(1, 1024, 1024, 1.0, 1.0)
     >>> ratio = matmul_s(llama, *given, work, many) / np.maximum(
     ...     weight_read_s(llama, *given, work, many), weight_compute_s(llama, *given, many))
@@ -811,12 +992,36 @@ def cache_shards(model: ModelShape, device: Device, layout: Layouts) -> Array:
     return np.where(np.greater(model.kv_lora_rank, 0), 1.0, plain) * layout.pp
 
 
+def cache_share(constants: ServingConstants) -> Array:
+    """Share of the memory bandwidth that reading caches reaches, never above the whole.
+
+    Parameters
+    ----------
+    constants : ServingConstants
+        Share of reading weights, and the cache's over it [-].
+
+    Returns
+    -------
+    Array
+        Share [-].
+
+    Examples
+    --------
+    >>> given = constants(hardware.chip("h200"))
+    >>> share = lambda kv: float(cache_share(replace(given, hbm_share=0.8, kv_share=kv)))
+    >>> round(share(1.0), 3), round(share(2.0), 3)
+    (0.799, 1.0)
+    """
+    wanted = constants.hbm_share * constants.kv_share
+    return 1.0 / longer(1.0 / wanted, 1.0)
+
+
 def cache_read_s(
     model: ModelShape, device: Device, layout: Layouts, constants: ServingConstants, work: Work
 ) -> Array:
     r"""Time to read the caches of B sequences once.
 
-    .. math:: T = \frac{B\, b_{kv}(S + O/2)}{shards\; W \eta\, \eta_{kv}}
+    .. math:: T = \frac{B\, b_{kv}(S + O/2)}{shards\; W \min(\eta\, \eta_{kv}, 1)}
 
     Parameters
     ----------
@@ -844,7 +1049,7 @@ def cache_read_s(
     >>> from trn3 import workload
     >>> llama, v5e = workload.model("llama2_13b"), device(hardware.system("tpu_v5e_pod"))
     >>> v5e, at = replace(v5e, hbm_bytes_per_s=8.2e11), Layouts(8.0)
-    >>> ideal = replace(constants(hardware.chip("tpu_v5e")), hbm_share=1.0, kv_share=1.0)
+    >>> ideal = replace(constants(hardware.chip("tpu_v5e")), hbm_share=1.0, kv_share=2.0)
     >>> round(1e3 * float(cache_read_s(llama, v5e, at, ideal, Work(8, 8192, 0))), 1)
     8.2
 
@@ -854,7 +1059,7 @@ def cache_read_s(
     """
     n_bytes = work.batch * model.read_bytes(read_context(work), work.kv_bytes)
     rate = cache_shards(model, device, layout) * device.hbm_bytes_per_s
-    cached_s = n_bytes / (rate * constants.hbm_share * constants.kv_share)
+    cached_s = n_bytes / (rate * cache_share(constants))
     return cached_s + state_s(model, device, layout, constants, work)
 
 
@@ -894,7 +1099,7 @@ def state_s(
     0.0
     """
     n_bytes = 2 * work.batch * model.state_bytes / (layout.tp * layout.pp)
-    return n_bytes / (device.hbm_bytes_per_s * constants.hbm_share * constants.kv_share)
+    return n_bytes / (device.hbm_bytes_per_s * cache_share(constants))
 
 
 def latent_flops(model: ModelShape) -> Array:
@@ -1499,7 +1704,7 @@ def decode_s(
     scores_s = latent_attention_s(model, device, layout, constants, work)
     exchanged_s = links_s(model, device, layout, constants, work.batch)
     fixed_s = step_fixed_s(model, constants, work)
-    busy_s = products_s + np.maximum(read_s, scores_s) + exchanged_s + fixed_s
+    busy_s = products_s + longer(read_s, scores_s) + exchanged_s + fixed_s
     sent_s = network_s(model, device, layout, work.batch)
     if not np.any(sent_s):
         return busy_s
@@ -1551,16 +1756,17 @@ def decode_parts(
     products_s = smooth_max(read_s, compute_s)
     cache_s = cache_read_s(model, device, layout, constants, work)
     latent_s = latent_attention_s(model, device, layout, constants, work)
-    plain = cache_s >= latent_s
+    attended_s = longer(cache_s, latent_s)
+    of_cache_s = attended_s * (cache_s / np.where(attended_s > 0, attended_s, 1.0)) ** 16
     exchanged_s = links_s(model, device, layout, constants, work.batch)
     fixed_s = step_fixed_s(model, constants, work)
-    busy_s = products_s + np.maximum(cache_s, latent_s) + exchanged_s + fixed_s
+    busy_s = products_s + attended_s + exchanged_s + fixed_s
     sent_s = network_s(model, device, layout, work.batch)
     return {
         "weights": Part(MEMORY, read_s**3 / products_s**2),
         "products": Part(ARITHMETIC, compute_s**3 / products_s**2),
-        "caches": Part(MEMORY, np.where(plain, cache_s, 0.0)),
-        "latent attention": Part(ARITHMETIC, np.where(plain, 0.0, latent_s)),
+        "caches": Part(MEMORY, of_cache_s),
+        "latent attention": Part(ARITHMETIC, attended_s - of_cache_s),
         "links": Part(LINK, exchanged_s),
         "network": Part(LINK, shown_s(sent_s, busy_s, read_s, device.compiled)),
         "launch": Part(FIXED, fixed_s),
@@ -1597,14 +1803,15 @@ def prefill_s(
 
     Examples
     --------
-    SGLang (May 2025): 32 H100 read 6,288 tokens/s per chip of DeepSeek-V3 in prompts of 4,096;
-    nothing of it was fitted.
+    SGLang (May 2025): 32 H100 read 6,288 tokens/s per chip of DeepSeek-V3 in prompts of 4,096,
+    within what a slow and a fast tenth of stacks would do; nothing of it was fitted.
 
     >>> from trn3 import workload
     >>> h100, work = hardware.system("h100"), Work(1, 4096, 1, 1.0, prompts=4)
     >>> given = device(h100, "fp8"), Layouts(1.0, 32.0), constants(h100.chip), work
     >>> rate = 4 * 4096 / float(prefill_s(workload.model("deepseek_v3"), *given))
-    >>> 0.75 * 6288 < rate < 1.25 * 6288
+    >>> slow, fast = (committed.software("serving", n).time_factor for n in ("first_port", "tuned"))
+    >>> rate / slow < 6288 < rate / fast
     True
     """
     tokens = read_tokens(device, work)
@@ -1928,7 +2135,7 @@ def least_tpot_s(
     others = np.maximum(work.batch - 1.0, 0.0) / shared.prompts / work.output_tokens
     prompts_s = prefill_s(*given, shared)
     weights_s = weight_read_s(*given, shared, read_tokens(device, shared))
-    return np.maximum(arithmetic_s + others * prompts_s, memory_s + others * weights_s)
+    return longer(arithmetic_s + others * prompts_s, memory_s + others * weights_s)
 
 
 def evaluate(
@@ -2001,7 +2208,8 @@ def evaluate(
         tpot_s = np.maximum(step_s, least_s)
         per_token_s = tpot_s + work.batch * shared_s  # of the chips for both
     else:
-        tpot_s = np.maximum(step_s + constants.mixing * others * shared_s, least_s)
+        waited_s = constants.mixing * others * shared_s
+        tpot_s = step_s + longer(waited_s, np.maximum(least_s - step_s, 0.0))
         per_token_s = tpot_s + shared_s  # of a place in the batch
 
     queued_s = prompt_s * (1 + constants.queue * others**constants.queue_power)

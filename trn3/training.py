@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Z_80 = 1.2816
-"""Deviations of a normal distribution from its middle to the ends of its central 80 %."""
-
-
 @dataclass(frozen=True)
 class TrainingEstimate:
     """What a run takes on a cluster; arrays of three are low, middle and high of the 80 % band.
@@ -191,7 +187,7 @@ def estimate(
     work, device = work_of(job), machine(cluster, job.dtype)
     steps = evaluate(work, device, lay)
     open_steps = evaluate(work, device, replace(lay, tp_overlap=0, dp_overlap=0, pp_overlap=0))
-    chip, level = cluster.chip, _level(software)
+    chip, level = cluster.chip, committed.level("training", software)
     best_s = _hardware_s(job, cluster, lay)
     middle = max(level.time_factor * float(steps.step_time_s), best_s)
     if level.level == "hardware":
@@ -237,19 +233,12 @@ def _hardware_s(job: TrainingJob, cluster: hardware.Cluster, lay: Layouts) -> fl
     return float(evaluate(work_of(job), best, lay).step_time_s)
 
 
-def _level(software: str | committed.Software) -> committed.Software:
-    """The record of a level that may be given by its name."""
-    if isinstance(software, committed.Software):
-        return software
-    return committed.software("training", software)
-
-
 def _of_level(ends: list[float], level: committed.Software) -> list[float]:
     """Ends of a band as factors, without the variance between stacks; of a level that is no
     committed one with what it leaves open itself.
     """
-    between = Z_80 * committed.software("training").spread
-    own = 0.0 if level.level in committed.LEVELS else Z_80 * level.spread
+    between = committed.Z_80 * committed.software("training").spread
+    own = 0.0 if level.level in committed.LEVELS else committed.Z_80 * level.spread
     logs = np.log(ends)
     rest = np.sqrt(np.maximum(logs**2 - between**2, 0.0) + own**2)
     return [float(end) for end in np.exp(np.sign(logs) * rest)]

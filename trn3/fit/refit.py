@@ -3,7 +3,7 @@
 import pandas as pd
 
 from trn3 import committed, data
-from trn3.fit import prospective, serving_fit, training_fit, trust, variants
+from trn3.fit import prospective, serving_fit, serving_variants, training_fit, trust, variants
 from trn3.fit.calibration import constants_frame
 
 CLOSE = {"value": (1e-3, 0.0), "log_sd": (0.0, 1e-3)}
@@ -96,7 +96,9 @@ def calibrate(kind: str, check: bool = False) -> pd.DataFrame:
     merged = pd.concat([known[known["kind"] != kind], mine]).sort_values("kind", kind="stable")
     merged.to_csv(path, index=False, lineterminator="\n")
     committed.forget()
-    trust.store("inference" if kind == "serving" else kind)
+    trust.store("inference" if kind == "serving" else kind, problem)
     if kind == "training":
         variants.store()
+    else:
+        serving_variants.store(problem)
     return mine

@@ -121,6 +121,35 @@ def _ends(error: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
     )
 
 
+def own_ends(
+    error: np.ndarray, group: np.ndarray, stack: np.ndarray, level: float = LEVEL
+) -> np.ndarray:
+    """Range that holds a share of errors; stacks count equally, and in a stack its groups.
+
+    Parameters
+    ----------
+    error : numpy.ndarray
+        Log of predicted over measured [-].
+    group, stack : numpy.ndarray
+        Group and software stack of each row [-].
+    level : float
+        Share that the range holds [-].
+
+    Returns
+    -------
+    numpy.ndarray
+        Lower and upper log error [-].
+
+    Examples
+    --------
+    >>> own_ends(np.arange(11.0), np.arange(11), np.repeat("a", 11), 0.8).round(1)
+    array([0.6, 9.4])
+    """
+    weights = calibration.group_weights(group)
+    weights = weights / pd.Series(weights).groupby(stack).transform("sum").to_numpy()
+    return _ends(error, weights, level)
+
+
 @dataclass(frozen=True)
 class Residuals:
     """Left-out errors, and the bands that follow from them; one value per row of a problem.

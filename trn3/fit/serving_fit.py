@@ -17,7 +17,7 @@ import pandas as pd
 
 from trn3 import committed, data, hardware, inference, serving_step, ties, workload
 from trn3.committed import ServingConstants
-from trn3.fit import calibration, evidence, run_files, scores
+from trn3.fit import calibration, evidence, run_files, scores, training_fit
 from trn3.fit.run_files import UNUSED, RunFile
 from trn3.fit.training_fit import numbers
 from trn3.serving_step import Device, Layouts, Work
@@ -32,6 +32,28 @@ QUANTITIES = {
     "mlperf": "throughput",
 }
 """Measured quantities and the metric of each; open layouts and MLPerf have bands of their own."""
+
+METRICS = {
+    "tpot": "tpot",
+    "ttft": "ttft",
+    "ttft_load": "ttft",
+    "throughput": "throughput",
+    "open": "throughput",
+    "mlperf": "throughput",
+}
+"""Bands, and the metric of each."""
+
+APART = ("open", "mlperf")
+"""Bands of rows whose layout is open; no compiled engine has such rows."""
+
+TIMED_AS = {"throughput": "tpot"}
+"""Bands of compiled engines that follow from another: their rates are as far off as their times."""
+
+COMPILED = " compiled"
+"""Ending of the bands of engines that compile graphs for fixed shapes."""
+
+_BUILD = ["family", "engine", "engine_version", "weights_dtype"]
+"""What a group of runs shares besides model, chip and quantity."""
 
 _UNKNOWN = re.compile(r"RTX|Arc|PCIe|NVL-|144GB")
 _CHIP = re.compile(
@@ -104,6 +126,15 @@ def _what(row: Any) -> str:
     return "mlperf" if row.mode == "offline" else "loop" if row.mode.startswith("online") else ""
 
 
+def _queued(row: Any) -> bool:
+    """Whether a request under load spends more than half of its time before the first token."""
+    if row.what != "loop" or "" in (row.ttft_ms, row.tpot_ms, row.output_tokens):
+        return False
+    alone = row.batch_or_concurrency in ("", "1")
+    rest = float(row.tpot_ms) * (float(row.output_tokens) - 1)
+    return not alone and float(row.ttft_ms) > rest
+
+
 def _reason(row: Any, layers: Mapping[str, str]) -> str:
     """Why a row cannot be scored; empty where it can."""
     loaded = row.what in ("static", "prefill", "loop")
@@ -128,6 +159,7 @@ def _reason(row: Any, layers: Mapping[str, str]) -> str:
         ),
         (row.mode.startswith("online-pareto"), "interpolated by the page, layout not given"),
         (row.batch_kind == "per GPU", "expert-parallel fleet: not in the fit"),
+        (_queued(row), "queue-limited: the first token takes more than half of the request"),
     ]
     return next((text for bad, text in checks if bad), "")
 
@@ -222,9 +254,10 @@ def records(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _device(chip: str, dtype: str) -> Device:
     system = hardware.system(hardware.chip(chip).usual_system)
-    return serving_step.device(
-        system, dtype if dtype != "int8" and serving_step.has(system.chip, dtype) else "bf16"
-    )
+    same = dtype != "int8" and serving_step.has(system.chip, dtype)
+    found = serving_step.device(system, dtype if same else "bf16")
+    four_bits = serving_step.dtype_bytes(dtype) < 1
+    return replace(found, widened=four_bits and not same)
 
 
 def arrays(r: pd.DataFrame) -> SimpleNamespace:
@@ -255,6 +288,7 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
     d = replace(
         d,
         compiled=d.compiled > 0,
+        widened=d.widened > 0,
         torus=d.torus > 0,
         # the TPU runs were made with engines that read a prompt in one pass
         chunk_tokens=np.where(d.torus > 0, 1e9, d.chunk_tokens),
@@ -266,10 +300,10 @@ def arrays(r: pd.DataFrame) -> SimpleNamespace:
         r["note"].str.contains("uniform 0.8-1.0"), 0.9, 1.0
     )  # mean of the lengths drawn
     engine, narrow = r["engine"].str.lower(), r["weights_dtype"].str.contains("fp8|fp4")
-    # TensorRT-LLM's checkpoints of 8 and 4 bits keep the cache in 8 bits.
-    kv8 = r["kv_dtype"].str.contains("fp8") | (
-        r["kv_dtype"].eq("") & narrow & engine.str.contains("tensorrt|trtllm")
-    )
+    # TensorRT-LLM's checkpoints of 8 and 4 bits keep the cache in 8 bits, where they have scales
+    # for it: those of gpt-oss, which its makers publish in MXFP4, have none.
+    scales = narrow & engine.str.contains("tensorrt|trtllm") & ~r["shape"].str.contains("gpt_oss")
+    kv8 = r["kv_dtype"].str.contains("fp8") | (r["kv_dtype"].eq("") & scales)
     graph = numbers(r["compiled_tokens"], 0)
     power = np.minimum(
         ties.power_of_two(numbers(r["input_tokens"], 1)), np.where(graph > 0, graph, np.inf)
@@ -303,18 +337,16 @@ def _open_layouts(
     what: pd.Series, at: Layouts, z: Any, d: Device, w: Work, chips: np.ndarray
 ) -> Layouts:
     """Best layout by the centres of the priors, where a source states only the number of chips."""
-    centres = {c.name: c.value for c in committed.priors("serving")}
+    centres = {c.name: c.value for c in committed.priors("serving") if c.sd}
     k = committed.record(ServingConstants, centres)
     free, spread = (what == "mlperf").to_numpy(), (what == "open").to_numpy()
     best = np.full(len(what), -1.0)
-    tp, dp = np.array(at.tp), np.array(at.dp)
+    # "attention data parallelism" without a number: every chip is a group of its own
+    tp, dp = np.where(spread, 1.0, at.tp), np.where(spread, chips, at.dp)
     routed = np.greater(z.n_experts, 0)
     for n in (1.0, 2.0, 4.0, 8.0):
         many = np.maximum(chips / n, 1)
-        for groups, allowed in (
-            (np.ones(len(what)), free),
-            (many, (free & routed) | spread),
-        ):
+        for groups, allowed in ((np.ones(len(what)), free), (many, free & routed)):
             some = Layouts(np.minimum(n, chips), groups, 1.0, groups > 1)
             batch = serving_step.max_batch(z, d, some, w)
             rate = serving_step.evaluate(
@@ -347,60 +379,37 @@ def predictor(
     callable
         As `calibration.Problem` wants it [-].
     """
-    engine, q = r["engine"].str.lower(), r["quantity"].to_numpy(str)
-    trt, sgl = (
-        engine.str.contains("trtllm|tensorrt").to_numpy(),
-        engine.str.contains("sglang").to_numpy(),
-    )
-    old = trt & r["date"].str[:4].isin(["2022", "2023"]).to_numpy()
-    draft, static = (
-        r["spec_decode"].str.startswith("MTP").to_numpy(),
-        r["what"].isin(["static", "prefill"]).to_numpy(),
-    )
+    q = r["quantity"].to_numpy(str)
+    draft = r["spec_decode"].str.startswith("MTP").to_numpy()
+    static = r["what"].isin(["static", "prefill"]).to_numpy()
     alone = static & ~a.d.compiled
     first = replace(a.w, batch=a.w.batch * a.beams, prompts=np.where(alone, a.w.batch, 1.0))
     first, mixed = serving_step.padded(a.d, first), serving_step.padded(a.d, a.w)
     decode = replace(first, batch=np.maximum(first.bucket_batch, first.batch))
     groups, waiting, told = a.at.dp / a.at.n_chips, a.live - 1.0, a.w.output_tokens
 
-    def by_engine(v: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-        one = np.ones(len(r))
-        return np.where(
-            trt, v.get(f"{name}_trtllm", one), np.where(sgl, v.get(f"{name}_sglang", one), 1.0)
-        )
-
     def predict(v: Mapping[str, np.ndarray]) -> np.ndarray:
-        released = np.where(old, v["collective_2023"], by_engine(v, "collective"))
-        k = replace(
-            committed.record(ServingConstants, v),
-            collective_s=v["collective_s"] * released,
-            kv_share=v["kv_share"] * np.where(a.d.compiled, v["compiled_kv"], 1.0),
-            attention_share=v["attention_share"]
-            * np.where(a.d.compiled, v["compiled_attention"], 1.0),
-        )
-        step = serving_step.decode_s(a.z, a.d, a.at, k, decode) / np.where(
-            draft, by_engine(v, "draft"), 1.0
-        )
+        k = committed.record(ServingConstants, v)
+        speedup = np.where(draft, v["draft"], 1.0)
+        step = serving_step.decode_s(a.z, a.d, a.at, k, decode) / speedup
         pre = serving_step.prefill_s(a.z, a.d, a.at, k, first)
-        share = (
-            v["mixing"]
-            * by_engine(v, "mixing")
-            * serving_step.mixed_prefill_s(a.z, a.d, a.at, k, mixed)
-            / told
-        )
-        queue = 1 + v["queue"] * by_engine(v, "queue") * waiting ** v["queue_power"]
-        served = (
-            pre * queue + v["first_token_s"] + v["first_token_steps"] * by_engine(v, "steps") * step
-        )
+        prompt = serving_step.mixed_prefill_s(a.z, a.d, a.at, k, mixed) / told
+        share = v["mixing"] * prompt
+        queue = 1 + v["queue"] * waiting ** v["queue_power"]
+        served = pre * queue + v["first_token_s"] + v["first_token_steps"] * step
         alone_s = np.where(
             a.d.compiled, pre * a.live + v["compiled_first_s"], pre + 2 * v["host_s"]
         )
-        rate = groups / (step / a.live + share) * np.where(q == "open", v["open_layout"], 1.0)
+        least = serving_step.least_tpot_s(a.z, a.d, a.at, k, mixed) / speedup
+        loop = step + serving_step.longer(waiting * share, np.maximum(least - step, 0.0))
+        # who finds no room waits until others have finished
+        queued = (a.late - 1) * (prompt * told + told * loop)
+        rate = groups * a.live / (loop + prompt)
         job = groups * a.live * told / (pre + told * step)
         cases = [q == "tpot_static", q == "tpot_loop", q == "ttft", q == "job_static"]
         return np.select(
             cases,
-            [step, step + waiting * share, np.where(static, alone_s, served) * a.late, job],
+            [step, loop, np.where(static, alone_s, served) + queued, job],
             rate,
         )
 
@@ -429,21 +438,28 @@ def problem(
     rows = label(read(file, corrections, part))
     r = described(records(rows))
     skipped = {i: why for i, why in zip(rows["row_id"], rows["skip"]) if why}
+    a = arrays(r)
+    held = serving_step.weight_bytes_per_chip(a.z, a.at, a.w)
+    over = np.asarray(held > a.d.usable_bytes) & r["what"].ne("prefill").to_numpy()
+    skipped |= dict.fromkeys(r.loc[over, "row_id"], "the weights exceed the chips that it states")
+    r = r[~over].reset_index(drop=True)
     blank = set(rows["row_id"]) - set(skipped) - set(r["row_id"])
     skipped |= dict.fromkeys(blank, "no measured time or rate that is predicted")
+    moved = [prior for prior in committed.priors("serving") if prior.sd]
     return calibration.Problem(
         "serving",
         r,
-        committed.tree(committed.priors("serving"), _families()),
+        committed.tree(moved, _families()),
         predictor(r, arrays(r)),
         skipped,
         0.1,
+        stack_sd=committed.prior("serving", "stack").value,
     )
 
 
 def _families() -> dict[str, str]:
     """Family of each chip; Inferentia2 has the cores of Trainium1."""
-    return {c.id: c.family.replace("inferentia", "trainium") for c in hardware.chips()}
+    return {c.id: c.cores for c in hardware.chips()}
 
 
 def rows_of(row_ids: set[str], corrections: int = 1) -> pd.DataFrame:
@@ -485,19 +501,30 @@ def described(records: pd.DataFrame) -> pd.DataFrame:
         source=source,
         family=r["chip"].map(family),
         metric=r["quantity"].map(QUANTITIES),
-        group=source + "|" + r["model"] + "|" + r["chip"] + "|" + r["quantity"],
+        group=_groups(r),
         publisher=evidence.who("serving", source, own=True),
         harness=evidence.who("serving", source, "harness", own=True),
         dated=_years(r["date"]),
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
     )
-    apart = r["quantity"].isin(["open", "mlperf"])
-    r["band"] = np.where(
-        apart,
-        r["quantity"],
-        r["metric"] + np.where((r["metric"] == "ttft") & ~_low_load(r), "_load", ""),
-    )
+    r["stack_time"] = r[["harness", "family", "engine"]].agg(" | ".join, axis=1)
+    # schedulers and the sending of answers decide about first tokens
+    r["stack_first_token"] = r["stack_time"].where(r["metric"] == "ttft", "")
+    r["slower"] = np.where(r["metric"] == "throughput", -1.0, 1.0)
+    loaded = (r["metric"] == "ttft") & ~_low_load(r)
+    regime = r["metric"] + np.where(loaded, "_load", "")
+    compiled = r["chip"].map({c: chip.compiled for c, chip in chips.items()})
+    regime += np.where(compiled, COMPILED, "")
+    r["band"] = np.where(r["quantity"].isin(APART), r["quantity"], regime)
     return r
+
+
+def _groups(records: pd.DataFrame) -> pd.Series:
+    """Runs of one build, model, chip and quantity; builds are numbered, as their names are long."""
+    whole = records[["family", "model", "chip", "quantity"]].agg("|".join, axis=1)
+    build = records[_BUILD].agg("|".join, axis=1)
+    number = build.groupby(whole).rank(method="dense")
+    return whole + "|" + number.astype(int).astype(str)
 
 
 def _years(dates: pd.Series) -> np.ndarray:
@@ -537,7 +564,7 @@ def published(
     kin = {i for i, m in workload.models().items() if m.n_params == same}
     lengths = (("input_tokens", input_tokens), ("output_tokens", output_tokens))
     near = np.logical_and.reduce(
-        [np.abs(np.log(numbers(r[c]) / n)) < np.log(1.5) for c, n in lengths]
+        [(n / 1.5 < numbers(r[c])) & (numbers(r[c]) < 1.5 * n) for c, n in lengths]
     )
     served = (
         (r["what"] == "loop")
@@ -595,7 +622,8 @@ def committed_bands(rows: pd.DataFrame) -> np.ndarray:
     numpy.ndarray
         Lower and upper log of predicted over measured, shape (2, n) [-].
     """
-    known = [inference.band(hardware.chip(c), name) for c, name in zip(rows["chip"], rows["band"])]
+    names = rows["band"].str.removesuffix(COMPILED)
+    known = [inference.band(hardware.chip(c), name) for c, name in zip(rows["chip"], names)]
     return -np.log(np.array(known).reshape(-1, 3)[:, [2, 0]].T)
 
 
@@ -745,13 +773,15 @@ def reference(problem: calibration.Problem) -> np.ndarray:
 
 
 def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[str, Any]]:
-    """Bands as rows of `data/calibration.csv`: factors from a prediction to the 80 % band of what
-    is measured.
+    """Bands and levels of software as rows of `data/calibration.csv`.
 
-    Families are regimes: time per token, first token at low load and under load, throughput, and
-    apart from it open layouts and MLPerf. Residuals with the source left out and with the model
-    left out count alike. A chip without measurements takes those with generations left out, nowhere
-    narrower, widened in quadrature by the range of its memory bandwidth.
+    A band is a pair of factors from a prediction to the 80 % range of what is measured. Families
+    are regimes: time per token, first token at low load and under load, throughput, and apart from
+    it open layouts and MLPerf; those of compiled engines have their own. Residuals with the harness
+    left out and with the model left out count alike. A chip without measurements takes those with
+    generations left out, nowhere narrower, widened in quadrature by the range of its memory
+    bandwidth; a chip of a compiled engine is nowhere narrower than what its own generation missed
+    when that was left out, and a new one nowhere narrower than any of its family.
 
     Parameters
     ----------
@@ -765,24 +795,81 @@ def band_rows(problem: calibration.Problem, full: calibration.Fit) -> list[dict[
     list of dict
         Rows for `calibration.constants_frame` [-].
     """
-    r, out = problem.rows, []
-    source, model, new_error = (
-        calibration.left_out(problem, r[n], full) for n in ("source", "model", "generation")
-    )
-    twice = (
-        pd.concat([r, r], ignore_index=True),
-        np.concatenate([source, model]),
-        np.tile(new_error, 2),
-    )
-    seen = scores.residuals(twice[0], twice[1], "source", twice[2])
-    new = scores.residuals(r, new_error, "generation", new_error)
-    unseen = [c for c in hardware.chips() if c.id not in set(r["chip"])]
-    for (name, metric), rows in r.groupby(["band", "metric"]):
-        n, ends = rows["group"].nunique(), [x.band(name, metric) for x in (seen, new)]
-        out += calibration.band_lines("global", f"band_{name}", ends[0], n, "source or model")
-        for c in unseen:
-            by = float(np.log(c.hbm_bytes_per_s / c.hbm_sustained_bytes_per_s))
-            out += calibration.band_lines(
-                c.id, f"band_{name}", scores.widest(ends, by), n, "generation"
-            )
-    return out
+    r = problem.rows
+    left = {
+        fold: calibration.left_out(problem, r[fold], full)
+        for fold in ("harness", "model", "generation")
+    }
+    twice = pd.concat([r, r], ignore_index=True)
+    both = np.concatenate([left["harness"], left["model"]])
+    seen = scores.residuals(twice, both, "harness", np.tile(left["generation"], 2))
+    new = scores.residuals(r, left["generation"], "generation", left["generation"])
+    fitted = set(r["chip"])
+    out: list[dict[str, Any]] = []
+    for name, metric in METRICS.items():
+        plain = [x.band(name, metric) for x in (seen, new)]
+        n = r.loc[r["band"] == name, "group"].nunique()
+        out += calibration.band_lines("global", f"band_{name}", plain[0], n, "harness or model")
+        for chip in hardware.chips():
+            compiled = chip.compiled and name not in APART
+            ends = _compiled_ends(r, left["generation"], seen, name, chip) if compiled else plain
+            if chip.id not in fitted or compiled:
+                by = _input_range(chip) if chip.id not in fitted else 0.0
+                behind = TIMED_AS.get(name, name) + COMPILED if compiled else name
+                n = r.loc[r["band"] == behind, "group"].nunique()
+                whole = scores.widest(ends, by)
+                out += calibration.band_lines(chip.id, f"band_{name}", whole, n, "generation")
+    return out + software_rows(r, r["slower"].to_numpy() * left["harness"])
+
+
+def _input_range(chip: hardware.Chip) -> float:
+    """Half the log range of the memory bandwidth of a chip without runs."""
+    return float(np.log(chip.hbm_bytes_per_s / chip.hbm_sustained_bytes_per_s))
+
+
+def _compiled_ends(
+    rows: pd.DataFrame,
+    unseen: np.ndarray,
+    seen: scores.Residuals,
+    name: str,
+    chip: hardware.Chip,
+) -> list[np.ndarray]:
+    """Bands that a chip of a compiled engine has to hold: its engine's, and what generations of its
+    family missed when they were left out; a rate is as far off as the time of a token.
+    """
+    regime = TIMED_AS.get(name, name)
+    sign = -1.0 if regime != name else 1.0
+    mine = (rows["band"] == regime + COMPILED) & (rows["family"] == chip.cores)
+    own = mine & (rows["chip"] == chip.id)
+    ends = [seen.band(regime + COMPILED, METRICS[regime])]
+    groups = own if own.any() else mine
+    for _, same in rows[groups].groupby("generation"):
+        labels = (same[c].to_numpy(str) for c in ("group", "stack_time"))
+        ends.append(scores.own_ends(unseen[same.index], *labels))
+    flipped = [np.sort(sign * each) for each in ends]
+    return [*flipped, seen.band(name, METRICS[name])]
+
+
+def software_rows(rows: pd.DataFrame, slow: np.ndarray) -> list[dict[str, Any]]:
+    """Levels of software as rows of `data/calibration.csv`: factors on the time of a step.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of a problem [-].
+    slow : numpy.ndarray
+        Log of predicted over measured time with the harness of each row left out [-].
+
+    Returns
+    -------
+    list of dict
+        For `calibration.constants_frame` [-].
+
+    Notes
+    -----
+    First tokens hang on schedulers and have a level of their own in the fit; they do not count
+    here.
+    """
+    steps = (rows["metric"] != "ttft").to_numpy()
+    rows = rows.assign(stack=rows["stack_time"])
+    return training_fit.software_rows(rows[steps], slow[steps], "harness")

@@ -930,7 +930,9 @@ def stack_spread(rows: pd.DataFrame, error: np.ndarray) -> float:
     return float(np.sqrt(max(mean.var(ddof=1) - noise, 0.0)))
 
 
-def software_rows(rows: pd.DataFrame, error: np.ndarray) -> list[dict[str, Any]]:
+def software_rows(
+    rows: pd.DataFrame, error: np.ndarray, fold: str = "publisher"
+) -> list[dict[str, Any]]:
     """Levels of software as rows of ``data/calibration.csv``: factors on the time of a step.
 
     Parameters
@@ -938,7 +940,9 @@ def software_rows(rows: pd.DataFrame, error: np.ndarray) -> list[dict[str, Any]]
     rows : pandas.DataFrame
         Rows of a problem [-].
     error : numpy.ndarray
-        Log of predicted over measured with the publisher of each row left out [-].
+        Log of predicted over measured with the fold of each row left out [-].
+    fold : str
+        What was left out [-].
 
     Returns
     -------
@@ -956,7 +960,7 @@ def software_rows(rows: pd.DataFrame, error: np.ndarray) -> list[dict[str, Any]]
             f"{np.exp(shift):.4g}",
             f"{spread:.3f}",
             n_stacks,
-            "publisher left out",
+            f"{fold} left out",
         )
         for level, shift in levels.items()
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import committed, data, hardware
-from trn3.fit import earlier, validation
+from trn3.fit import calibration, earlier, validation
 
 FOLDS = ("none", "source", "publisher", "harness", "generation", "model", "origin")
 RUNS = ("source", "generation")
@@ -52,13 +52,17 @@ def _row(
     return row
 
 
-def results(kind: str) -> dict[tuple[str, int], dict[str, Any]]:
+def results(
+    kind: str, problem: calibration.Problem | None = None
+) -> dict[tuple[str, int], dict[str, Any]]:
     """Scores of a kind by fold and class of corrections.
 
     Parameters
     ----------
     kind : str
         ``training`` or ``inference`` [-].
+    problem : Problem, optional
+        The committed rows, where they are at hand with what was refitted already [-].
 
     Returns
     -------
@@ -66,7 +70,7 @@ def results(kind: str) -> dict[tuple[str, int], dict[str, Any]]:
         As `validation.validate`, by fold and class [-].
     """
     fitter = validation._fitter(kind)
-    problem = fitter.problem()
+    problem = problem or fitter.problem()
     unseen = validation.refitted(fitter, problem, "generation")
     out = {}
     for fold in FOLDS:
@@ -76,12 +80,23 @@ def results(kind: str) -> dict[tuple[str, int], dict[str, Any]]:
         tables = None if fold == "origin" else problem
         out[fold, 1] = validation.report(kind, fold, 1, lines, tables)
     for corrections in (0, 2):
-        out["source", corrections] = validation.validate(kind, None, "source", corrections, False)
+        out["source", corrections] = _corrected(kind, corrections)
     out["prospective", 1] = validation.validate(kind, None, "prospective")
     return out
 
 
-def score(kind: str) -> dict[str, pd.DataFrame]:
+def _corrected(kind: str, corrections: int) -> dict[str, Any]:
+    """Scores with other corrections; of serving the misses alone count, and no ranges."""
+    if kind == "training":
+        return validation.validate(kind, None, "source", corrections, False)
+    fitter = validation._fitter(kind)
+    problem = fitter.problem(None, corrections)
+    unseen = validation.refitted(fitter, problem, "source")
+    lines = validation.lines_of(fitter, problem, "source", True, unseen)
+    return validation.report(kind, "source", corrections, lines)
+
+
+def score(kind: str, problem: calibration.Problem | None = None) -> dict[str, pd.DataFrame]:
     """Scores of a kind by fold and slice, its runs with each source or generation left out, and
     what the rules of 0.1 score on the same rows.
 
@@ -89,6 +104,8 @@ def score(kind: str) -> dict[str, pd.DataFrame]:
     ----------
     kind : str
         ``training`` or ``inference`` [-].
+    problem : Problem, optional
+        The committed rows, as in `results` [-].
 
     Returns
     -------
@@ -96,7 +113,7 @@ def score(kind: str) -> dict[str, pd.DataFrame]:
         Rows of this kind by table of ``data/``; errors are shares [-].
     """
     summary, runs, before = [], [], {}
-    for (fold, corrections), result in results(kind).items():
+    for (fold, corrections), result in results(kind, problem).items():
         if corrections == 1:
             before[fold] = result["rules_0_1"]
         parts = {"everything": result} | result["tables"]
@@ -136,15 +153,17 @@ def _text(frame: pd.DataFrame, formats: dict[str, str]) -> pd.DataFrame:
     return frame.assign(**shown).astype(str)
 
 
-def store(kind: str) -> None:
+def store(kind: str, problem: calibration.Problem | None = None) -> None:
     """Write the scores of a kind beside its constants.
 
     Parameters
     ----------
     kind : str
         ``training`` or ``inference`` [-].
+    problem : Problem, optional
+        The committed rows, as in `results` [-].
     """
-    for name, new in score(kind).items():
+    for name, new in score(kind, problem).items():
         path = data.DATA / f"{name}.csv"
         old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else new.iloc[:0]
         whole = pd.concat([old[old["kind"] != kind], new])[list(new.columns)]

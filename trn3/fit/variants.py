@@ -139,5 +139,8 @@ def _line(name: str, seen: scores.Residuals, spread: np.ndarray) -> Mapping[str,
 
 
 def store() -> None:
-    """Write ``data/variants.csv``."""
-    table().to_csv(data.DATA / "variants.csv", index=False, lineterminator="\n")
+    """Write the lines of training into ``data/variants.csv``."""
+    path, mine = data.DATA / "variants.csv", table()
+    known = pd.read_csv(path, dtype=str, keep_default_na=False)
+    others = known[~known["command"].isin(mine["command"])]
+    pd.concat([mine, others]).to_csv(path, index=False, lineterminator="\n")
