@@ -204,6 +204,15 @@ def test_the_format_of_the_file_is_the_default_of_serving(own_model, notebook, g
     assert plain["dtype"] == given.get("dtype", parameters.validate(path, {})["dtype"])
 
 
+@pytest.mark.parametrize("number", ["00", "02", "04", "05", "07"])
+def test_pages_are_made_of_a_file_in_four_bits(own_model, number):
+    wide = {"hidden_size": 2048, "num_attention_heads": 16, "intermediate_size": 8192}
+    many = {"num_hidden_layers": 16, "vocab_size": 32000, "max_position_embeddings": 8192}
+    one = batch.case(number, {"model": own_model(AWQ | wide | many)})
+    made, _ = next(iter(batch.forked([one], batch.Options())))
+    assert made["status"] == "done", made.get("reason")
+
+
 def test_a_cell_is_told_of_the_format_of_the_file(own_model, capsys):
     cell = {"model": own_model(AWQ), "dtype": "fp8"}
     parameters.check(cell, "04_serving")

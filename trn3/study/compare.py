@@ -120,12 +120,25 @@ def named_format(dtype: str, chips: Iterable[hardware.Chip]) -> str:
     --------
     >>> named_format("fp8", [hardware.chip("trainium3"), hardware.chip("h100")])
     'FP8 (MXFP8 on Trainium3)'
+
+    What a chip lacks and its engines do not widen, it serves in BF16.
+
+    >>> named_format("int4", [hardware.chip("trainium2"), hardware.chip("h100")])
+    'INT4 (BF16 on Trainium2)'
     """
-    others = {chip.name: chip.native(dtype) for chip in chips if chip.native(dtype) != dtype}
+    served = {chip.name: _served_in(chip, dtype) for chip in chips}
+    others = {name: native for name, native in served.items() if native != dtype}
     if not others:
         return dtype.upper()
     said = ", ".join(f"{native.upper()} on {name}" for name, native in others.items())
     return f"{dtype.upper()} ({said})"
+
+
+def _served_in(chip: hardware.Chip, dtype: str) -> str:
+    """The format of a chip for weights that are published in another one."""
+    if serving_step.has(chip, dtype):
+        return chip.native(dtype)
+    return serving_step.format_for(chip, dtype)
 
 
 def load_on(load: workload.ServingLoad, system: hardware.System) -> workload.ServingLoad:

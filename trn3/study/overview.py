@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import data, hardware, inference, training, workload
+from trn3 import data, hardware, inference, serving_step, training, workload
 from trn3.fit import trust
 from trn3.show import story, words
 from trn3.study import claims, compare, explore, footprint, pricing, rents, runs, scaling, waiting
@@ -518,12 +518,19 @@ def pages(found: Overview) -> pd.DataFrame:
 
 def _on_paper(found: Overview) -> str:
     new, old = (each.chip for each in found.systems)
-    peak = new.peak(new.native(found.dtype)) / old.peak(old.native(found.dtype))
+    peaks = [_peak(each, found.dtype) for each in found.systems]
+    peak = peaks[0] / peaks[1]
     memory = new.hbm_bytes_per_s / old.hbm_bytes_per_s
     return (
         f"{words.ratio(peak)} the peak of {old.name} in {found.format}, {words.ratio(memory)} its "
         "memory bandwidth."
     )
+
+
+def _peak(system: hardware.System, dtype: str) -> float:
+    """Peak of the products with weights of a format, as the chip serves them [FLOP/s]."""
+    served = serving_step.format_for(system.chip, dtype)
+    return float(serving_step.device(system, served).peak_flops_per_s)
 
 
 def _training(found: Overview) -> str:
@@ -622,7 +629,8 @@ def assumptions(found: Overview) -> list[tuple[str, data.Fact]]:
         power = data.maybe(each.chip.id, "power_w")
         if power:
             facts.append((f"{each.chip.name}: rated power", power))
-    for dtype in dict.fromkeys(("bf16", found.dtype)):
+    asked = dict.fromkeys(("bf16", found.dtype))
+    for dtype in [each for each in asked if serving_step.has(new.chip, each)]:
         native = new.chip.native(dtype)
         peak = data.maybe(new.chip.id, "peak_flops_per_s", native)
         if peak:
