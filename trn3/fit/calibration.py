@@ -17,6 +17,7 @@ from scipy import linalg, optimize
 
 from trn3 import committed, data, hardware
 from trn3.committed import Tree
+from trn3.fit import evidence
 
 Values = Mapping[str, np.ndarray]
 Predict = Callable[[Values], np.ndarray]
@@ -406,20 +407,29 @@ def left_out(
     return errors
 
 
-def rows_hash(frame: pd.DataFrame) -> str:
-    """Fingerprint of the rows behind a fit.
+REMARKS = ("source", "table", "url", "verified", "verified_against", "note", "notes", "unused")
+"""Columns of a run table that say where a row stands and what to know about it."""
+
+
+def rows_hash(kind: str, frame: pd.DataFrame) -> str:
+    """Fingerprint of what the rows behind a fit say.
 
     Parameters
     ----------
+    kind : str
+        ``training`` or ``serving`` [-].
     frame : pandas.DataFrame
-        The rows [-].
+        The rows, one a row and quantity [-].
 
     Returns
     -------
     str
-        First 12 hexadecimal digits of the SHA-256 of the rows as CSV [-].
+        First 12 hexadecimal digits of the SHA-256 of the rows as CSV: the columns of the run table
+        but `REMARKS`, and the quantity; a corrected note or another grouping changes nothing [-].
     """
-    return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:12]
+    said = [c for c in evidence.columns(kind) if c in frame and c not in REMARKS]
+    text = frame[[*said, "quantity"]].to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def committed_errors(problem: Problem) -> np.ndarray:
@@ -496,7 +506,8 @@ def constants_frame(
         out.append(dict(zip(COLUMNS[1:7], [owner, name, value, sd, seen.get(owner, 0), borrowed])))
     frame = pd.DataFrame([*out, *extra])
     frame.insert(0, "kind", problem.kind)
-    frame["rows_hash"], frame["command"] = rows_hash(rows), f"trn3 calibrate {problem.kind}"
+    frame["rows_hash"] = rows_hash(problem.kind, rows)
+    frame["command"] = f"trn3 calibrate {problem.kind}"
     return frame[COLUMNS].astype(str)
 
 
