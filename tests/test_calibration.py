@@ -11,7 +11,7 @@ import pytest
 
 from trn3 import committed, data
 from trn3.committed import Constant
-from trn3.fit import calibration, refit, training_fit
+from trn3.fit import calibration, refit, serving_fit, training_fit
 
 FAMILIES = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "c1": "c"}
 TRUE = {"a1": 0.50, "a2": 0.52, "b1": 0.80}
@@ -145,6 +145,20 @@ def test_committed_constants_follow_from_the_committed_rows() -> None:
     stored = stored[(stored["log_sd"] != "") & (stored["name"] != "stack_spread")]
     stored = stored.drop(columns="kind")
     assert refit.difference(stored, mine) == ""
+
+
+@pytest.mark.parametrize("fitter", [training_fit, serving_fit])
+def test_the_fingerprint_is_of_what_the_rows_say(fitter) -> None:
+    """A corrected note or another grouping changes nothing, a number does."""
+    problem = fitter.problem()
+    kind, rows = problem.kind, problem.rows
+    made = calibration.rows_hash(kind, rows)
+    assert made == calibration.committed_hash(kind)
+    remark = "notes" if "notes" in rows else "note"
+    assert (
+        calibration.rows_hash(kind, rows.assign(**{remark: "mended", "group": "another"})) == made
+    )
+    assert calibration.rows_hash(kind, rows.assign(tp="3")) != made
 
 
 def test_constants_are_compared_as_numbers_and_all_else_as_text() -> None:

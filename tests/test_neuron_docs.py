@@ -73,7 +73,7 @@ def test_the_committed_rows_are_what_the_documentation_prints():
     made = neuron_docs.convert(FILE).set_index("row_id")
     stored = evidence.runs("serving", "all").set_index("row_id")
     stored = stored[stored["family"] == "neuron_docs"]
-    assert set(stored.index) <= set(made.index)
+    assert set(stored.index) == set(made.index)
     checked = ["model", "accelerator", "accel_count", "tp", "tpot_ms", "weights_dtype"]
     checked += ["input_tokens", "output_tokens", "spec_decode", "source", "engine_version"]
     assert stored[checked].to_dict("index") == made.loc[stored.index, checked].to_dict("index")
