@@ -22,6 +22,19 @@ from trn3.fit import trust, validation
 
 LEADS = {"training": ("step_time_s",), "serving": ("tpot_loop", "tpot_static", "max")}
 """Quantities that tell the level of a stack; the first token hardly does, as it waits in queues."""
+KINDS = {"training": "Training", "serving": "Serving"}
+"""Kinds of runs, in words."""
+WORDS = {
+    "step_time_s": "step",
+    "tpot_loop": "time per token in a closed loop",
+    "tpot_static": "time per token of one batch",
+    "ttft": "first token",
+    "max": "maximum throughput",
+    "open": "throughput under arrivals",
+    "mlperf": "MLPerf",
+    "job_static": "whole batch job",
+}
+"""Quantities in words."""
 RATES = ("max", "open", "mlperf")
 """Quantities that are rates: a faster stack has more of them, not less."""
 KNOWN = 2
@@ -270,7 +283,8 @@ def gain(kind: str) -> pd.DataFrame:
             continue
         before, after = np.mean(scores, axis=0)
         rows.append((quantity, len(scores), before, after, 1 - after / before))
-    return pd.DataFrame(rows, columns=["quantity", "n_stacks", "before", "after", "gain"])
+    table = pd.DataFrame(rows, columns=["quantity", "n_stacks", "before", "after", "gain"])
+    return table.astype({"before": float, "after": float, "gain": float})
 
 
 def _scored(stack: object, runs: pd.DataFrame) -> tuple[float, float]:
