@@ -12,7 +12,7 @@ import pandas as pd
 
 from trn3 import data, hardware, ties
 from trn3.fit import serving_fit, training_fit, trust, validation
-from trn3.show import words
+from trn3.show import charts, story, words
 
 KINDS = {"training": "Training", "inference": "Serving"}
 """Kinds of runs, in words."""
@@ -135,6 +135,65 @@ def _publications() -> Mapping[str, str]:
     return dict(rows.itertuples(index=False))
 
 
+KEY = (
+    ("dot", "Trainium2", "trainium2"),
+    ("dot", "Trainium1, Inferentia2", "trainium1"),
+    ("square", "NVIDIA from 2022", "b200"),
+    ("dot", "A100 and others", "other"),
+    ("triangle", "Google TPU", "tpu_v7"),
+    ("diamond", "AMD", "mi355x"),
+)
+"""Marks of the chart of groups."""
+
+
+def chart(table: pd.DataFrame, kind: str, left_out: str, tolerance: float) -> charts.Chart:
+    """Groups of a kind: predicted over measured time against the measured time.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `groups`.
+    kind, left_out : str
+        As for `fold`.
+    tolerance : float
+        Error that is shaded [-].
+
+    Returns
+    -------
+    Chart
+        Finished; the three largest misses are named.
+    """
+    shade = (1 / (1 + tolerance), 1 + tolerance)
+    mine = table[table["kind"] == kind].reset_index(drop=True)
+    runs_of = mine["model"] + ", " + mine["subject"]
+    far = np.argsort(ties.order(-np.abs(np.log(mine["ratio"].to_numpy()))))  # 0: the farthest
+    drawn = mine.assign(
+        runs=runs_of,
+        label=runs_of.where(far < 3),
+        measured_s=[words.rounded(seconds, 3) for seconds in mine["measured_s"]],
+        predicted_s=[words.rounded(seconds, 3) for seconds in mine["predicted_s"]],
+    )
+    drawing = charts.ratios(
+        drawn,
+        "predicted_s",
+        "measured_s",
+        "runs",
+        x_axis=charts.Axis("Measured time, s (log)", log=True),
+        band=shade,
+    )
+    within = words.pct(mine["ratio"].between(*shade).mean())
+    name = KINDS[kind]
+    return charts.finish(
+        drawing,
+        title=f"{name}: {within} of {len(mine)} groups are predicted within {tolerance:.0%}",
+        subtitle="Predicted over measured time, medians of groups, each "
+        f"{fold(kind, left_out)} left out in turn; shade: within {tolerance:.0%}; log",
+        key=list(KEY),
+        source=f"Source: {mine['source_id'].nunique()} publications, listed below; "
+        "the three largest misses are named.",
+    )
+
+
 def worst(table: pd.DataFrame, n: int) -> pd.DataFrame:
     """The groups that are missed by most, for a reader.
 
@@ -184,9 +243,24 @@ def families(left_out: str) -> pd.DataFrame:
     """
     parts = [trust.by_part(kind, fold(kind, left_out)) for kind in KINDS]
     ordered = [part.iloc[np.argsort(-part["n_groups"], kind="stable")] for part in parts]
-    table = pd.concat(ordered, ignore_index=True)
-    constant = table["constant_group_median_factor"]
-    return table.assign(constant_wins=constant <= table["group_median_factor"])
+    return against_constant(pd.concat(ordered, ignore_index=True))
+
+
+def against_constant(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the question whether a constant does as well.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Rows of ``validation_summary.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``constant_wins``.
+    """
+    constant = scores["constant_group_median_factor"]
+    return scores.assign(constant_wins=constant <= scores["group_median_factor"])
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -350,4 +424,72 @@ def outside(left_out: str) -> list[str]:
             f"**{row.constant_group_median_factor:.2f}×**, the model by "
             f"{row.group_median_factor:.2f}×; take the constant."
         )
+    return out
+
+
+UNITS = {"share": "%", "count": "", "h": "hours", "BUSD/yr": "billion USD a year"}
+"""Units of published checks in words; the others are shown as they are."""
+
+
+def beside(checks: pd.DataFrame) -> pd.DataFrame:
+    """Single published numbers beside what the formulas give, for a reader.
+
+    Parameters
+    ----------
+    checks : pandas.DataFrame
+        ``check, note, unit, published, predicted, low, high, kind``, as
+        `trn3.study.scaling.checks` gives.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts, with the verdict.
+    """
+    rows = []
+    repeated = checks["check"].duplicated(keep=False)
+    for row, again in zip(checks.itertuples(), repeated):
+        times = 100.0 if row.unit == "share" else 1.0
+        unit = UNITS.get(row.unit, row.unit)
+        published = f"{words.sig(times * row.published, 3)} {unit}".strip()
+        what = row.check
+        if again:
+            what += "; " + row.note.split("compared with ")[-1]
+        rows.append(
+            {
+                "Check": what,
+                "Published": published.replace(" %", "%"),
+                "Predicted": words.sig(times * row.predicted),
+                "Range": words.rng(times * row.low, times * row.high),
+                "Counts as": row.kind,
+                "Verdict": trust.verdict(row),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def tally(checks: pd.DataFrame) -> list[story.Check]:
+    """How many published numbers lie in their range, by what they are worth as evidence.
+
+    Parameters
+    ----------
+    checks : pandas.DataFrame
+        As for `beside`.
+
+    Returns
+    -------
+    list of Check
+        For `trn3.show.story.checks`.
+    """
+    worth = {
+        "independent": "predictions that rest on nothing fitted",
+        "left out": "predictions with their own source left out",
+        "reproduces its input": "comparisons with an input of the model, which prove little,",
+    }
+    verdicts = beside(checks)[["Counts as", "Verdict"]]
+    out = []
+    for kind, of_kind in verdicts.groupby("Counts as", sort=False):
+        within = int((of_kind["Verdict"] == "Within band").sum())
+        word = "Within band" if within == len(of_kind) else "Partly"
+        text = f"**{within}** of {len(of_kind)} {worth[kind]} have the published number in range."
+        out.append(story.Check(word, text, kind))
     return out
