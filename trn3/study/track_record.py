@@ -166,10 +166,10 @@ def chart(table: pd.DataFrame, kind: str, left_out: str, tolerance: float) -> ch
     shade = (1 / (1 + tolerance), 1 + tolerance)
     mine = table[table["kind"] == kind].reset_index(drop=True)
     runs_of = mine["model"] + ", " + mine["subject"]
-    far = np.argsort(ties.order(-np.abs(np.log(mine["ratio"].to_numpy()))))  # 0: the farthest
+    farthest = ties.order(-np.abs(np.log(mine["ratio"].to_numpy())))[:3]
     drawn = mine.assign(
         runs=runs_of,
-        label=runs_of.where(far < 3),
+        label=runs_of.where(mine.index.isin(farthest)),
         measured_s=[words.rounded(seconds, 3) for seconds in mine["measured_s"]],
         predicted_s=[words.rounded(seconds, 3) for seconds in mine["predicted_s"]],
     )
