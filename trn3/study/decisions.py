@@ -1118,9 +1118,8 @@ def checks(decision: Decision) -> pd.DataFrame:
     for column in ("published", "predicted", "low", "high"):
         near[column] *= factor
     near["unit"] = near["unit"].replace({"share": "% saved"})
-    near["check"] = near["check"].str.replace(
-        f"^{name}: (.*)$", rf"Claim on {name}, “\1”", regex=True
-    )
+    claims = near["check"].str.removeprefix(f"{name}: ")
+    near["check"] = near["check"].where(~mine[near.index], f"Claim on {name}, “" + claims + "”")
     return near
 
 
