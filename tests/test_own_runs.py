@@ -69,7 +69,7 @@ def test_a_file_of_first_tokens_tells_no_level(tmp_path):
         own_runs.read("serving", _written(tmp_path / "first.csv", runs.assign(tpot_ms="")))
 
 
-@pytest.mark.parametrize("kind", ["training"])
+@pytest.mark.parametrize("kind", ["training", "serving"])
 def test_the_gain_is_scored_on_stacks_with_runs_to_spare(kind):
     gain = own_runs.gain(kind)
     assert set(own_runs.LEADS[kind]) <= set(gain["quantity"])
