@@ -427,8 +427,8 @@ def rows_hash(kind: str, frame: pd.DataFrame) -> str:
         First 12 hexadecimal digits of the SHA-256 of the rows as CSV: the columns of the run table
         but `REMARKS`, and the quantity; a corrected note or another grouping changes nothing [-].
     """
-    said = [c for c in evidence.columns(kind) if c in frame and c not in REMARKS]
-    text = frame[[*said, "quantity"]].to_csv(index=False, lineterminator="\n")
+    said = [c for c in (*evidence.columns(kind), "quantity") if c in frame and c not in REMARKS]
+    text = frame[said].to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
