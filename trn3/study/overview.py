@@ -16,7 +16,18 @@ import pandas as pd
 from trn3 import data, hardware, inference, serving_step, training, workload
 from trn3.fit import trust
 from trn3.show import story, words
-from trn3.study import claims, compare, explore, footprint, pricing, rents, runs, scaling, waiting
+from trn3.study import (
+    claims,
+    compare,
+    explore,
+    footprint,
+    pricing,
+    rents,
+    runs,
+    scaling,
+    stacks,
+    waiting,
+)
 from trn3.uncertainty import percentiles, ratio_range
 
 BUSY = 0.6
@@ -43,6 +54,9 @@ class Question:
         Chips of that run [-].
     purchase : Purchase
         How both are bought.
+    software : str, Software or Stacks
+        Level of the software on the system in question; on its rival it is typical, or that of the
+        reader's own runs.
     """
 
     system: str
@@ -51,6 +65,25 @@ class Question:
     job: workload.TrainingJob
     n_chips: int
     purchase: pricing.Purchase
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL
+
+    def level(self, kind: str, system: hardware.System) -> stacks.Level:
+        """Level of the software of a system.
+
+        Parameters
+        ----------
+        kind : str
+            ``serving`` or ``training``
+        system : System
+            Where it runs
+
+        Returns
+        -------
+        str or Software
+            For ``software=`` of the estimates
+        """
+        first = hardware.system(self.system).id
+        return stacks.given(self.software).level(kind, system, system.id == first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +255,12 @@ def evaluate(question: Question) -> Overview:
             "system"
         )
     load, purchase = question.load, question.purchase
-    answers = compare.serving(load, [new.id, old.id])
+    answers = compare.ask(
+        lambda each: inference.best(
+            compare.load_on(load, each), each, software=question.level("serving", each)
+        ),
+        [new.id, old.id],
+    )
     if answers.missing:
         asked = f"model = {load.model.id!r}, tpot_ms = {1000 * load.tpot_s:g}, "
         asked += f"input_tokens = {load.input_tokens}"
@@ -249,7 +287,8 @@ def _runs(question: Question, dtype: str) -> compare.Answers[training.TrainingEs
     """The training run in a format on both systems."""
     job, n_chips = replace(question.job, dtype=dtype), question.n_chips
     return compare.ask(
-        lambda each: runs.at_sizes(job, each, [n_chips])[0], [question.system, question.rival]
+        lambda each: runs.at_sizes(job, each, [n_chips], question.level("training", each))[0],
+        [question.system, question.rival],
     )
 
 
@@ -408,7 +447,7 @@ def _comparatives(measure: str) -> tuple[str, str]:
     """What more and less than one says."""
     if "speed" in measure:
         return "faster", "slower"
-    return ("cheaper", "dearer") if "dollar" in measure else ("more frugal", "less frugal")
+    return ("cheaper", "dearer") if "dollar" in measure else ("more efficient", "less efficient")
 
 
 def title(found: Overview) -> str:
@@ -565,7 +604,9 @@ def _scaling(found: Overview) -> str:
     shape, n_tokens, seq_len, batch = LARGE_JOB
     job = workload.TrainingJob(workload.model(shape), n_tokens, seq_len, batch)
     try:
-        curve = scaling.curve(job, found.systems[0], scaling.sizes(*LARGE), "memory")
+        sizes, block = scaling.sizes(*LARGE), found.systems[0]
+        level = found.question.level("training", block)
+        curve = scaling.curve(job, block, sizes, "memory", software=level)
     except data.TrnError as reason:
         return f"{words.started(str(reason))}."
     return scaling.lead(curve)
@@ -586,6 +627,7 @@ def _trainium4(found: Overview) -> str:
     question = found.question
     try:
         plan = waiting.Plan(question.load, question.rival, question.purchase)
+        plan = replace(plan, software=question.software)
         return waiting.lead(waiting.decide(plan))
     except data.TrnError as reason:
         return f"{words.started(str(reason))}."

@@ -18,7 +18,7 @@ import pandas as pd
 
 from trn3 import cost, data, hardware, inference, ties, uncertainty, workload
 from trn3.show import story, words
-from trn3.study import closing, compare, customers, pricing, rents, sensitivity
+from trn3.study import closing, compare, customers, pricing, rents, sensitivity, stacks
 from trn3.uncertainty import Draws, Input, percentiles
 from trn3.units import HOUR_S, MEGA, TERA
 
@@ -382,6 +382,9 @@ class Plan:
         Delay of Trainium4 after the announced time [month].
     horizon_months : int
         Months that are counted [month].
+    software : str, Software or Stacks
+        Level of the software on Trainium3 and Trainium4; on the others it is typical, or that of
+        the reader's own runs.
     """
 
     load: workload.ServingLoad
@@ -392,6 +395,7 @@ class Plan:
     growth: float = 0.5
     slip: float = 6.0
     horizon_months: int = 60
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -542,7 +546,7 @@ def decide(plan: Plan, n: int = 8192) -> Choice:
         A chip that the choice is about cannot serve the load, or today's is not sold so
     """
     systems = systems_of(plan.now)
-    answers = compare.serving(plan.load, [each.id for each in systems.values()])
+    answers = compare.ask(lambda each: _best(plan, each), [each.id for each in systems.values()])
     for role in ("now", "new", "next"):
         if systems[role].id in answers.missing:
             why = answers.missing[systems[role].id]
@@ -560,6 +564,13 @@ def decide(plan: Plan, n: int = 8192) -> Choice:
     choice = Choice(plan, answers, rented, {}, {})
     given = inputs(_speed_inputs(choice), **_outlook(plan))
     return replace(choice, given=given, drawn=uncertainty.draws(given, n))
+
+
+def _best(plan: Plan, system: hardware.System) -> inference.ServingPoint:
+    """Best point of a chip with the software that it has."""
+    is_new = system.chip.id in ("trainium3", "trainium4")
+    level = stacks.given(plan.software).level("serving", system, is_new)
+    return inference.best(compare.load_on(plan.load, system), system, software=level)
 
 
 def _speed_inputs(choice: Choice) -> dict[str, Input]:
