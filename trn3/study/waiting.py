@@ -65,10 +65,11 @@ def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
     Parameters
     ----------
     speeds : Mapping of str to Input
-        ``now``, ``new`` and ``next``: work per chip while busy [1/s]
+        ``now``, ``new`` and, where it is a choice, ``also``: work per chip while busy [1/s]
     **given : Input
-        ``units_per_month``, ``busy``, ``growth``, ``arrives`` (months until the next chip can be
-        rented) and ``slip``; or another value for an assumption
+        ``gain`` of the next chip over the new one, ``units_per_month``, ``busy``, ``growth``,
+        ``arrives`` (months until the next chip can be rented) and ``slip``; or another value for an
+        assumption
 
     Returns
     -------
@@ -83,9 +84,9 @@ def inputs(speeds: Mapping[str, Input], **given: Input) -> dict[str, Input]:
     return read | {f"speed_{k}": x for k, x in speeds.items()} | given
 
 
-def next_speed(new: np.ndarray, modelled: np.ndarray) -> np.ndarray:
-    """Speed of the announced chip: the model's, but never more than the largest announced ratio
-    times that of the chip before it.
+def counted_gain(new: np.ndarray, modelled: np.ndarray) -> float:
+    """Speed of the announced chip over the one before it: the model's, but never more than the
+    largest announced ratio.
 
     Parameters
     ----------
@@ -94,16 +95,16 @@ def next_speed(new: np.ndarray, modelled: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray
-        Low, middle and high [1/s]
+    float
+        Ratio of the middles [-]
 
     Notes
     -----
     Under a limit on the time per token a chip with more of everything also holds a larger batch, so
-    that a model of it can gain more than any of its parts; nobody has announced that.
+    that a model of it can gain more than any of its parts; nobody has announced that. Both chips
+    run one stack, so Trainium4's speed is this ratio times Trainium3's in every case.
     """
-    most = announced().max() * float(new[1]) / float(modelled[1])
-    return np.asarray(modelled) * min(most, 1.0)
+    return min(float(modelled[1]) / float(new[1]), float(announced().max()))
 
 
 def announced() -> pd.Series:
@@ -173,10 +174,10 @@ def moves(
     next chip starts when it can be rented. Selling back, contracts that bind and shortages are left
     out.
     """
-    roles = [role for role in ROLES if f"speed_{role}" in v]
     busy_s = v["busy"] * HOUR_S
-    hours = {role: v["units_per_month"] / (busy_s * v[f"speed_{role}"]) for role in roles}
-    hours["next"] = hours["next"] / v["trainium4_delivered"]
+    speeds = {role: v[f"speed_{role}"] for role in ROLES if f"speed_{role}" in v}
+    speeds["next"] = v["speed_new"] * v["gain"] * v["trainium4_delivered"]
+    hours = {role: v["units_per_month"] / (busy_s * speed) for role, speed in speeds.items()}
     labour = v["port_weeks"] * v["usd_per_engineer_week"]
     soon = v["port_delay"]
     late = v["arrives"] + v["slip"] + v["port_delay"]
@@ -443,7 +444,12 @@ class Choice:
     def speeds(self) -> dict[str, np.ndarray]:
         """Low, middle and high of what a busy chip writes, as it is counted, by role [1/s]."""
         speeds = {role: x.output_tokens_per_s_per_chip for role, x in self.points.items()}
-        return speeds | {"next": next_speed(speeds["new"], speeds["next"])}
+        return speeds | {"next": speeds["new"] * counted_gain(speeds["new"], speeds["next"])}
+
+    @property
+    def gain(self) -> float:
+        """Speed of Trainium4 over Trainium3, as it is counted before its first software [-]."""
+        return float(self.speeds["next"][1] / self.speeds["new"][1])
 
     @property
     def chips(self) -> dict[str, str]:
@@ -562,7 +568,13 @@ def decide(plan: Plan, n: int = 8192) -> Choice:
         with suppress(data.UnknownId):  # `left_out` says so
             rented["also"] = plan.purchase.rent(also, 2)
     choice = Choice(plan, answers, rented, {}, {})
-    given = inputs(_speed_inputs(choice), **_outlook(plan))
+    gain = Input(
+        *(choice.gain,) * 3,
+        label="speed of Trainium4 over Trainium3",
+        status="derived",
+        note="announced ratios through the model of this load, at most the largest of them",
+    )
+    given = inputs(_speed_inputs(choice), gain=gain, **_outlook(plan))
     return replace(choice, given=given, drawn=uncertainty.draws(given, n))
 
 
@@ -576,6 +588,8 @@ def _best(plan: Plan, system: hardware.System) -> inference.ServingPoint:
 def _speed_inputs(choice: Choice) -> dict[str, Input]:
     found = {}
     for role, speed in choice.speeds.items():
+        if role == "next":
+            continue  # Trainium3's times the gain
         low, middle, high = map(float, speed)
         label = f"speed of {choice.chips[role]}"
         found[role] = Input(low, middle, high, "band", "tokens/s", label, "derived")
@@ -771,7 +785,7 @@ def rented(choice: Choice) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=heads)
 
 
-def gain(choice: Choice) -> str:
+def gain_in_words(choice: Choice) -> str:
     """How much faster Trainium4 is counted than Trainium3.
 
     Parameters
