@@ -123,3 +123,10 @@ def test_break_even_rents_of_the_pages_are_told_apart(found):
 
 def test_an_announced_chip_is_called_so():
     assert overview.evaluate(question(system="trn4_announced")).names[0] == "Trainium4 (announced)"
+
+
+def test_a_level_of_software_is_that_of_the_system_in_question(found):
+    tuned = overview.evaluate(replace(question(), software="tuned"))
+    assert tuned.speeds[1].tolist() == found.speeds[1].tolist()
+    assert tuned.speeds[0][1] > found.speeds[0][1]
+    assert tuned.training("bf16")[1] > found.training("bf16")[1]

@@ -234,7 +234,7 @@ def test_a_run_of_today_says_what_it_narrows_or_that_none_does(choice):
     low, high = np.percentile(choice.saved["value"], [10, 90])
     narrows, sentence = waiting._measured(choice, "now")
     assert narrows < 1 and "8 rented H200 SXM for 24 hours" in sentence
-    assert "No run that can be made today" in said or "8 rented H200 SXM" in said
+    assert "No run that anybody can make today" in said or "8 rented H200 SXM" in said
     assert narrows < 0.1 or sentence in said
     assert f"a width of {words.sig((high - low) / 1e6)} to" in sentence
 
@@ -247,3 +247,11 @@ def test_the_rent_that_turns_the_choice_lies_where_half_stay(choice):
     assert waiting.cheapest(saved)[waiting.STAY] == pytest.approx(0.5, abs=0.02)
     assert words.money(turn) in waiting.rent_title(choice, by_rent)
     assert words.money(turn) in waiting.flips(choice, by_rent)[0]
+
+
+def test_a_level_of_software_is_that_of_the_new_chips_alone(choice):
+    first = waiting.decide(plan(software="first_port"), 1024)
+    for role in ("now", "also"):
+        assert first.speeds[role].tolist() == choice.speeds[role].tolist()
+    assert first.speeds["new"][1] < choice.speeds["new"][1]
+    assert first.wins[waiting.STAY] > choice.wins[waiting.STAY]

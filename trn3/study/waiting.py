@@ -803,8 +803,9 @@ def gain_in_words(choice: Choice) -> str:
     said = f"On this load Trainium4 counts as **{words.ratio(counted / new)}** Trainium3"
     if words.rounded(modelled, 6) > words.rounded(counted, 6):
         said += (
-            f", the largest ratio that was announced; the model gives {words.ratio(modelled / new)}"
-            ", as a chip with more of everything also holds a larger batch"
+            ", the largest ratio that was announced of FP8 arithmetic and memory; the model gives "
+            f"{words.ratio(modelled / new)}, as a chip with more of everything also holds a larger "
+            "batch"
         )
     return f"{said}."
 
@@ -1100,10 +1101,11 @@ def next_step(choice: Choice) -> str:
     runs = [_measured(choice, role) for role in ("now", "also") if role in choice.rented]
     narrows, said = max(runs)
     if narrows < closing.WORTH:
-        most = drivers(choice)["label"].iloc[0]
+        most = drivers(choice).iloc[0]
+        offered = ", and takes an offer by contract to measure"
         said = (
-            "No run that can be made today narrows the value of waiting by a tenth; the "
-            f"{most} moves it most."
+            "No run that anybody can make today narrows the value of waiting by a tenth; the "
+            f"{most['label']} moves it most{offered * int(most['input'] == 'speed_new')}."
         )
     written = closing.offer_in_writing(choice.even, "Trainium3", choice.chips["now"])
     return f"**What can be known today.** {said} **Trainium3 now, before any port.** {written}"
