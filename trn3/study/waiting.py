@@ -1102,7 +1102,7 @@ def next_step(choice: Choice) -> str:
     narrows, said = max(runs)
     if narrows < closing.WORTH:
         most = drivers(choice).iloc[0]
-        offered = ", and takes an offer by contract to measure"
+        offered = "; measuring it takes an offer by contract"
         said = (
             "No run that anybody can make today narrows the value of waiting by a tenth; the "
             f"{most['label']} moves it most{offered * int(most['input'] == 'speed_new')}."
