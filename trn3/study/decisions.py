@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, data, hardware
+from trn3 import committed, cost, data, hardware
 from trn3.fit import trust
 from trn3.show import charts, story, words
 from trn3.study import closing, customers, rents, savings
@@ -45,6 +45,8 @@ class Decision:
         The reader's own rent of the new chip; 0 takes the file's or the assumed one [USD/h].
     draws : int
         Cases [-].
+    software : str or Software
+        Level of the stack on the new chips.
     """
 
     customer: Any
@@ -53,6 +55,7 @@ class Decision:
     stopped: dict[str, str]
     given_rent: float
     draws: int
+    software: savings.Level = savings.TYPICAL
 
     @property
     def results(self) -> tuple[savings.Result, ...]:
@@ -147,6 +150,7 @@ def decide(
     baseline: str = "",
     rent: float = 0.0,
     draws: int = 8192,
+    software: savings.Level = savings.TYPICAL,
 ) -> Decision:
     """Carry a customer through the decision; one that cannot run is an answer too.
 
@@ -160,6 +164,8 @@ def decide(
         The reader's own rent of the new chip; 0 takes the file's or the assumed one [USD/h]
     draws : int
         Cases [-]
+    software : str or Software
+        Level of the stack on the new chips
 
     Returns
     -------
@@ -179,11 +185,11 @@ def decide(
     """
     asked = baseline or customer.baselines[0].key
     try:
-        case = savings.evaluate(customer, baseline, draws)
+        case = savings.evaluate(customer, baseline, draws, software=software)
     except savings.CannotRun as reason:
         base = next(base for base in customer.baselines if base.key == asked)
-        return Decision(customer, base, None, reason.stopped, rent, draws)
-    return Decision(customer, case.baseline, case, case.stopped, rent, draws)
+        return Decision(customer, base, None, reason.stopped, rent, draws, software)
+    return Decision(customer, case.baseline, case, case.stopped, rent, draws, software)
 
 
 # --------------------------------------------------------------------------------------- the answer
@@ -851,7 +857,7 @@ def compare(asked: Decision) -> Compared:
         same = base.key == asked.baseline.key or not (base.new or asked.baseline.new)
         rent = asked.given_rent if same else 0.0
         try:
-            one = decide(asked.customer, base.key, rent, asked.draws)
+            one = decide(asked.customer, base.key, rent, asked.draws, asked.software)
         except data.TrnError as reason:
             missing[base.label] = str(reason)
             continue
@@ -1044,7 +1050,9 @@ def leaving(decision: Decision) -> str:
         return f"**Leaving again.** {decision.nothing}"
     share = decision.customer.port_back_share.mid
     shorter = decision.customer.model_copy(update={"horizon_months": HANDED_BACK_MONTHS})
-    brief = savings.evaluate(shorter, decision.baseline.key, decision.draws)
+    brief = savings.evaluate(
+        shorter, decision.baseline.key, decision.draws, software=decision.software
+    )
     spent = brief.saving(decision.rent) - share * labour_usd(decision)
     low, middle, high = percentiles(spent / brief.stay_usd)
     saved = words.saving(middle)
@@ -1053,6 +1061,58 @@ def leaving(decision: Decision) -> str:
         f"effort. With it, two years on {decision.new} {saved} {decision.at}, in the "
         f"median of the cases (saving {words.rng(100 * low, 100 * high)}%)."
     )
+
+
+def levels(decision: Decision) -> pd.DataFrame:
+    """Break-even rent at each level of the software on the new chips.
+
+    Parameters
+    ----------
+    decision : Decision
+        From `decide`
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``level``, ``even``, ``low`` and ``high`` [USD/h], and ``subject``, ``hollow`` and
+        ``text`` as `trn3.show.charts.rows` takes them; empty where no speed is modelled
+    """
+    kinds = {result.work.kind for result in decision.results}
+    rows = []
+    for level in committed.LEVELS if kinds & set(KINDS) else ():
+        one = decide(
+            decision.customer, decision.baseline.key, decision.given_rent, decision.draws, level
+        )
+        if one.case is None:
+            continue
+        even = one.even
+        row = {"level": level.replace("_", " "), "even": even.middle}
+        row |= {"low": even.low, "high": even.high, "subject": decision.new, "hollow": True}
+        row |= {"text": f"{words.fixed(even.middle, 2)} ({words.rng(even.low, even.high)})"}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_level(decision: Decision) -> charts.Chart:
+    """`levels` as a chart, with the rent that is taken.
+
+    Parameters
+    ----------
+    decision : Decision
+        From `decide`
+
+    Returns
+    -------
+    Chart
+        Not yet finished
+    """
+    rows = levels(decision)
+    if decision.case is None:
+        return charts.empty(decision.nothing)
+    if rows.empty:
+        return charts.empty("The file gives the share of the peak itself: no level applies.")
+    axis = charts.Axis("Break-even rent, USD/h", zero=True)
+    return charts.rows(rows, "even", "level", axis=axis, unit=" USD", reference=decision.rent)
 
 
 # ---------------------------------------------------------------------------------- end of the page

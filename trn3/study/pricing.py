@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, data, hardware, inference, ties, training, workload
+from trn3 import committed, cost, data, hardware, inference, ties, training, workload
 from trn3.show import story, words
 from trn3.study import closing, compare, customers, rents, savings
 from trn3.uncertainty import Input
@@ -217,6 +217,7 @@ def tokens(
     purchase: Purchase,
     utilisation: float = 1.0,
     requests_per_s: float = 1.0,
+    software: savings.Level = savings.TYPICAL,
 ) -> Priced:
     r"""What an output token costs on several systems, its prompt included.
 
@@ -234,6 +235,8 @@ def tokens(
         Share u of the paid hours in which the chips are busy [-]
     requests_per_s : float
         Load on average [1/s]
+    software : str or Software
+        Level of the stack on the first system; on its rivals it is typical
 
     Returns
     -------
@@ -253,7 +256,13 @@ def tokens(
     >>> bool(priced.own["usd"] > 0), priced.basis, priced.cheapest["chip"]
     (True, 'assumed', 'H200 SXM')
     """
-    answers = compare.serving(load, systems)
+    first = hardware.system(systems[0]).id
+
+    def served(system: hardware.System) -> inference.ServingPoint:
+        level = software if system.id == first else savings.TYPICAL
+        return inference.best(compare.load_on(load, system), system, software=level)
+
+    answers = compare.ask(served, systems)
     shown = compare.serving_table(load, answers)
     speeds = {k: p.output_tokens_per_s_per_chip for k, p in answers.found.items()}
     asked = f"ttft_s = {load.ttft_s:g}, tpot_ms = {KILO * load.tpot_s:g}, "
@@ -277,7 +286,11 @@ def tokens(
 
 
 def runs(
-    job: workload.TrainingJob, systems: Sequence[str], purchase: Purchase, n_chips: int
+    job: workload.TrainingJob,
+    systems: Sequence[str],
+    purchase: Purchase,
+    n_chips: int,
+    software: savings.Level = savings.TYPICAL,
 ) -> Priced:
     """What a training run costs on several systems.
 
@@ -291,6 +304,8 @@ def runs(
         How all of them are bought
     n_chips : int
         Chips of the run, the same number on every system [-]
+    software : str or Software
+        Level of the stack on the first system; on its rivals it is typical
 
     Returns
     -------
@@ -305,9 +320,13 @@ def runs(
     >>> bool(priced.own["usd_low"] < priced.own["usd"] < priced.own["usd_high"])
     True
     """
-    answers = compare.ask(
-        lambda system: training.estimate(job, hardware.Cluster(system, n_chips)), systems
-    )
+    first = hardware.system(systems[0]).id
+
+    def trained(system: hardware.System) -> training.TrainingEstimate:
+        level = software if system.id == first else savings.TYPICAL
+        return training.estimate(job, hardware.Cluster(system, n_chips), software=level)
+
+    answers = compare.ask(trained, systems)
     speeds = {k: run.tokens_per_s / run.cluster.n_chips for k, run in answers.found.items()}
     priced = _priced(systems, purchase, speeds, dict(answers.missing))
     table = priced.table.copy()
@@ -778,6 +797,89 @@ def assumptions(priced: Priced) -> list[tuple[str, data.Fact]]:
         speed = Input(low, middle, high, "band", "tokens/s", row.chip, "derived", note)
         found.append((f"Speed of {row.chip}, one chip", customers.as_fact(speed)))
     return found
+
+
+def stack(software: savings.Level) -> str:
+    """A level of software in a caption.
+
+    Parameters
+    ----------
+    software : str or Software
+        Its name, or a record
+
+    Returns
+    -------
+    str
+        In words
+
+    Examples
+    --------
+    >>> stack("first_port"), stack("typical")
+    ('first port of the software', 'typical software')
+    """
+    level = software if isinstance(software, str) else software.level
+    return STACKS[level]
+
+
+STACKS = {
+    "first_port": "first port of the software",
+    "typical": "typical software",
+    "tuned": "tuned software",
+    "hardware": "no loss to software",
+    "own": "software at the level of your own runs",
+}
+"""Levels of software in words."""
+
+
+def levels(
+    load: workload.ServingLoad,
+    job: workload.TrainingJob,
+    systems: Sequence[str],
+    purchase: Purchase,
+    run_chips: int,
+) -> pd.DataFrame:
+    """Break-even rent of the subject against its cheapest rival, at each level of its software.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        What is served
+    job : TrainingJob
+        What is trained
+    systems : sequence of str
+        The one in question, then its rivals, whose software is typical
+    purchase : Purchase
+        How all of them are bought
+    run_chips : int
+        Chips of the run [-]
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``group`` (serving or training, and against whom), ``level``, ``even``, ``low`` and
+        ``high`` [USD/h], and ``subject``, ``hollow`` and ``text`` as `trn3.show.charts.rows` takes
+        them
+    """
+    rows = []
+    for level in committed.LEVELS:
+        served = tokens(load, systems, purchase, software=level)
+        trained = runs(job, systems, purchase, run_chips, level)
+        for kind, priced in (("Serving", served), ("Training", trained)):
+            for _, rival in priced.rivals.head(1).iterrows():
+                even = priced.even(str(rival.name))
+                rows.append(
+                    {
+                        "group": f"{kind}, against {rival['chip']} at {rival['rent']:.2f} USD",
+                        "level": level.replace("_", " "),
+                        "even": even.middle,
+                        "low": even.low,
+                        "high": even.high,
+                        "subject": priced.subject.chip.name,
+                        "hollow": True,
+                        "text": f"{words.fixed(even.middle, 2)} ({words.rng(even.low, even.high)})",
+                    }
+                )
+    return pd.DataFrame(rows).sort_values("group", kind="stable").reset_index(drop=True)
 
 
 # ------------------------------------------------------------------------------ what a page answers

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import (
+    committed,
     cost,
     data,
     hardware,
@@ -33,6 +34,10 @@ from trn3.show import words
 from trn3.study import closing, customers, footprint, ownership, rents, sensitivity
 from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S, KILO, MEGA
+
+Level = str | committed.Software
+"""A level of software by its name, or the reader's own."""
+TYPICAL = "typical"
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ class Side:
 
 
 @data.kept
-def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
+def _side(
+    work: Any, shapes: str, system: str, which: str, dtype: str, software: Level = TYPICAL
+) -> Side:
     """Speed per chip with its 80 % band; raises where the workload cannot run."""
     rack = hardware.system(system)
     dtype, label = rack.chip.native(dtype), f"speed of {rack.chip.name}"
@@ -85,7 +92,7 @@ def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
     if work.kind == "train":
         n_chips = getattr(work, f"n_chips_{which}")
         job = workload.TrainingJob(shape, work.tokens.mid, work.seq_len, work.global_batch, dtype)
-        run = training.estimate(job, hardware.Cluster(rack, n_chips))
+        run = training.estimate(job, hardware.Cluster(rack, n_chips), software=software)
         low, mid, high = run.tokens_per_s / n_chips
         return Side(
             rack,
@@ -98,7 +105,7 @@ def _side(work: Any, shapes: str, system: str, which: str, dtype: str) -> Side:
     kv_dtype = "bf16" if dtype == "bf16" else "fp8"
     middles = {"ttft_s": work.ttft_s.mid, "tpot_s": work.tpot_s.mid}
     load = workload.ServingLoad(shape, *lengths, **middles, weights_dtype=dtype, kv_dtype=kv_dtype)
-    point = inference.best(load, rack)
+    point = inference.best(load, rack, software=software)
     low, mid, high = point.output_tokens_per_s_per_chip
     speed = Input(low, mid, high, "band", "tokens/s", label, "derived")
     limits = tuple(
@@ -461,7 +468,9 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["gate", "finding", "status"])
 
 
-def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) -> Case:
+def evaluate(
+    customer: Any, baseline: str = "", n: int = 8192, seed: int = 3, software: Level = TYPICAL
+) -> Case:
     """Carry a customer through the decision against one of their baselines.
 
     Parameters
@@ -474,6 +483,9 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
         Draws [-]
     seed : int
         Seed of the draws [-]
+    software : str or Software
+        Level of the stack on the new chips; on the present ones it is typical. A live stream keeps
+        the share of the peak that its file gives
 
     Returns
     -------
@@ -496,9 +508,8 @@ def evaluate(customer: Any, baseline: str = "", n: int = 8192, seed: int = 3) ->
     keys = [b.key for b in customer.baselines]
     if baseline and baseline not in keys:
         raise data.UnknownId(f"baseline = {baseline!r}: allowed: {', '.join(keys)}")
-    return _evaluated(
-        _Asked(customer.model_dump_json(), customer), keys.index(baseline or keys[0]), n, seed
-    )
+    asked = _Asked(customer.model_dump_json(), customer)
+    return _evaluated(asked, keys.index(baseline or keys[0]), n, seed, software)
 
 
 class CannotRun(data.TrnError):
@@ -518,7 +529,7 @@ class _Asked:
 
 
 @data.kept
-def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
+def _evaluated(asked: _Asked, baseline: int, n: int, seed: int, software: Level) -> Case:
     customer, base = asked.customer, asked.customer.baselines[baseline]
     names = data.table("customer_fields").drop_duplicates("field").set_index("field")["label"]
     joint: dict[str, Input] = {}
@@ -530,9 +541,11 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int) -> Case:
             s: getattr(base, f"dtype_{s}") or getattr(work, f"dtype_{s}") for s in ("now", "new")
         }
         asks = {
-            s: (y, "new" if s == "new" else "now", dtypes.get(s, work.dtype_now))
+            s: (y, "now", dtypes.get(s, work.dtype_now), TYPICAL)
             for s, y in systems.items()
+            if s != "new"
         }
+        asks["new"] = (systems["new"], "new", dtypes["new"], software)
         paid = {
             s: customers.price(base.model_dump(exclude_none=True), s, systems[s])
             for s in ("now", "new")
