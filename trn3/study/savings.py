@@ -111,20 +111,26 @@ def _side(
     limits = tuple(
         found
         for name in middles
-        if (found := _under_limit(load, rack, name, getattr(work, name), float(mid)))
+        if (found := _under_limit(load, rack, name, getattr(work, name), float(mid), software))
     )
     share = prompt_share(load, point)
     return Side(rack, speed, share, point.n_chips, point.memory_bytes, limits)
 
 
 def _under_limit(
-    load: workload.ServingLoad, rack: hardware.System, name: str, limit: Any, middle: float
+    load: workload.ServingLoad,
+    rack: hardware.System,
+    name: str,
+    limit: Any,
+    middle: float,
+    software: Level,
 ) -> tuple[str, tuple[float, ...], tuple[float, ...]] | None:
     """Speed at the ends and the middle of a limit on latency, over that at the middle."""
     points = tuple(dict.fromkeys((limit.low, limit.mid, limit.high)))
     if len(points) == 1:
         return None
-    found = [inference.best(replace(load, **{name: point}), rack) for point in points]
+    tried = [replace(load, **{name: point}) for point in points]
+    found = [inference.best(one, rack, software=software) for one in tried]
     speeds = [float(point.output_tokens_per_s_per_chip[1]) for point in found]
     return name, points, tuple(speed / middle for speed in speeds)
 
