@@ -168,3 +168,22 @@ def test_a_range_above_the_claim_reaches_it(decided):
     compared = decisions.compare(decision)
     above = (decisions.claim_marks(compared)["high"] >= 50).sum()
     assert f"{above} of 6 ranges" in decisions.claims_title(compared, decision)
+
+
+def test_better_software_on_the_new_chips_raises_the_break_even_rent():
+    decision = decisions.decide(customers.load("template"), draws=1024)
+    levels = decisions.levels(decision).set_index("level")
+    assert list(levels.index) == ["first port", "typical", "tuned", "hardware"]
+    assert levels["even"].is_monotonic_increasing
+    assert levels.loc["typical", "even"] == pytest.approx(decision.even.middle)
+    speeds = [
+        savings.evaluate(customers.load("template"), n=64, software=level).results[0]
+        for level in ("first_port", "hardware")
+    ]
+    assert speeds[0].now.speed == speeds[1].now.speed  # the present chips stay typical
+    assert speeds[0].new.speed.mid < speeds[1].new.speed.mid
+
+
+def test_no_level_applies_to_a_file_that_gives_the_share_of_the_peak(decided):
+    assert decisions.levels(decided["decart"]).empty
+    assert "no level applies" in decisions.by_level(decided["decart"]).meta["empty"]

@@ -204,3 +204,24 @@ def test_what_a_notebook_makes_by_hand_is_what_the_package_says(stem):
         assert rows and all(heads[i + 1].strip() == "by the package" for i in hands)
         for row, i in itertools.product(rows, hands):
             assert number(row[i]) == pytest.approx(number(row[i + 1]), rel=0.01), row
+
+
+# -------------------------------------------------------------------------------- level of software
+def test_better_software_raises_the_break_even_rent_and_leaves_the_rivals(served, trained):
+    levels = pricing.levels(LOAD, JOB, SYSTEMS, BLOCKS, 512)
+    for kind, priced in (("Serving", served), ("Training", trained)):
+        rows = levels[levels["group"].str.startswith(kind)].set_index("level")
+        assert list(rows.index) == ["first port", "typical", "tuned", "hardware"]
+        assert rows["even"].is_monotonic_increasing and rows["even"].is_unique
+        assert rows.loc["typical", "even"] == pytest.approx(priced.cheapest["even"])
+        assert priced.cheapest["chip"] in rows["group"].iloc[0]
+        assert (rows["low"] < rows["even"]).all() and (rows["even"] < rows["high"]).all()
+
+
+def test_the_level_moves_the_first_system_alone(served):
+    tuned = pricing.tokens(LOAD, SYSTEMS, BLOCKS, 0.6, 10.0, "tuned")
+    assert tuned.own["speed"] > served.own["speed"]
+    rivals = tuned.rivals["speed"].sort_index()
+    assert rivals.to_numpy() == pytest.approx(served.rivals["speed"].sort_index().to_numpy())
+    with pytest.raises(data.TrnError, match="first_port, typical, tuned, hardware"):
+        pricing.tokens(LOAD, SYSTEMS, BLOCKS, software="best")

@@ -1085,8 +1085,9 @@ def levels(decision: Decision) -> pd.DataFrame:
         )
         if one.case is None:
             continue
-        even = one.even
-        row = {"level": level.replace("_", " "), "even": even.middle}
+        even, fewer = one.even, len(one.stopped) - len(decision.stopped)
+        less = f", {fewer} workload{'s' * (fewer > 1)} stopped" if fewer > 0 else ""
+        row = {"level": level.replace("_", " ") + less, "even": even.middle}
         row |= {"low": even.low, "high": even.high, "subject": decision.new, "hollow": True}
         row |= {"text": f"{words.fixed(even.middle, 2)} ({words.rng(even.low, even.high)})"}
         rows.append(row)
@@ -1199,6 +1200,12 @@ def told(rows: pd.DataFrame) -> list[story.Check]:
     said = []
     for row in rows.itertuples():
         digits = 3 if row.published < 10 else 2
+        if not np.isfinite(row.predicted):
+            text = (
+                f"{row.check}: published {words.sig(row.published, digits)} {row.unit}; {row.note}."
+            )
+            said.append(story.Check("Cannot be checked", text.replace(" %", "%"), row.kind))
+            continue
         text = (
             f"{row.check}: computed {words.sig(row.predicted)} {row.unit} "
             f"({words.rng(row.low, row.high)}), published {words.sig(row.published, digits)}. "
