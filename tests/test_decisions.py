@@ -117,7 +117,11 @@ def test_a_claim_of_a_customer_that_cannot_run_stops_no_other_page(monkeypatch):
 
     monkeypatch.setattr(savings, "evaluate", refuse)
     try:
-        assert not savings.checks()["check"].str.startswith("Karakuri").any()
+        rows = savings.checks()
+        mine = rows[rows["check"].str.startswith("Karakuri")]
+        assert mine["predicted"].isna().all()
+        told = decisions.told(mine)
+        assert all(check.verdict == "Cannot be checked" for check in told)
     finally:
         savings._claimed.cache_clear()
 
