@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import committed, cost, data, hardware
+from trn3 import cost, data, hardware
 from trn3.fit import trust
 from trn3.show import charts, story, words
-from trn3.study import closing, customers, rents, savings
+from trn3.study import closing, customers, rents, savings, stacks
 from trn3.uncertainty import Input, percentiles
 from trn3.units import MEGA
 
@@ -55,7 +55,7 @@ class Decision:
     stopped: dict[str, str]
     given_rent: float
     draws: int
-    software: savings.Level = savings.TYPICAL
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL
 
     @property
     def results(self) -> tuple[savings.Result, ...]:
@@ -150,7 +150,7 @@ def decide(
     baseline: str = "",
     rent: float = 0.0,
     draws: int = 8192,
-    software: savings.Level = savings.TYPICAL,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> Decision:
     """Carry a customer through the decision; one that cannot run is an answer too.
 
@@ -1079,7 +1079,8 @@ def levels(decision: Decision) -> pd.DataFrame:
     """
     kinds = {result.work.kind for result in decision.results}
     rows = []
-    for level in committed.LEVELS if kinds & set(KINDS) else ():
+    tried = stacks.each(stacks.given(decision.software), _new_system(decision))
+    for name, level in tried if kinds & set(KINDS) else ():
         one = decide(
             decision.customer, decision.baseline.key, decision.given_rent, decision.draws, level
         )
@@ -1087,11 +1088,16 @@ def levels(decision: Decision) -> pd.DataFrame:
             continue
         even, fewer = one.even, len(one.stopped) - len(decision.stopped)
         less = f", {fewer} workload{'s' * (fewer > 1)} stopped" if fewer > 0 else ""
-        row = {"level": level.replace("_", " ") + less, "even": even.middle}
+        row = {"level": f"{name}{less}", "even": even.middle}
         row |= {"low": even.low, "high": even.high, "subject": decision.new, "hollow": True}
         row |= {"text": f"{words.fixed(even.middle, 2)} ({words.rng(even.low, even.high)})"}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _new_system(decision: Decision) -> hardware.System:
+    work = decision.customer.workloads[0]
+    return hardware.system(decision.baseline.new or work.new)
 
 
 def by_level(decision: Decision) -> charts.Chart:

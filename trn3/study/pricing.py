@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trn3 import committed, cost, data, hardware, inference, ties, training, workload
+from trn3 import cost, data, hardware, inference, ties, training, workload
 from trn3.show import story, words
-from trn3.study import closing, compare, customers, rents, savings
+from trn3.study import closing, compare, customers, rents, savings, stacks
 from trn3.uncertainty import Input
 from trn3.units import DAY_S, KILO, MEGA
 
@@ -217,7 +217,7 @@ def tokens(
     purchase: Purchase,
     utilisation: float = 1.0,
     requests_per_s: float = 1.0,
-    software: savings.Level = savings.TYPICAL,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> Priced:
     r"""What an output token costs on several systems, its prompt included.
 
@@ -235,8 +235,9 @@ def tokens(
         Share u of the paid hours in which the chips are busy [-]
     requests_per_s : float
         Load on average [1/s]
-    software : str or Software
-        Level of the stack on the first system; on its rivals it is typical
+    software : str, Software or Stacks
+        Level of the stack on the first system; on its rivals it is typical, or that of the reader's
+        own runs
 
     Returns
     -------
@@ -256,10 +257,10 @@ def tokens(
     >>> bool(priced.own["usd"] > 0), priced.basis, priced.cheapest["chip"]
     (True, 'assumed', 'H200 SXM')
     """
-    first = hardware.system(systems[0]).id
+    first, levels = hardware.system(systems[0]).id, stacks.given(software)
 
     def served(system: hardware.System) -> inference.ServingPoint:
-        level = software if system.id == first else savings.TYPICAL
+        level = levels.level("serving", system, system.id == first)
         return inference.best(compare.load_on(load, system), system, software=level)
 
     answers = compare.ask(served, systems)
@@ -290,7 +291,7 @@ def runs(
     systems: Sequence[str],
     purchase: Purchase,
     n_chips: int,
-    software: savings.Level = savings.TYPICAL,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> Priced:
     """What a training run costs on several systems.
 
@@ -304,8 +305,9 @@ def runs(
         How all of them are bought
     n_chips : int
         Chips of the run, the same number on every system [-]
-    software : str or Software
-        Level of the stack on the first system; on its rivals it is typical
+    software : str, Software or Stacks
+        Level of the stack on the first system; on its rivals it is typical, or that of the reader's
+        own runs
 
     Returns
     -------
@@ -320,10 +322,10 @@ def runs(
     >>> bool(priced.own["usd_low"] < priced.own["usd"] < priced.own["usd_high"])
     True
     """
-    first = hardware.system(systems[0]).id
+    first, levels = hardware.system(systems[0]).id, stacks.given(software)
 
     def trained(system: hardware.System) -> training.TrainingEstimate:
-        level = software if system.id == first else savings.TYPICAL
+        level = levels.level("training", system, system.id == first)
         return training.estimate(job, hardware.Cluster(system, n_chips), software=level)
 
     answers = compare.ask(trained, systems)
@@ -799,44 +801,13 @@ def assumptions(priced: Priced) -> list[tuple[str, data.Fact]]:
     return found
 
 
-def stack(software: savings.Level) -> str:
-    """A level of software in a caption.
-
-    Parameters
-    ----------
-    software : str or Software
-        Its name, or a record
-
-    Returns
-    -------
-    str
-        In words
-
-    Examples
-    --------
-    >>> stack("first_port"), stack("typical")
-    ('first port of the software', 'typical software')
-    """
-    level = software if isinstance(software, str) else software.level
-    return STACKS[level]
-
-
-STACKS = {
-    "first_port": "first port of the software",
-    "typical": "typical software",
-    "tuned": "tuned software",
-    "hardware": "no loss to software",
-    "own": "software at the level of your own runs",
-}
-"""Levels of software in words."""
-
-
 def levels(
     load: workload.ServingLoad,
     job: workload.TrainingJob,
     systems: Sequence[str],
     purchase: Purchase,
     run_chips: int,
+    own: stacks.Stacks | None = None,
 ) -> pd.DataFrame:
     """Break-even rent of the subject against its cheapest rival, at each level of its software.
 
@@ -852,6 +823,8 @@ def levels(
         How all of them are bought
     run_chips : int
         Chips of the run [-]
+    own : Stacks, optional
+        Levels that the reader's own runs tell, a level more
 
     Returns
     -------
@@ -861,7 +834,7 @@ def levels(
         them
     """
     rows = []
-    for level in committed.LEVELS:
+    for name, level in stacks.each(own or stacks.Stacks(), hardware.system(systems[0])):
         served = tokens(load, systems, purchase, software=level)
         trained = runs(job, systems, purchase, run_chips, level)
         for kind, priced in (("Serving", served), ("Training", trained)):
@@ -870,7 +843,7 @@ def levels(
                 rows.append(
                     {
                         "group": f"{kind}, against {rival['chip']} at {rival['rent']:.2f} USD",
-                        "level": level.replace("_", " "),
+                        "level": name,
                         "even": even.middle,
                         "low": even.low,
                         "high": even.high,

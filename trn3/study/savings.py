@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 
 from trn3 import (
-    committed,
     cost,
     data,
     hardware,
@@ -31,13 +30,9 @@ from trn3 import (
 )
 from trn3.energy import host_w
 from trn3.show import words
-from trn3.study import closing, customers, footprint, ownership, rents, sensitivity
+from trn3.study import closing, customers, footprint, ownership, rents, sensitivity, stacks
 from trn3.uncertainty import Draws, Input
 from trn3.units import HOUR_S, KILO, MEGA
-
-Level = str | committed.Software
-"""A level of software by its name, or the reader's own."""
-TYPICAL = "typical"
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,12 @@ class Side:
 
 @data.kept
 def _side(
-    work: Any, shapes: str, system: str, which: str, dtype: str, software: Level = TYPICAL
+    work: Any,
+    shapes: str,
+    system: str,
+    which: str,
+    dtype: str,
+    software: stacks.Level = stacks.TYPICAL,
 ) -> Side:
     """Speed per chip with its 80 % band; raises where the workload cannot run."""
     rack = hardware.system(system)
@@ -123,7 +123,7 @@ def _under_limit(
     name: str,
     limit: Any,
     middle: float,
-    software: Level,
+    software: stacks.Level,
 ) -> tuple[str, tuple[float, ...], tuple[float, ...]] | None:
     """Speed at the ends and the middle of a limit on latency, over that at the middle."""
     points = tuple(dict.fromkeys((limit.low, limit.mid, limit.high)))
@@ -475,7 +475,11 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
 
 
 def evaluate(
-    customer: Any, baseline: str = "", n: int = 8192, seed: int = 3, software: Level = TYPICAL
+    customer: Any,
+    baseline: str = "",
+    n: int = 8192,
+    seed: int = 3,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> Case:
     """Carry a customer through the decision against one of their baselines.
 
@@ -489,9 +493,9 @@ def evaluate(
         Draws [-]
     seed : int
         Seed of the draws [-]
-    software : str or Software
-        Level of the stack on the new chips; on the present ones it is typical. A live stream keeps
-        the share of the peak that its file gives
+    software : str, Software or Stacks
+        Level of the stack on the new chips; on the present ones it is typical, or that of the
+        reader's own runs. A live stream keeps the share of the peak that its file gives
 
     Returns
     -------
@@ -515,7 +519,12 @@ def evaluate(
     if baseline and baseline not in keys:
         raise data.UnknownId(f"baseline = {baseline!r}: allowed: {', '.join(keys)}")
     asked = _Asked(customer.model_dump_json(), customer)
-    return _evaluated(asked, keys.index(baseline or keys[0]), n, seed, software)
+    levels = stacks.given(software)
+    return _evaluated(asked, keys.index(baseline or keys[0]), n, seed, levels)
+
+
+MODELLED = {"serve": "serving", "train": "training"}
+"""Kinds of workload whose speed is modelled, as levels of software are called."""
 
 
 class CannotRun(data.TrnError):
@@ -535,7 +544,7 @@ class _Asked:
 
 
 @data.kept
-def _evaluated(asked: _Asked, baseline: int, n: int, seed: int, software: Level) -> Case:
+def _evaluated(asked: _Asked, baseline: int, n: int, seed: int, levels: stacks.Stacks) -> Case:
     customer, base = asked.customer, asked.customer.baselines[baseline]
     names = data.table("customer_fields").drop_duplicates("field").set_index("field")["label"]
     joint: dict[str, Input] = {}
@@ -547,11 +556,14 @@ def _evaluated(asked: _Asked, baseline: int, n: int, seed: int, software: Level)
             s: getattr(base, f"dtype_{s}") or getattr(work, f"dtype_{s}") for s in ("now", "new")
         }
         asks = {
-            s: (y, "now", dtypes.get(s, work.dtype_now), TYPICAL)
+            s: (
+                y,
+                "new" if s == "new" else "now",
+                dtypes.get(s, work.dtype_now),
+                levels.level(MODELLED.get(work.kind, ""), hardware.system(y), s == "new"),
+            )
             for s, y in systems.items()
-            if s != "new"
         }
-        asks["new"] = (systems["new"], "new", dtypes["new"], software)
         paid = {
             s: customers.price(base.model_dump(exclude_none=True), s, systems[s])
             for s in ("now", "new")
