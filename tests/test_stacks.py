@@ -6,7 +6,7 @@ import pytest
 
 from trn3 import data, hardware, training, workload
 from trn3.fit import own_runs
-from trn3.study import stacks
+from trn3.study import pricing, stacks
 
 TRN3, H100 = hardware.system("trn3_gen2"), hardware.system("hgx_h100")
 JOB = workload.TrainingJob(workload.model("llama3_8b"), 1e11, 4096, 512, "bf16")
@@ -53,6 +53,15 @@ def test_a_record_moves_the_step_and_keeps_the_band_at_most_as_wide(slow):
     assert own.step_time_s[1] == pytest.approx(record.time_factor * typical.step_time_s[1])
     widths = [np.log(e.step_time_s[2] / e.step_time_s[0]) for e in (typical, own)]
     assert widths[1] <= widths[0] * (1 + 1e-9)
+
+
+def test_the_price_of_a_run_on_a_rival_follows_own_runs_there(slow):
+    systems, blocks = ["trn3_gen2", "hgx_h100"], pricing.Purchase("capacity_block", "us_east_2")
+    before = pricing.runs(JOB, systems, blocks, 64)
+    after = pricing.runs(JOB, systems, blocks, 64, stacks.read("typical", slow))
+    assert after.table.loc["hgx_h100", "usd"] > before.table.loc["hgx_h100", "usd"]
+    assert after.own["usd"] == pytest.approx(before.own["usd"])
+    assert after.cheapest["even"] > before.cheapest["even"]
 
 
 def test_a_file_that_tells_nothing_is_refused_by_name(tmp_path):
