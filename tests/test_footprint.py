@@ -253,6 +253,18 @@ def test_the_grammar_says_who_gives_most_under_a_cap(several):
     assert said.startswith("Under 10 MW of provisioned power 6,624 chips give about")
 
 
+def test_better_software_takes_fewer_joules(several):
+    pair = ["trn3_gen2", "hgx_b200"]
+    tuned = footprint.compare(LOAD, pair, "us-east-2", 0.6, "tuned")[0]
+    for name, each in tuned.items():
+        ratio = np.median(each.total_j) / np.median(several[name].total_j)
+        # a named level is that of the first system alone
+        assert ratio < 1 if each.system.id == pair[0] else ratio == pytest.approx(1)
+    said = footprint.by_level(LOAD, SYSTEM, "us-east-2", 0.6)
+    joules = [float(text) for text in re.findall(r"\*\*([\d.]+) J", said)]
+    assert len(joules) == 4 and joules == sorted(joules, reverse=True)
+
+
 def test_a_year_is_joules_times_tokens(several):
     table = footprint.year(several, 1e12).set_index("Chip")
     mwh = np.median(several["Trn3 Gen2 UltraServer"].total_j) * 1e12 / 3.6e9

@@ -6,7 +6,7 @@ number of tokens.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from trn3 import (
+    committed,
     data,
     energy,
     hardware,
@@ -29,7 +30,7 @@ from trn3.fit import serving_fit, trust
 from trn3.show import words
 from trn3.study import claims as claim_readings
 from trn3.study import compare as compare_systems
-from trn3.study import rents
+from trn3.study import rents, stacks
 from trn3.units import DAY_S, KWH_J, MEGA, Array, require
 
 N_DRAWS = 1024
@@ -555,9 +556,10 @@ def measured_serving_j(row_id: str, output_tokens: float) -> np.ndarray:
 
 def compare(
     load: workload.ServingLoad,
-    systems: Iterable[str],
+    systems: Sequence[str],
     region: str,
     utilisation: float,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> tuple[dict[str, Footprint], dict[str, str]]:
     """Footprint of one load on several systems, each at its best point within the limits.
 
@@ -565,12 +567,15 @@ def compare(
     ----------
     load : ServingLoad
         Model, lengths, limits, formats.
-    systems : iterable of str
+    systems : sequence of str
         Ids of systems or chips.
     region : str
         Id of a region.
     utilisation : float
         Share of time in which the fleets work [-].
+    software : str, Software or Stacks
+        Level of the software on the first system; on the others it is typical, or that of the
+        reader's own runs.
 
     Returns
     -------
@@ -583,19 +588,47 @@ def compare(
         If no system serves the load.
     """
 
+    level = _levels("serving", systems, software)
+
     def best(system: hardware.System) -> Footprint:
-        point = inference.best(load, system)
+        point = inference.best(load, system, software=level(system))
         return serving(point, load.weights_dtype, region, utilisation)
 
     return compare_systems.ask(best, systems).some().named()
 
 
-def runs(
+def _levels(
+    kind: str, systems: Sequence[str], software: stacks.Level | stacks.Stacks
+) -> Callable[[hardware.System], stacks.Level]:
+    """Level of the software of several systems, of which the first is the one in question."""
+    first, levels = hardware.system(systems[0]).id, stacks.given(software)
+    return lambda system: levels.level(kind, system, system.id == first)
+
+
+def _trained(
     job: workload.TrainingJob,
-    systems: Iterable[str],
+    systems: Sequence[str],
     n_chips: int,
     region: str,
-    software: str = "typical",
+    software: stacks.Level | stacks.Stacks,
+) -> Callable[[hardware.System], Footprint]:
+    """From a system to the footprint of a run on it."""
+    level = _levels("training", systems, software)
+
+    def run(system: hardware.System) -> Footprint:
+        cluster = hardware.Cluster(system, n_chips)
+        found = training.estimate(job, cluster, software=level(system))
+        return training_run(found, region)
+
+    return run
+
+
+def runs(
+    job: workload.TrainingJob,
+    systems: Sequence[str],
+    n_chips: int,
+    region: str,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> tuple[dict[str, Footprint], dict[str, str]]:
     """Footprint of one training run on several systems, each with its fastest layout.
 
@@ -603,14 +636,14 @@ def runs(
     ----------
     job : TrainingJob
         Model, tokens, sequence, batch, format.
-    systems : iterable of str
+    systems : sequence of str
         Ids of systems or chips.
     n_chips : int
         Chips of each cluster [-].
     region : str
         Id of a region.
-    software : str
-        Level of the software on every system, one of `committed.LEVELS` [-].
+    software : str, Software or Stacks
+        As in `compare`.
 
     Returns
     -------
@@ -622,10 +655,7 @@ def runs(
     TrnError
         If no system can run the job.
     """
-
-    def run(system: hardware.System) -> Footprint:
-        cluster = hardware.Cluster(system, n_chips)
-        return training_run(training.estimate(job, cluster, software=software), region)
+    run = _trained(job, systems, n_chips, region, software)
 
     return compare_systems.ask(run, systems).some().named()
 
@@ -748,13 +778,15 @@ class Pair:
         low, middle, high = uncertainty.percentiles(fewer)
         return words.verdict(low, middle, high, float(np.mean(fewer > 1)))
 
-    def lead(self, asked: str) -> str:
+    def lead(self, asked: str, level: stacks.Level = stacks.TYPICAL) -> str:
         """Joules of a token, and whether another chip takes more.
 
         Parameters
         ----------
         asked : str
             Id of the system that was asked for.
+        level : str or Software
+            Level of its software, which is said where it is not the typical one.
 
         Returns
         -------
@@ -763,7 +795,7 @@ class Pair:
         """
         low, middle, high = uncertainty.percentiles(self.subject.total_j)
         text = f"{self.name} takes about {words.sig(middle)} J per output token"
-        text += f" ({words.band(low, high)})"
+        text += f" ({words.band(low, high)}){stacks.with_level(level)}"
         if not self.alone:
             pair = (self.name, self.other, "more efficient", "less efficient")
             text += f"; {words.against(self.verdict, *pair)}"
@@ -1206,10 +1238,10 @@ def year(found: Mapping[str, Footprint], tokens_per_year: float) -> pd.DataFrame
 
 def training_table(
     job: workload.TrainingJob,
-    systems: Iterable[str],
+    systems: Sequence[str],
     n_chips: int,
     region: str,
-    software: str = "typical",
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> pd.DataFrame:
     """Energy of a training run on several systems, also those that cannot run it.
 
@@ -1224,11 +1256,7 @@ def training_table(
         Columns in words with their units, middle values and the 80% range of the energy; why there
         is no answer.
     """
-
-    def run(system: hardware.System) -> Footprint:
-        cluster = hardware.Cluster(system, n_chips)
-        return training_run(training.estimate(job, cluster, software=software), region)
-
+    run = _trained(job, systems, n_chips, region, software)
     answers = compare_systems.ask(run, systems)
     rows = []
     for each in answers.found.values():
@@ -1339,6 +1367,40 @@ def checked(checks: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(verdict=told, unit=unit, **numbers)
 
 
+def by_level(
+    load: workload.ServingLoad, system: hardware.System, region: str, utilisation: float
+) -> str:
+    """Joules of a token at every level of software.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        Model, lengths, limits, formats.
+    system : System
+        Where it runs.
+    region : str
+        Id of a region.
+    utilisation : float
+        Share of time in which the fleet works [-].
+
+    Returns
+    -------
+    str
+        A sentence; a level at which the load cannot be served says so.
+    """
+    said = []
+    for level in committed.LEVELS:
+        try:
+            point = inference.best(load, system, software=level)
+        except data.TrnError:
+            said.append(f"{level.replace('_', ' ')} cannot serve it")
+            continue
+        found = serving(point, load.weights_dtype, region, utilisation)
+        joules = words.sig(float(np.median(found.total_j)))
+        said.append(f"{level.replace('_', ' ')} **{joules} J**")
+    return f"By the level of the software a token takes: {', '.join(said)}."
+
+
 ALWAYS = 0.95
 """Busy share above which chips count as always busy [-]."""
 
@@ -1399,11 +1461,12 @@ def _serving_of(
     loads: Mapping[str, workload.ServingLoad],
     region: str,
     utilisation: float,
+    levels: stacks.Stacks,
     system: hardware.System,
 ) -> Footprint:
     """Footprint of the load that a system is given."""
     load = loads[system.id]
-    point = inference.best(load, system)
+    point = inference.best(load, system, software=levels.level("serving", system))
     return serving(point, load.weights_dtype, region, utilisation)
 
 
@@ -1418,6 +1481,7 @@ def tokens_per_megawatt(
     region: str,
     utilisation: float,
     tpot_s: Iterable[float],
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
 ) -> pd.DataFrame:
     """The claim of five times the tokens per megawatt, over the time allowed per token.
 
@@ -1434,6 +1498,8 @@ def tokens_per_megawatt(
         Share of time in which the fleets work [-].
     tpot_s : iterable of float
         Longest times per token [s].
+    software : str, Software or Stacks
+        Level of the software on both.
 
     Returns
     -------
@@ -1449,7 +1515,7 @@ def tokens_per_megawatt(
         for dtype in dict.fromkeys((own, "bf16")):
             old_load = replace(new_load, weights_dtype=dtype, kv_dtype=dtype)
             loads = {"trn3_gen2": new_load, "trn2_ultraserver": old_load}
-            ask = partial(_serving_of, loads, region, utilisation)
+            ask = partial(_serving_of, loads, region, utilisation, stacks.given(software))
             found = compare_systems.ask(ask, loads).found
             if len(found) == len(loads):
                 new, old = (found[each].total_j for each in loads)

@@ -44,15 +44,6 @@ FAMILIES = {
 }
 """Families of chips as a reader knows them, and as they stand among the stored scores."""
 
-LEVEL_NAMES = {
-    "first_port": "software of a first port",
-    "typical": "typical software",
-    "tuned": "tuned software",
-    "hardware": "software that loses nothing",
-    "own": "software as in your runs",
-}
-"""Levels of software in words; `trn3.committed.LEVELS` says what they are made of."""
-
 TELLING = 0.02
 """A miss in the mean below which nothing is said of it [-]."""
 
@@ -140,27 +131,6 @@ def levels_of(
     """
     first, levels = hardware.system(systems[0]).id, stacks.given(software)
     return lambda system: levels.level("training", system, system.id == first)
-
-
-def level_name(level: stacks.Level) -> str:
-    """A level of software in words.
-
-    Parameters
-    ----------
-    level : str or Software
-        Its name, or a record.
-
-    Returns
-    -------
-    str
-        For the middle of a sentence.
-
-    Examples
-    --------
-    >>> level_name("tuned")
-    'tuned software'
-    """
-    return LEVEL_NAMES[level if isinstance(level, str) else level.level]
 
 
 def compare(
@@ -530,7 +500,7 @@ def marks(
         found = training.estimate(job, cluster, subject.layout, level)
         rows.append(
             (
-                words.capital(level_name(level)),
+                words.capital(stacks.level_name(level)),
                 level if isinstance(level, str) else level.level,
                 chip.native(job.dtype),
                 *found.mfu,
@@ -786,8 +756,7 @@ def lead(
         f"tokens with {words.counted(cluster.n_chips, kind + ' chip')} in "
         f"{chip.native(dtype).upper()}"
     )
-    if software != stacks.TYPICAL:
-        text += f", with {level_name(software)}"
+    text += stacks.with_level(software)
     for other, each in formats.items():
         if other != dtype:
             text += f"; in {chip.native(other).upper()} {words.duration(each.days[1] * DAY_S)}"

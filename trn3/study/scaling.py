@@ -582,13 +582,15 @@ def _shares(
     return table
 
 
-def lead(found: Curve) -> str:
+def lead(found: Curve, software: stacks.Level = stacks.TYPICAL) -> str:
     """The largest size that still helps one job, with the way in which it recovers.
 
     Parameters
     ----------
     found : Curve
         One job at many sizes.
+    software : str or Software
+        Its level, which is said where it is not the typical one.
 
     Returns
     -------
@@ -608,7 +610,7 @@ def lead(found: Curve) -> str:
     if top == largest:
         reach = f"up to all {top:,}"
     takes = words.run_time(soonest["days"])
-    far = words.beyond(top, scored_chips())
+    far = stacks.with_level(software) + words.beyond(top, scored_chips())
     return f"More {kind} chips help one job of {job} {reach}, where it takes {takes} {way}{far}."
 
 

@@ -213,3 +213,55 @@ def each(of: Stacks, system: hardware.System) -> list[tuple[str, Stacks]]:
     """
     rows = [(level.replace("_", " "), Stacks(level)) for level in committed.LEVELS]
     return [*rows, ("your runs", of)] if of.knows(system) else rows
+
+
+LEVEL_NAMES = {
+    "first_port": "software of a first port",
+    "typical": "typical software",
+    "tuned": "tuned software",
+    "hardware": "software that loses nothing",
+    "own": "software as in your runs",
+}
+"""Levels of software in words; `trn3.committed.LEVELS` says what they are made of."""
+
+
+def level_name(level: Level) -> str:
+    """A level of software in words.
+
+    Parameters
+    ----------
+    level : str or Software
+        Its name, or a record
+
+    Returns
+    -------
+    str
+        For the middle of a sentence
+
+    Examples
+    --------
+    >>> level_name("tuned"), level_name(committed.software("training", "first_port"))
+    ('tuned software', 'software of a first port')
+    """
+    return LEVEL_NAMES[level if isinstance(level, str) else level.level]
+
+
+def with_level(level: Level) -> str:
+    """A level of software as a clause with its comma; nothing where it is the typical one.
+
+    Parameters
+    ----------
+    level : str or Software
+        Its name, or a record
+
+    Returns
+    -------
+    str
+        For the middle of a sentence
+
+    Examples
+    --------
+    >>> with_level("tuned"), with_level("typical")
+    (', with tuned software', '')
+    """
+    return "" if level == TYPICAL else f", with {level_name(level)}"
