@@ -11,7 +11,7 @@ import pytest
 from trn3 import hardware, inference, workload
 from trn3.fit import trust
 from trn3.show import story
-from trn3.study import compare, pricing, served
+from trn3.study import compare, pricing, served, stacks
 
 LLAMA = workload.model("llama3_3_70b")
 LOAD = workload.ServingLoad(LLAMA, 1024, 1024, 3.0, 0.025, "fp8", "fp8", 50.0)
@@ -163,7 +163,41 @@ def test_a_claim_without_an_answer_cannot_be_checked():
 
 def test_scores_of_later_runs_have_one_row_a_family():
     scores = trust.newer("inference")
-    assert len(served.later(scores)) == len(scores)
+    shown = served.later(scores, trust.by_part("inference", "publisher"))
+    assert len(shown) == len(scores)
+    assert "×" in shown.set_index("Runs").loc["Everything", "Refitted, off by"]
+
+
+def test_a_named_level_moves_the_system_in_question_alone():
+    usual, tuned = (served.frontiers(LOAD, PAIR, level) for level in ("typical", "tuned"))
+    speed = 40.0
+    ours, theirs = (
+        served.at_speed(tuned, key, speed)[1] / served.at_speed(usual, key, speed)[1]
+        for key in PAIR
+    )
+    assert ours > 1.1 and theirs == pytest.approx(1.0)
+
+
+def test_better_software_gives_more_and_ties_at_a_higher_rent(answers):
+    own = served.rented(pricing.Purchase("capacity_block", "us_east_2"), PAIR)
+    system, rival = hardware.system(PAIR[0]), answers.found[PAIR[1]]
+    levels = served.at_levels(LOAD, system, rival, own, stacks.read())
+    assert levels["level"].tolist() == ["First port", "Typical", "Tuned", "Hardware"]
+    assert levels["middle"].is_monotonic_increasing and levels["ties_at"].is_monotonic_increasing
+    typical = levels.set_index("level").loc["Typical", "middle"]
+    assert typical == pytest.approx(answers.found[PAIR[0]].output_tokens_per_s_per_chip[1])
+    alone = served.at_levels(LOAD, system, None, own, stacks.read())
+    assert alone["ties_at"].isna().all()
+
+
+def test_a_configured_length_slows_what_is_compiled_and_nothing_else():
+    usual = served.frontiers(LOAD, PAIR)
+    long = served.frontiers(LOAD, PAIR, context_tokens=65536)
+    ends = [
+        frame.groupby("system")["output_tokens_per_s_per_chip"].max() for frame in (usual, long)
+    ]
+    assert ends[1]["hgx_h200"] == pytest.approx(ends[0]["hgx_h200"])
+    assert ends[1]["trn3_gen2"] < 0.5 * ends[0]["trn3_gen2"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the forked engine is for Linux")
@@ -175,6 +209,7 @@ def test_scores_of_later_runs_have_one_row_a_family():
         {"model": "gpt_oss_120b", "dtype": "mxfp4", "disaggregated": True},
         {"systems": ["hgx_h200"], "model": "llama3_1_8b", "output_tokens": 2},
         {"ttft_s": 0.01, "tpot_ms": 1.0},
+        {"software": "hardware", "configured_tokens": 32768},
     ],
     ids=str,
 )

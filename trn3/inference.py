@@ -280,7 +280,8 @@ def frontier(
     some = layouts(model, system)
     at = layout_of(np.asarray(some.tp)[:, None], np.asarray(some.dp)[:, None])
     sequences = np.geomspace(1, chip.max_sequences, N_BATCHES)
-    w = work_of(load, np.unique(np.round(sequences)), context_tokens)
+    length = configured(system, context_tokens)
+    w = work_of(load, np.unique(np.round(sequences)), length)
     level = committed.level("serving", software)
     stack = at_level(constants(system.chip), level)
     s = evaluate(model, chip, at, stack, w, disaggregated)
@@ -365,6 +366,30 @@ def _nearest(found: Frontier) -> str:
     return f"no layout of {load.model.name} on {found.system.name} {limits} {layout} {times}"
 
 
+def configured(system: System, context_tokens: float) -> float:
+    """Length for which graphs are compiled: none on a device that compiles none for a length.
+
+    Parameters
+    ----------
+    system : System
+        Where it runs [-].
+    context_tokens : float
+        Length that was asked for; 0: exactly the load [-].
+
+    Returns
+    -------
+    float
+        The length, 0 on GPUs and TPUs [-].
+
+    Examples
+    --------
+    >>> from trn3 import hardware
+    >>> [configured(hardware.system(name), 8192) for name in ("trn2_48xl", "hgx_h200")]
+    [8192, 0.0]
+    """
+    return context_tokens if system.chip.compiled else 0.0
+
+
 def work_of(load: ServingLoad, batch: Array, context_tokens: float = 0.0) -> Work:
     """A load as the terms of a step take it.
 
@@ -403,7 +428,8 @@ def work_of(load: ServingLoad, batch: Array, context_tokens: float = 0.0) -> Wor
 def _point(found: Frontier, row: pd.Series, context_tokens: float) -> ServingPoint:
     load, system = found.load, found.system
     d, at = device(system, load.weights_dtype), layout_of(row["tp"], row["dp"])
-    w = work_of(load, row["batch"] / row["dp"], context_tokens)
+    length = configured(system, context_tokens)
+    w = work_of(load, row["batch"] / row["dp"], length)
     stack = at_level(constants(system.chip), found.software)
     behind = traffic(load.model, d, at, stack, w)
     first = "ttft" if row["batch"] <= LOW_LOAD else "ttft_load"
@@ -434,6 +460,8 @@ def fleet(
     load: ServingLoad,
     system: System,
     n_available: float = math.inf,
+    disaggregated: bool = False,
+    context_tokens: float = 0.0,
     software: str | Software = "typical",
 ) -> np.ndarray:
     """Fewest chips that serve a request rate, with headroom for its peaks, in whole copies of the
@@ -447,6 +475,10 @@ def fleet(
         Where it runs [-].
     n_available : float
         Chips that can be had [-].
+    disaggregated : bool
+        Prefill on chips of its own [-].
+    context_tokens : float
+        Length for which a compiled device was configured; 0: exactly the load [-].
     software : str or Software
         Level of the stack, one of `committed.LEVELS` or a record [-].
 
@@ -461,7 +493,7 @@ def fleet(
         Nothing meets the limits, or the rate needs more chips than there are.
     """
     workload.positive("requests_per_s", load.requests_per_s, "1/s")
-    found = frontier(load, system, software=software)
+    found = frontier(load, system, disaggregated, context_tokens, software)
     busy = data.assumption("serving_fleet_utilisation").value
     points = found.points[found.points["meets"]]
     if points.empty:

@@ -8,13 +8,14 @@
 (True, True)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
 from trn3 import data, hardware, inference, serving_step, workload
+from trn3.study import stacks
 from trn3.units import GIB
 
 Answer = TypeVar("Answer")
@@ -161,7 +162,10 @@ def load_on(load: workload.ServingLoad, system: hardware.System) -> workload.Ser
 
 
 def serving(
-    load: workload.ServingLoad, systems: Iterable[str], **how: Any
+    load: workload.ServingLoad,
+    systems: Sequence[str],
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
+    **how: Any,
 ) -> Answers[inference.ServingPoint]:
     """The best point of a load on several systems, each in its own format.
 
@@ -169,8 +173,10 @@ def serving(
     ----------
     load : ServingLoad
         Model, lengths, limits and the format that is asked for.
-    systems : iterable of str
-        Ids of systems or chips.
+    systems : sequence of str
+        Ids of systems or chips; the first is the one in question.
+    software : str, Software or Stacks
+        Level of the software on the first, or the levels of a page.
     **how : object
         Further arguments of `trn3.inference.best`.
 
@@ -179,7 +185,11 @@ def serving(
     Answers
         A `trn3.inference.ServingPoint` each.
     """
-    return ask(lambda system: inference.best(load_on(load, system), system, **how), systems)
+    level = stacks.by_system("serving", systems, software)
+    return ask(
+        lambda system: inference.best(load_on(load, system), system, software=level(system), **how),
+        systems,
+    )
 
 
 def serving_table(

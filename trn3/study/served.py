@@ -8,7 +8,7 @@ the published runs beside it.
 ['hgx_h200', 'trn3_gen2']
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from trn3 import cost, data, hardware, inference, serving_step, ties
 from trn3.fit import serving_fit, trust
 from trn3.show import story, words
-from trn3.study import compare, pricing, rents
+from trn3.study import compare, pricing, rents, stacks
 from trn3.study.compare import Answers
 from trn3.units import HOUR_S, MEGA
 from trn3.workload import ServingLoad
@@ -34,6 +34,8 @@ LINE += ["n_chips", "n_systems", "tp", "dp", "batch", "ttft_s"]
 BILL = ["system", "name", "usd_per_chip_h", "bought", "chips_low", "chips", "chips_high", "low"]
 BILL += ["usd_a_month", "high", "usd_per_million", "ties_low", "ties_at", "ties_high"]
 """Columns of `bills`."""
+LEVEL = ["level", *compare.ENDS, "ties_low", "ties_at", "ties_high", "text"]
+"""Columns of `at_levels`."""
 
 
 def nearest(load: ServingLoad, system: hardware.System, **how: Any) -> inference.ServingPoint:
@@ -76,15 +78,23 @@ def nearest(load: ServingLoad, system: hardware.System, **how: Any) -> inference
     return inference.best(loosest, system, **how)
 
 
-def frontiers(load: ServingLoad, systems: Iterable[str], **how: Any) -> pd.DataFrame:
+def frontiers(
+    load: ServingLoad,
+    systems: Sequence[str],
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
+    **how: Any,
+) -> pd.DataFrame:
     """Highest output per chip against the speed of each user, without limits of time.
 
     Parameters
     ----------
     load : ServingLoad
         Model, lengths and the format that is asked for; each chip serves in one that it has.
-    systems : iterable of str
-        Ids of systems or chips; those that cannot hold the model are left out.
+    systems : sequence of str
+        Ids of systems or chips, the one in question first; those that cannot hold the model are
+        left out.
+    software : str, Software or Stacks
+        Level of the software on the first, or the levels of a page.
     **how : object
         Further arguments of `trn3.inference.frontier`.
 
@@ -96,8 +106,11 @@ def frontiers(load: ServingLoad, systems: Iterable[str], **how: Any) -> pd.DataF
         ``high`` [token/s], the layout, and ``ttft_s`` [s].
     """
     free = replace(load, ttft_s=np.inf, tpot_s=np.inf)
+    level = stacks.by_system("serving", systems, software)
     asked = compare.ask(
-        lambda system: inference.frontier(compare.load_on(free, system), system, **how).frame(),
+        lambda system: inference.frontier(
+            compare.load_on(free, system), system, software=level(system), **how
+        ).frame(),
         systems,
     )
     lines = [_line(hardware.system(each), frame) for each, frame in asked.found.items()]
@@ -222,6 +235,7 @@ def bills(
     answers: Answers[inference.ServingPoint],
     rent_of: Answers[rents.Rent],
     subject: str,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
     **how: Any,
 ) -> pd.DataFrame:
     """Fleet and monthly bill of a load that comes in at `requests_per_s`, the cheapest first.
@@ -236,6 +250,8 @@ def bills(
         What a chip-hour costs, from `rented`; those without a rent come last.
     subject : str
         Id of the system in question.
+    software : str, Software or Stacks
+        Level of the software on it, or the levels of a page.
     **how : object
         Further arguments of `trn3.inference.fleet`.
 
@@ -248,6 +264,7 @@ def bills(
         fleet included [USD], and ``ties_at`` with ``ties_low`` and ``ties_high``, the rent at which
         a token costs as much on the system in question [USD/h].
     """
+    level = stacks.by_system("serving", [subject], software)
     month_s = cost.MONTH_H * HOUR_S
     million_a_month = load.requests_per_s * load.output_tokens * month_s / MEGA
     rows = []
@@ -259,7 +276,8 @@ def bills(
             row["bought"] = rent_of.missing[each]
             continue
         rent = rent_of.found[each]
-        chips = inference.fleet(compare.load_on(load, system), system, **how)
+        here = compare.load_on(load, system)
+        chips = inference.fleet(here, system, software=level(system), **how)
         usd = np.asarray(cost.monthly_usd(chips, rent.usd_per_chip_h))
         row |= {
             "usd_per_chip_h": rent.usd_per_chip_h,
@@ -560,36 +578,93 @@ def beside(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows or [{"Chip": "none", "Runs": "no run is published"}]).fillna("—")
 
 
-def later(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of `trn3.fit.trust.newer` for a reader.
+def later(scores: pd.DataFrame, refitted: pd.DataFrame) -> pd.DataFrame:
+    """Misses on runs that came in later, and of the refit, for a reader.
 
     Parameters
     ----------
     scores : pandas.DataFrame
-        Rows of ``validation_summary.csv``.
+        From `trn3.fit.trust.newer`.
+    refitted : pandas.DataFrame
+        From `trn3.fit.trust.by_part`, with something left out of the fit.
 
     Returns
     -------
     pandas.DataFrame
         Texts.
     """
-    return pd.DataFrame(
-        [
-            {
-                "Runs that were added later": words.capital(row.part),
-                "Groups": f"{row.n_groups:.0f}",
-                "Off by a factor of": words.missed(
-                    row.group_median_factor, row.factor_low, row.factor_high
-                ),
-                "80% range held": f"{words.pct(row.band_coverage)} "
-                f"({words.rng(100 * row.coverage_low, 100 * row.coverage_high)})",
-                "A constant share of peak": words.missed(
-                    row.constant_group_median_factor, np.nan, np.nan
-                ),
-            }
-            for row in scores.itertuples(index=False)
-        ]
-    )
+    since = refitted.set_index("part")
+    rows = []
+    for row in scores.itertuples(index=False):
+        cells = {
+            "Runs": words.capital(row.part),
+            "Groups": f"{row.n_groups:.0f}",
+            "Off by": _off(row),
+            "80% range held": _held(row),
+        }
+        if row.part in since.index:
+            new = since.loc[row.part]
+            cells |= {"Refitted, off by": _off(new), "its range held": _held(new)}
+        rows.append(cells)
+    return pd.DataFrame(rows).fillna("—")
+
+
+def _off(row: Any) -> str:
+    return words.missed(row.group_median_factor, row.factor_low, row.factor_high)
+
+
+def _held(row: Any) -> str:
+    ends = words.rng(100 * row.coverage_low, 100 * row.coverage_high)
+    return f"{words.pct(row.band_coverage)} ({ends})"
+
+
+def at_levels(
+    load: ServingLoad,
+    system: hardware.System,
+    rival: inference.ServingPoint | None,
+    rent_of: Answers[rents.Rent],
+    software: stacks.Stacks,
+    **how: Any,
+) -> pd.DataFrame:
+    """What a system gives at every level of software, and the rent at which it then ties.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        What is asked.
+    system : System
+        The one in question.
+    rival : ServingPoint, optional
+        What it is compared with, at its own level; none where it has no answer.
+    rent_of : Answers
+        From `rented`; without a rent of the rival there is no tie.
+    software : Stacks
+        Levels of the page; the reader's own runs are one more level where they tell it.
+    **how : object
+        Further arguments of `trn3.inference.best`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``level`` (in words), output tokens per second and chip as ``low``, ``middle``, ``high``
+        [token/s], ``ties_low``, ``ties_at``, ``ties_high`` [USD/h], and ``text`` for a chart.
+    """
+    rows = []
+    for name, levels in stacks.each(software, system):
+        answers = compare.serving(load, [system.id], levels, **how)
+        row: dict[str, Any] = {"level": words.capital(name), "text": "no layout in the limits"}
+        rows.append(row)
+        if system.id not in answers.found:
+            continue
+        speed = answers.found[system.id].output_tokens_per_s_per_chip
+        row |= dict(zip(compare.ENDS, speed))
+        row["text"] = f"{words.sig(speed[1])} ({words.rng(speed[0], speed[2])})"
+        if rival is not None and rival.system.id in rent_of.found:
+            usd = rent_of.found[rival.system.id].usd_per_chip_h
+            even = rents.break_even(speed, rival.output_tokens_per_s_per_chip, usd)
+            row |= {"ties_low": even.low, "ties_at": even.middle, "ties_high": even.high}
+            row["text"] += f", ties at {words.money(even.middle)}"
+    return pd.DataFrame(rows, columns=LEVEL)
 
 
 LATER = {"trainium": "Inferentia2 and Trainium, time per token"}
@@ -612,14 +687,20 @@ def missed_later(chip: hardware.Chip) -> str:
 
     Examples
     --------
-    >>> missed_later(hardware.chip("trainium3")).startswith("On runs of Inferentia2 and Trainium")
+    >>> missed_later(hardware.chip("trainium3")).startswith("Runs of Inferentia2 and Trainium")
     True
     """
     part = LATER.get(chip.family, CLOSED_LOOP)
     score = trust.summary("inference", "prospective", part)
+    since = trust.summary("inference", "publisher", part)
     factor = score["group_median_factor"], score["factor_low"], score["factor_high"]
-    whose = "Inferentia2 and Trainium" if chip.family in LATER else "engines in service"
+    refitted = since["group_median_factor"], since["factor_low"], since["factor_high"]
+    whose = "engines in service"
+    if chip.family in LATER:
+        whose = "Inferentia2 and Trainium"
     return (
-        f"On runs of {whose} that were added later the time per token was off by "
-        f"{words.missed(*factor)}, and the 80% range held {words.pct(score['band_coverage'])}."
+        f"Runs of {whose} that came in later were missed by {words.missed(*factor)} in time per "
+        f"token (80% range held {words.pct(score['band_coverage'])}); refitted, with their "
+        f"publisher left out, by {words.missed(*refitted)} "
+        f"({words.pct(since['band_coverage'])} held)."
     )

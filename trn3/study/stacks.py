@@ -5,6 +5,7 @@ stay. What no run of theirs is about keeps the level that is named, on the syste
 the typical one.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trn3 import committed, data, hardware
@@ -194,6 +195,36 @@ def given(software: "Level | Stacks") -> Stacks:
     if isinstance(software, Stacks):
         return software
     return Stacks(software)
+
+
+def by_system(
+    kind: str, systems: Sequence[str], software: "Level | Stacks"
+) -> Callable[[hardware.System], Level]:
+    """Level of the software of several systems.
+
+    Parameters
+    ----------
+    kind : str
+        ``serving`` or ``training``
+    systems : sequence of str
+        Ids; the first is the one in question
+    software : str, Software or Stacks
+        Level on the first, or the levels of a page
+
+    Returns
+    -------
+    callable
+        From a system to its level
+
+    Examples
+    --------
+    >>> level = by_system("serving", ["trn3_gen2", "hgx_h100"], "tuned")
+    >>> level(hardware.system("trn3_gen2")), level(hardware.system("hgx_h100"))
+    ('tuned', 'typical')
+    """
+    first = [hardware.system(name).id for name in systems[:1]]
+    levels = given(software)
+    return lambda system: levels.level(kind, system, system.id in first)
 
 
 def each(of: Stacks, system: hardware.System) -> list[tuple[str, Stacks]]:
