@@ -26,7 +26,7 @@ from trn3.workload import ServingLoad
 
 LEAST_SHARE = 0.02
 """Points of a line below this share of its highest output are left out: nobody serves there [-]."""
-N_POINTS = 10
+N_POINTS = 8
 """Points of a line [-]."""
 LINE = ["system", "name", "tokens_per_s_per_user", "output_tokens_per_s_per_chip", "low", "high"]
 LINE += ["n_chips", "n_systems", "tp", "dp", "batch", "ttft_s"]
@@ -635,7 +635,7 @@ def at_levels(
     system : System
         The one in question.
     rival : ServingPoint, optional
-        What it is compared with, at its own level; none where it has no answer.
+        What it is compared with, at its own level; none where it has no answer [-].
     rent_of : Answers
         From `rented`; without a rent of the rival there is no tie.
     software : Stacks
