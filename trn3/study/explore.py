@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, data, hardware, inference, training, workload
+from trn3 import committed, cost, data, hardware, inference, training, workload
 from trn3.show import charts, story, words
-from trn3.study import customers, footprint, runs
+from trn3.study import customers, footprint, runs, stacks
 from trn3.uncertainty import percentiles, ratio_range
 from trn3.units import KWH_J, MEGA
 
@@ -48,6 +48,7 @@ LABELS = {
     "tokens": "run, tokens",
     "seq_len": "sequence, tokens",
     "global_batch": "sequences in a step",
+    "runs": "file of your own runs",
 }
 """What stands beside a control, with its unit; the other controls have the name of their field."""
 MONTH_DAYS = 30
@@ -81,6 +82,10 @@ class State:
         Tokens of a training run [token].
     seq_len, global_batch : int
         Tokens of a sequence and sequences of a step [-].
+    software : str
+        Level of the software of the system in question; the rival's is typical.
+    runs : str
+        File of own runs, which move the level of the chips that they ran on; none where empty.
     """
 
     model: str = "llama3_3_70b"
@@ -100,6 +105,8 @@ class State:
     tokens: float = 1e12
     seq_len: int = 8192
     global_batch: int = 1024
+    software: str = stacks.TYPICAL
+    runs: str = ""
 
     @property
     def load(self) -> workload.ServingLoad:
@@ -219,14 +226,20 @@ def rent(
 
 
 @data.kept
-def _run(system: str, n_chips: int, model: str, *job: Any) -> training.TrainingEstimate:
-    return runs.at_sizes(
-        workload.TrainingJob(workload.model(model), *job), hardware.system(system), [n_chips]
-    )[0]
+def _run(
+    system: str, n_chips: int, level: stacks.Level, model: str, *job: Any
+) -> training.TrainingEstimate:
+    asked = workload.TrainingJob(workload.model(model), *job)
+    return runs.at_sizes(asked, hardware.system(system), [n_chips], level)[0]
 
 
-def _serving(state: State, system: hardware.System, usd: float) -> Answers:
-    point = inference.best(state.load, system)
+def _level(state: State, stack: stacks.Stacks, kind: str, system: hardware.System) -> stacks.Level:
+    """The named level is that of the system in question; its rival's is typical."""
+    return stack.level(kind, system, system.id == hardware.system(state.system).id)
+
+
+def _serving(state: State, stack: stacks.Stacks, system: hardware.System, usd: float) -> Answers:
+    point = inference.best(state.load, system, software=_level(state, stack, "serving", system))
     rate, copies = point.output_tokens_per_s_per_chip, state.n_chips // point.n_chips
     joules = footprint.serving(point, state.dtype, state.region, state.utilisation).total_j
     bill = cost.usd_per_unit(usd, rate[::-1], state.utilisation) * MEGA
@@ -240,19 +253,16 @@ def _serving(state: State, system: hardware.System, usd: float) -> Answers:
     ]
 
 
-def _training(state: State, system: hardware.System, usd: float) -> Answers:
+def _training(state: State, stack: stacks.Stacks, system: hardware.System, usd: float) -> Answers:
     job = (state.model, state.tokens, state.seq_len, state.global_batch, state.dtype)
-    run = _run(system.id, state.n_chips, *job)
+    level = _level(state, stack, "training", system)
+    run = _run(system.id, state.n_chips, level, *job)
     joules = footprint.training_run(run, state.region).total_j * state.tokens
     bill = cost.run_usd(run.cluster.n_chips, run.days * 86400.0, usd)
     try:
         wider = replace(run.layout, dp=MORE * run.layout.dp)
-        gain = (
-            run.days[1]
-            / training.estimate(run.job, hardware.Cluster(system, int(wider.n_chips)), wider).days[
-                1
-            ]
-        )
+        cluster = hardware.Cluster(system, int(wider.n_chips))
+        gain = run.days[1] / training.estimate(run.job, cluster, wider, level).days[1]
     except data.TrnError:
         gain = np.nan
     return [
@@ -310,13 +320,14 @@ def evaluate(state: State) -> Answer:
     names[1] += ", rival" * (names[0] == names[1])
     given = (state.price, state.rival_price)
     rents = tuple(rent(s, usd, state.term, state.region) for s, usd in zip(sides, given))
+    stack = stacks.read(state.software, state.runs)
     rows: list[list[Any]] = []
     missing: dict[str, str] = {}
     for use, ask in (("Serving", _serving), ("Training", _training)):
         found: list[Answers] = []
         for side, name, paid in zip(sides, names, rents):
             try:
-                found.append(ask(state, side, paid.value))
+                found.append(ask(state, stack, side, paid.value))
             except data.TrnError as reason:
                 missing[f"{use}, {name}"] = str(reason)
                 found.append([])
@@ -658,11 +669,12 @@ def _controls(state: State) -> dict[str, Any]:
         "system": systems,
         "rival": systems,
     }
+    lists |= {"software": [(level.replace("_", " "), level) for level in committed.LEVELS]}
     lists |= {"dtype": [(d.upper(), d) for d in ("bf16", "fp8")]}
     terms = sorted(set(data.table("prices").query("quantity == 'price_usd_per_chip_h'")["term"]))
     lists |= {"term": [(t.replace("_", " "), t) for t in terms]}
     lists |= {"region": [(r.replace("_", "-"), r) for r in data.ids("region")]}
-    kinds = {int: ipywidgets.IntText, float: ipywidgets.FloatText}
+    kinds = {int: ipywidgets.IntText, float: ipywidgets.FloatText, str: ipywidgets.Text}
     out = {}
     for name, value in asdict(state).items():
         look = {
