@@ -16,7 +16,7 @@ from trn3.fit.calibration import Problem
 CHOSEN = "as committed"
 NESTED = "best on the other publishers"
 """The choice between the variants is made anew for every publisher, by the scores on all others."""
-STACK_SDS = (0.0, 0.06, 0.12, 0.2)
+STACK_SDS = (0.0, 0.2)
 """Other deviations of the level of a stack."""
 SCALES = (0.05, 0.15)
 """Other log errors beyond which a row counts less."""
