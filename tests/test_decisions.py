@@ -188,6 +188,15 @@ def test_better_software_on_the_new_chips_raises_the_break_even_rent():
     assert speeds[0].new.speed.mid < speeds[1].new.speed.mid
 
 
+def test_a_level_that_is_not_typical_stands_in_the_answer():
+    who = customers.load("template")
+    port = decisions.decide(who, draws=256, software="first_port")
+    assert decisions.lead(port).endswith("with software of a first port.")
+    assert "software" not in decisions.lead(decisions.decide(who, draws=256))
+    stream = decisions.decide(customers.load("decart"), draws=256, software="tuned")
+    assert "software" not in decisions.lead(stream)  # its file gives the share of the peak
+
+
 def test_no_level_applies_to_a_file_that_gives_the_share_of_the_peak(decided):
     assert decisions.levels(decided["decart"]).empty
     assert "no level applies" in decisions.by_level(decided["decart"]).meta["empty"]

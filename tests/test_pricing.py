@@ -222,6 +222,7 @@ def test_better_software_raises_the_break_even_rent_and_leaves_the_rivals(served
 def test_the_level_moves_the_first_system_alone(served):
     tuned = pricing.tokens(LOAD, SYSTEMS, BLOCKS, 0.6, 10.0, "tuned")
     assert tuned.own["speed"] > served.own["speed"]
+    assert "with tuned software" in pricing.lead(tuned) and "software" not in pricing.lead(served)
     rivals = tuned.rivals["speed"].sort_index()
     assert rivals.to_numpy() == pytest.approx(served.rivals["speed"].sort_index().to_numpy())
     with pytest.raises(data.TrnError, match="first_port, typical, tuned, hardware"):

@@ -211,9 +211,16 @@ def lead(decision: Decision) -> str:
         return f"No workload of {name} runs within its limits on both chips, so nothing can move."
     even = decision.even
     move, stay = decision.pair
-    return (
-        f"{words.started(words.below(move, 'costs less', stay, even.low, even.middle, even.high))}."
-    )
+    said = words.below(move, "costs less", stay, even.low, even.middle, even.high)
+    return f"{words.started(said)}{_with_level(decision)}."
+
+
+def _with_level(decision: Decision) -> str:
+    """The level of the software on the new chips, where one that is not typical counts."""
+    levels, system = stacks.given(decision.software), _new_system(decision)
+    kinds = [savings.MODELLED[r.work.kind] for r in decision.results if r.work.kind in KINDS]
+    told = [stacks.with_level(levels.level(kind, system)) for kind in kinds]
+    return max(told, key=len, default="")
 
 
 def rest(decision: Decision) -> str:

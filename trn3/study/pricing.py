@@ -105,12 +105,15 @@ class Priced:
         one copy; ``rent`` [USD/h] with ``term``, ``place`` and ``date``; ``usd`` of a unit with
         ``usd_low`` and ``usd_high``; ``even``, the rent of the subject at which the unit costs the
         same, with ``even_low`` and ``even_high`` [USD/h]; ``why`` there is no answer.
+    software : str or Software
+        Level of the software on the subject.
     """
 
     subject: hardware.System
     paid: rents.Rent
     purchase: Purchase
     table: pd.DataFrame
+    software: stacks.Level = stacks.TYPICAL
 
     @property
     def name(self) -> str:
@@ -283,7 +286,8 @@ def tokens(
         tokens_per_s, table.loc[rows, "speed"], utilisation, table.loc[rows, "copy_chips"]
     )
     table["usd_a_month"] = cost.monthly_usd(table["chips"], table["rent"])
-    return replace(priced, table=_cheapest_first(table))
+    level = levels.level("serving", priced.subject)
+    return replace(priced, table=_cheapest_first(table), software=level)
 
 
 def runs(
@@ -336,7 +340,8 @@ def runs(
         seconds = job.tokens / (table[speed] * n_chips)
         table[f"days{end}"] = seconds / DAY_S
         table[f"usd{end}"] = cost.run_usd(n_chips, seconds, table["rent"])
-    return replace(priced, table=_cheapest_first(table))
+    level = levels.level("training", priced.subject)
+    return replace(priced, table=_cheapest_first(table), software=level)
 
 
 def prompt_share(load: workload.ServingLoad, point: inference.ServingPoint) -> float:
@@ -873,7 +878,8 @@ def lead(served: Priced) -> str:
     others = f"its {n} rivals" if n > 1 else str(rival["chip"])
     ends = rival["even_low"], rival["even"], rival["even_high"]
     said = words.below(served.name, "costs less per token", others, *ends)
-    return f"{words.started(rents.bought(served.purchase.term))}, {said}."
+    level = stacks.with_level(served.software)
+    return f"{words.started(rents.bought(served.purchase.term))}, {said}{level}."
 
 
 def rest(served: Priced, trained: Priced, offers: pd.DataFrame) -> str:
