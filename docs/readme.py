@@ -111,6 +111,32 @@ def refitted() -> str:
     return table(head, lines)
 
 
+def _span(values: list[float], form: str) -> str:
+    """Smallest and largest, once where they print alike."""
+    ends = [form.format(end) for end in (min(values), max(values))]
+    return "–".join(dict.fromkeys(ends))
+
+
+def expect() -> str:
+    """What a reader may expect of a stack that nobody fitted, in one sentence."""
+    factors, held = {}, {}
+    for kind in PARTS:
+        folds = ("prospective", "origin", validation.HEADLINE[kind])
+        rows = [trust.by_part(kind, fold).set_index("part").loc["everything"] for fold in folds]
+        factors[kind] = _span([row["group_median_factor"] for row in rows], "{:.2f}")
+        held[kind] = _span([100 * row["band_coverage"] for row in rows], "{:.0f}")
+    ports = trust.newer("inference").set_index("part")
+    port = ports.at["Inferentia2 and Trainium, time per token", "group_median_factor"]
+    return (
+        "**Of a stack that nobody fitted** expect half of the training steps within a factor of "
+        f"{factors['training']} of the prediction and half of the serving figures within "
+        f"{factors['inference']}, and 80% ranges that hold {held['training']}% and "
+        f"{held['inference']}% of such runs (runs added later, half-years and publishers or "
+        f"harnesses left out); a new port of a model to Trainium was off by {port:.1f} in the "
+        "median."
+    )
+
+
 def scores() -> str:
     """What readers may expect, runs that came in later first."""
     lead = (
@@ -127,7 +153,7 @@ def scores() -> str:
     held = [(t, trust.summary("training", "source", t)) for t in tables]
     ends = [f"{t}: mean {100 * r['mape']:.1f}%, worst {100 * r['worst']:.1f}%" for t, r in held]
     papers = f"With every Megatron paper left out of the fit, {'; '.join(ends)}."
-    return "\n\n".join([lead, newer(), again, refitted(), papers, KEPT_BACK])
+    return "\n\n".join([expect(), lead, newer(), again, refitted(), papers, KEPT_BACK])
 
 
 def render(text: str) -> str:
