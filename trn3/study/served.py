@@ -578,22 +578,22 @@ def beside(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows or [{"Chip": "none", "Runs": "no run is published"}]).fillna("—")
 
 
-def later(scores: pd.DataFrame, refitted: pd.DataFrame) -> pd.DataFrame:
+def later(scores: pd.DataFrame, refitted: pd.DataFrame | None = None) -> pd.DataFrame:
     """Misses on runs that came in later, and of the refit, for a reader.
 
     Parameters
     ----------
     scores : pandas.DataFrame
         From `trn3.fit.trust.newer`.
-    refitted : pandas.DataFrame
-        From `trn3.fit.trust.by_part`, with something left out of the fit.
+    refitted : pandas.DataFrame, optional
+        From `trn3.fit.trust.by_part`, with something left out of the fit; not told where None.
 
     Returns
     -------
     pandas.DataFrame
         Texts.
     """
-    since = refitted.set_index("part")
+    since = (scores.iloc[:0] if refitted is None else refitted).set_index("part")
     rows = []
     for row in scores.itertuples(index=False):
         cells = {
