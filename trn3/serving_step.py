@@ -605,10 +605,10 @@ def experts_read(
     return np.where(np.greater(work.expert_reads, 1), anew, shared * routed)
 
 
-def expert_rows(model: ModelShape, device: Device, tokens: Tokens) -> Array:
+def expert_rows(model: ModelShape, device: Device, layout: Layouts, tokens: Tokens) -> Array:
     r"""Rows that a token adds to the products with experts in one layer.
 
-    .. math:: k, \qquad \text{compiled prompts: } k + b \min\left(\frac{E - 1}{n}, k\right)
+    .. math:: k, \qquad \text{compiled prompts: } k + b \min\left(\frac{E - 1}{n\, dp}, k\right)
 
     A compiled graph sorts the tokens of a prompt into blocks of b rows, one expert each. As it
     cannot know which expert gets how many, it runs enough blocks for the worst case, E - 1 more
@@ -620,8 +620,11 @@ def expert_rows(model: ModelShape, device: Device, tokens: Tokens) -> Array:
         Experts E and those of a token, k [-].
     device : Device
         Whether graphs are compiled, and rows of a block [-].
+    layout : Layouts
+        Attention groups, whose tokens meet at the experts [-].
     tokens : Tokens
-        Tokens n; in decode (with the output head) experts are gathered, not sorted into blocks [-].
+        Tokens n of a group; in decode (with the output head) experts are gathered, not sorted into
+        blocks [-].
 
     Returns
     -------
@@ -631,14 +634,16 @@ def expert_rows(model: ModelShape, device: Device, tokens: Tokens) -> Array:
     Examples
     --------
     256 tokens of DeepSeek-V3 fill 2,048 rows; with blocks of 256 rows 255 of them may be nearly
-    empty, 65,280 rows more.
+    empty, 65,280 rows more, which 64 groups share.
 
     >>> from trn3 import workload
     >>> deepseek, chip = workload.model("deepseek_v3"), device(hardware.system("trn2_48xl"))
     >>> chip = replace(chip, block_tokens=256)
-    >>> 256 * float(expert_rows(deepseek, chip, Tokens(256, head=False)))
-    67328.0
-    >>> float(expert_rows(deepseek, chip, Tokens(256)))
+    >>> one, many = Layouts(16.0), Layouts(1.0, 64.0)
+    >>> prompt = Tokens(256, head=False)
+    >>> [256 * float(expert_rows(deepseek, chip, at, prompt)) for at in (one, many)]
+    [67328.0, 3068.0]
+    >>> float(expert_rows(deepseek, chip, one, Tokens(256)))
     8.0
 
     References
@@ -646,7 +651,8 @@ def expert_rows(model: ModelShape, device: Device, tokens: Tokens) -> Array:
     AWS, Neuron documentation, mixture-of-experts kernel for context encoding: blocks of 128 to 512
     tokens.
     """
-    spare = np.minimum((model.n_experts - 1) * tokens.n_passes / tokens.count, model.top_k)
+    meet = tokens.count * layout.dp / tokens.n_passes
+    spare = np.minimum((model.n_experts - 1) / meet, model.top_k)
     blocks = device.block_tokens * np.maximum(spare, 0.0)
     return model.top_k + np.where(np.logical_and(device.compiled, not tokens.head), blocks, 0.0)
 
@@ -814,7 +820,7 @@ def weight_compute_s(
     narrow = np.where(device.compute_bytes < 1, constants.fp4_share, narrow)
     widened = np.logical_and(device.widened, tokens.head)
     share = constants.expert_matmul_share * np.where(widened, constants.widened_share, 1.0)
-    times = expert_rows(model, device, tokens) * narrow_experts(model, device, layout)
+    times = expert_rows(model, device, layout, tokens) * narrow_experts(model, device, layout)
     routed = times * routed_params(model) / share
     n_weights = dense_params(model) + tokens.head * model.n_head_params + routed
     n_flops = FLOP_PER_WEIGHT * tokens.count * n_weights / (layout.tp * layout.pp)
