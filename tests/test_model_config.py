@@ -209,7 +209,7 @@ def test_pages_are_made_of_a_file_in_four_bits(own_model, number):
     wide = {"hidden_size": 2048, "num_attention_heads": 16, "intermediate_size": 8192}
     many = {"num_hidden_layers": 16, "vocab_size": 32000, "max_position_embeddings": 8192}
     one = batch.case(number, {"model": own_model(AWQ | wide | many)})
-    made, _ = next(iter(batch.forked([one], batch.Options())))
+    made, _ = next(iter(batch.made([one], batch.Options())))
     assert made["status"] == "done", made.get("reason")
 
 
