@@ -375,7 +375,7 @@ def device(system: System, dtype: str = "bf16") -> Device:
         link_bytes_per_s=scale_up if np.isfinite(scale_up) else system.tiers[0].bytes_per_s,
         n_ranks=chip.n_ranks,
         compiled=chip.compiled,
-        widened=dtype.endswith("fp4") and not has(chip, dtype),
+        widened=dtype.endswith(("fp4", "int4")) and not has(chip, dtype),
         torus=system.axis_collectives,
         tiers=tuple((t.n_chips, t.bytes_per_s, t.latency_s) for t in system.tiers),
         **assumed,

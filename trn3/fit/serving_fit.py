@@ -128,7 +128,7 @@ def _what(row: Any) -> str:
 
 def _queued(row: Any) -> bool:
     """Whether a request under load spends more than half of its time before the first token."""
-    if row.what != "loop" or "" in (row.ttft_ms, row.tpot_ms, row.output_tokens):
+    if row.unused or row.what != "loop" or "" in (row.ttft_ms, row.tpot_ms, row.output_tokens):
         return False
     alone = row.batch_or_concurrency in ("", "1")
     rest = float(row.tpot_ms) * (float(row.output_tokens) - 1)
@@ -507,7 +507,7 @@ def described(records: pd.DataFrame) -> pd.DataFrame:
         dated=_years(r["date"]),
         generation=[f"{chips[c].family} {chips[c].generation}" for c in r["chip"]],
     )
-    r["stack_time"] = r[["harness", "family", "engine"]].agg(" | ".join, axis=1)
+    r["stack_time"] = _joined(r[["harness", "family", "engine"]], " | ")
     # schedulers and the sending of answers decide about first tokens
     r["stack_first_token"] = r["stack_time"].where(r["metric"] == "ttft", "")
     r["slower"] = np.where(r["metric"] == "throughput", -1.0, 1.0)
@@ -519,10 +519,16 @@ def described(records: pd.DataFrame) -> pd.DataFrame:
     return r
 
 
+def _joined(texts: pd.DataFrame, between: str) -> pd.Series:
+    """The texts of each row in one, also where there is no row."""
+    joined = [between.join(map(str, row)) for row in texts.itertuples(index=False)]
+    return pd.Series(joined, texts.index, dtype=object)
+
+
 def _groups(records: pd.DataFrame) -> pd.Series:
     """Runs of one build, model, chip and quantity; builds are numbered, as their names are long."""
-    whole = records[["family", "model", "chip", "quantity"]].agg("|".join, axis=1)
-    build = records[_BUILD].agg("|".join, axis=1)
+    whole = _joined(records[["family", "model", "chip", "quantity"]], "|")
+    build = _joined(records[_BUILD], "|")
     number = build.groupby(whole).rank(method="dense")
     return whole + "|" + number.astype(int).astype(str)
 
