@@ -695,12 +695,14 @@ def missed_later(chip: hardware.Chip) -> str:
     since = trust.summary("inference", "publisher", part)
     factor = score["group_median_factor"], score["factor_low"], score["factor_high"]
     refitted = since["group_median_factor"], since["factor_low"], since["factor_high"]
+    side = "slower" if score["bias"] < 0 else "faster"
     whose = "engines in service"
     if chip.family in LATER:
         whose = "Inferentia2 and Trainium"
     return (
         f"Runs of {whose} that came in later were missed by {words.missed(*factor)} in time per "
-        f"token (80% range held {words.pct(score['band_coverage'])}); refitted, with their "
+        f"token, most of them {side} than predicted (80% range held "
+        f"{words.pct(score['band_coverage'])}); refitted, with their "
         f"publisher left out, by {words.missed(*refitted)} "
         f"({words.pct(since['band_coverage'])} held)."
     )
