@@ -133,8 +133,9 @@ def expect() -> str:
         "**Of a stack that nobody fitted** expect half of the training steps within a factor of "
         f"{factors['training']} of the prediction and half of the serving figures within "
         f"{factors['inference']}, and 80% ranges that hold {held['training']}% and "
-        f"{held['inference']}% of such runs (runs added later, half-years and publishers or "
-        "harnesses left out). New ports of models to Trainium took mostly longer than predicted: "
+        f"{held['inference']}% of such runs (added later, or of half-years, publishers "
+        "and harnesses that the fit had not seen). New ports of models to Trainium mostly took "
+        "longer than predicted: "
         f"the factor was {token:.1f} in time per token and {first:.1f} in first tokens."
     )
 

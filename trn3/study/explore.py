@@ -536,11 +536,13 @@ def verdict(row: Any) -> str:
     Returns
     -------
     str
-        ahead or behind, likely so, open, the same (both ends of the range are 1.0), or not known.
+        ahead or behind, likely so, open, the same (1, or a range that is shown as 1.0), or not
+        known.
     """
     if not np.isfinite(row.ratio):
         return "not known"
-    if words.rounded(row.low, 2) == words.rounded(row.high, 2) == 1.0:
+    shown_as_one = words.rounded(row.low, 2) == words.rounded(row.high, 2) == 1.0
+    if shown_as_one or abs(row.ratio - 1) < 1e-3:
         return "the same"
     found = words.verdict(words.rounded(row.low), row.ratio, words.rounded(row.high))
     side = "ahead" if found.better else "behind"
