@@ -7,6 +7,7 @@ import pytest
 
 from trn3 import data
 from trn3.study import customers, decisions, savings
+from trn3.uncertainty import Input
 
 FOLDER = data.DATA / "customers"
 NAMES = ("anthropic", "karakuri", "splashmusic", "decart")
@@ -172,6 +173,22 @@ def test_a_range_above_the_claim_reaches_it(decided):
     compared = decisions.compare(decision)
     above = (decisions.claim_marks(compared)["high"] >= 50).sum()
     assert f"{above} of 6 ranges" in decisions.claims_title(compared, decision)
+
+
+def test_chips_of_a_smallest_fleet_are_whole():
+    floor = Input(1, 4, 8, unit="chips", label="smallest fleet")
+    assert decisions._turn(floor, "above", 4.2) == "of 5 chips or more"
+    assert decisions._turn(floor, "below", 4.2) == "of 4 chips or fewer"
+
+
+@pytest.mark.parametrize(("name", "beyond"), [("template", False), ("karakuri", True)])
+def test_what_the_axis_cuts_is_not_quoted_as_a_result(name, beyond):
+    decision = decisions.decide(customers.load(name), draws=256)
+    compared = decisions.compare(decision)
+    worst = decisions.claim_marks(compared)["saving"].min()
+    title = decisions.claims_title(compared, decision)
+    assert (worst == decisions.LEAST_SHOWN) == beyond
+    assert (title.startswith("Over 150%") or "150% or more" in title) == beyond
 
 
 def test_better_software_on_the_new_chips_raises_the_break_even_rent():

@@ -204,16 +204,33 @@ def test_the_bill_by_hand_is_what_the_package_says(choice):
 
 def test_an_open_choice_is_called_open_and_has_no_verb(choice):
     assert max(choice.wins.values()) < 0.8, "or the case must be chosen anew"
-    assert waiting.lead(choice).startswith("Over 5 years the choice is open: ")
-    assert "costs least" in waiting.lead(choice) and " wait " not in waiting.lead(choice)
+    text = waiting.rest(choice)
+    assert " the choice is open: " in text and "costs least most often" in text
+    assert " wait " not in f"{waiting.lead(choice)} {text}"
+
+
+def test_the_answer_leads_with_the_rents_that_turn_it(choice):
+    text = waiting.lead(choice)
+    turn = waiting.turn(waiting.shares_by_rent(choice))
+    assert f"if Trainium3 rents above {words.money(turn, 'chip-hour')}" in text
+    assert f"{words.money(choice.even.middle)} (80% range" in text
+
+
+def test_rents_of_two_kinds_are_told_in_the_answer(choice):
+    assert "made from Capacity Blocks, against H200 SXM reserved for 2 years" in waiting.rest(
+        choice
+    )
+    blocks = waiting.decide(plan(term="capacity_block"), 256)
+    assert "Capacity Block" not in waiting.rest(blocks)
+    assert "Capacity Block" not in waiting.rest(waiting.decide(plan(price=2.0), 256))
 
 
 def test_what_cannot_be_had_is_said_with_a_clear_choice():
     cheap = waiting.decide(plan(price=0.05, growth=0.0, slip=24.0, horizon_months=24), 256)
     assert cheap.ranking[0] == "buy"
-    assert waiting.lead(cheap).endswith(
-        "with Trainium3 at your 0.05 USD, if Trainium3 can be had at that rent."
-    )
+    text = waiting.rest(cheap)
+    assert text.startswith("At your 0.05 USD ")
+    assert ", if Trainium3 can be had at that rent. Next come " in text
 
 
 def test_a_chip_that_is_not_sold_so_is_left_out_and_named():

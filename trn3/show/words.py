@@ -1135,7 +1135,7 @@ def priced(found: Verdict, subject: str, rival: str, at: str, turns: str) -> str
 
 
 def below(subject: str, does: str, rival: str, low: float, middle: float, high: float) -> str:
-    """A break-even rent as a clause without its stop: what holds below it.
+    """A break-even rent as a clause without its stop: what holds below it in the middle case.
 
     Parameters
     ----------
@@ -1156,14 +1156,15 @@ def below(subject: str, does: str, rival: str, low: float, middle: float, high: 
     Examples
     --------
     >>> below("Trainium3", "costs less per token", "H200 on demand", 1.84, 3.04, 5.1)
-    'Trainium3 costs less per token than H200 on demand below 3.04 USD per chip-hour (80% range
-    1.8–5.1)'
+    'Trainium3 costs less per token than H200 on demand below 3.04 USD per chip-hour in the middle
+    case (80% range 1.8–5.1)'
     >>> below("moving", "costs less", "staying", -2.0, -1.0, 1.0)
     'moving costs less than staying at no rent, in the median of the cases'
     """
     if middle <= 0:
         return f"{subject} {does} than {rival} at no rent, in the median of the cases"
-    return f"{subject} {does} than {rival} below {money(middle, 'chip-hour')} ({band(low, high)})"
+    turns = f"{money(middle, 'chip-hour')} in the middle case ({band(low, high)})"
+    return f"{subject} {does} than {rival} below {turns}"
 
 
 def times(low: float, middle: float, high: float) -> str:

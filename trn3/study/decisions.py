@@ -5,6 +5,7 @@ run, is what every function here tells. A company without published volumes gets
 never sums; a file whose volumes are the reader's own gets both.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -329,7 +330,7 @@ def gates(decision: Decision) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Workload", "Gate", "Finding", "Status"])
 
 
-STATUS = {"port": "needs a port"}
+STATUS = {"port": "needs a port", "no offer": "no public price"}
 """Codes of `savings.gate` that a reader writes otherwise."""
 
 
@@ -445,8 +446,17 @@ def turns(decision: Decision) -> list[str]:
     said = []
     for row in decision.known.thresholds(decision.rent).itertuples():
         given = decision.known.inputs[row.input]
-        said.append(f"the {row.label} {row.saves} {_value(given, row.flips_at)}")
+        said.append(f"the {row.label} {_turn(given, row.saves, row.flips_at)}")
     return said
+
+
+def _turn(given: Input, saves: str, value: float) -> str:
+    """Where moving saves: above or below a value, in whole chips where a few are counted."""
+    if given.unit != "chips" or value >= 100:
+        return f"{saves} {_value(given, value)}"
+    if saves == "above":
+        return f"of {words.big(math.ceil(value))} chips or more"
+    return f"of {words.big(math.floor(value))} chips or fewer"
 
 
 def _value(given: Input, value: float) -> str:
@@ -532,7 +542,7 @@ def next_step(decision: Decision) -> str:
     if decision.customer.access == "public" and assumed:
         said.append(
             f"Nobody can rent {decision.new} without a contract, so there is nothing to move to "
-            "before."
+            "before then."
         )
     return " ".join(said)
 
@@ -984,10 +994,12 @@ def claims_title(compared: Compared, asked: Decision) -> str:
     if marks.empty:
         return title(asked)
     worst, best = float(marks["saving"].min()), float(marks["saving"].max())
-    span = f"From {words.sig(-worst)}% dearer to {words.sig(best)}% cheaper"
+    cut = worst == LEAST_SHOWN  # the axis ends here, the savings do not
+    far, more = ("Over", " or more") if cut else ("From", "")
+    span = f"{far} {words.sig(-worst)}% dearer to {words.sig(best)}% cheaper"
     if worst >= 0 or best <= 0:
         low, high = sorted((abs(worst), abs(best)))
-        span = f"Moving is {words.rng(low, high)}% {CHEAPER[worst < 0]}"
+        span = f"Moving is {words.rng(low, high)}%{more} {CHEAPER[worst < 0]}"
     if "claim" not in marks:
         return span
     n = len(marks.query("claim <= high"))

@@ -9,6 +9,7 @@ is given for every way of buying.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -487,7 +488,7 @@ def in_words(priced: Priced, unit: str, scale: float = 1.0) -> pd.DataFrame:
         day = f", {words.day(row.date)}" if row.date else ""
         bought = f"{rents.terms_of(row.term, row.place)}{day}"
         usd = amount(row.usd / scale)
-        usd += f" ({words.rng(row.usd_low / scale, row.usd_high / scale)})"
+        usd += f" ({ends_of(row, scale)})"
         tie = "—"
         if np.isfinite(row.even):
             tie = f"{words.fixed(row.even, 2)} ({words.rng(row.even_low, row.even_high)})"
@@ -519,6 +520,29 @@ def amount(usd: float) -> str:
     return words.fixed(usd, 2) if usd < 100 else words.big(words.rounded(usd, 3))
 
 
+def ends_of(row: Any, scale: float = 1.0) -> str:
+    """The range of a cost, two digits at either end: a low end may be a fifth of a high one.
+
+    Parameters
+    ----------
+    row : namedtuple or Series
+        With ``usd_low`` and ``usd_high``
+    scale : float
+        Amount of one unit in them [USD]
+
+    Returns
+    -------
+    str
+        Without its currency
+
+    Examples
+    --------
+    >>> ends_of(pd.Series({"usd_low": 2.58, "usd_high": 11.3}))
+    '2.6–11'
+    """
+    return "–".join(words.sig(usd / scale) for usd in (row.usd_low, row.usd_high))
+
+
 def marks(priced: Priced) -> pd.DataFrame:
     """The costs as `trn3.show.charts.rows` draws them.
 
@@ -539,10 +563,7 @@ def marks(priced: Priced) -> pd.DataFrame:
     )
     shown["hollow"] = (known.index == priced.subject.id) & (priced.basis != "listed")
     shown["chip"] = [f"{row.chip}, {row.rent:.2f} USD/h" for row in known.itertuples()]
-    shown["text"] = [
-        f"{amount(row.usd)} USD ({words.rng(row.usd_low, row.usd_high)})"
-        for row in known.itertuples()
-    ]
+    shown["text"] = [f"{amount(row.usd)} USD ({ends_of(row)})" for row in known.itertuples()]
     return shown.reset_index(drop=True)
 
 
@@ -957,7 +978,7 @@ def figures(served: Priced, trained: Priced, present: str) -> list[story.Figure]
     pairs = (("Serving", served), ("Training", trained))
     found = [
         story.Figure(
-            f"{work}: {served.name} is cheaper below",
+            f"{work}: {served.name} ties at",
             words.money(row["even"]),
             f"per chip-hour, {words.rng(row['even_low'], row['even_high'])}; {row['chip']} at "
             f"{rents.dated(row['rent'], row['date'])}",
@@ -967,12 +988,13 @@ def figures(served: Priced, trained: Priced, present: str) -> list[story.Figure]
     ]
     then = f"{words.big(own['chips'])} {own['chip']} {served.at}"
     bill, token = words.big(words.rounded(own["usd_a_month"], 2)), words.money(own["usd"])
-    spent, cost_now = then, f"{words.rng(own['usd_low'], own['usd_high'])} {served.at}"
+    spent, cost_now = f"whole copies: {then}", f"{ends_of(own)} {served.at}"
     label = "Bill of a month, USD"
     if not now["why"]:
         label = "Bill of a month, now → then, USD"
         bill = f"{words.big(words.rounded(now['usd_a_month'], 2))} → {bill}"
-        spent = f"{words.big(now['chips'])} {now['chip']} at {words.money(now['rent'])} → {then}"
+        spent = f"whole copies: {words.big(now['chips'])} {now['chip']} at "
+        spent += f"{words.money(now['rent'])} → {then}"
         cost_now += f"; {words.money(now['usd'])} on {now['chip']}"
     found.append(story.Figure(label, bill, spent))
     found.append(story.Figure("A million output tokens", token, cost_now))

@@ -42,6 +42,7 @@ SAID = {
     "on_demand": "on demand",
     "capacity_block": "by Capacity Block",
     "neocloud": "from a smaller cloud",
+    "contract": "by contract only, no public price",
     "contract_1y": "on a contract of 1 year",
     "reserved_1y": "reserved for 1 year",
     "reserved_2y": "reserved for 2 years",

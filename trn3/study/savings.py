@@ -447,7 +447,7 @@ def gate(work: Any, side: Side | None, problem: str = "") -> pd.DataFrame:
     )
     read = max((r["price_date"] for r in offers), default="never")
     contract = (
-        "by contract only; no region sells it"
+        "by contract only, no public price"
         if any(r["value"] > 0 for r in offers)
         else "no public offer"
     )

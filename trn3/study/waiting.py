@@ -637,26 +637,7 @@ PROVIDED = {
 
 
 def lead(choice: Choice) -> str:
-    """The answer in a sentence.
-
-    Parameters
-    ----------
-    choice : Choice
-        From `decide`
-
-    Returns
-    -------
-    str
-        With its share of the cases
-    """
-    best = choice.ranking[0]
-    said = words.least(choice.spoken[best], choice.wins[best])
-    at = f"with Trainium3 at {choice.basis}{PROVIDED.get(best, '')}"
-    return f"Over {choice.years} {said}, {at}."
-
-
-def rest(choice: Choice) -> str:
-    """The choices that follow.
+    """The answer: the rents of Trainium3 at which the choice and the cost of a token turn.
 
     Parameters
     ----------
@@ -668,8 +649,47 @@ def rest(choice: Choice) -> str:
     str
         A sentence
     """
+    by_rent, even, here = shares_by_rent(choice), choice.even, choice.chips["now"]
+    rent, tried = turn(by_rent), by_rent["rent"]
+    span = f"at any rent of Trainium3 from {words.rng(tried.min(), tried.max())} USD per chip-hour"
+    often = "in most cases" if stays_in_most(by_rent) else "in fewer than half of the cases"
+    if np.isfinite(rent):
+        often, span = "in most cases", f"if Trainium3 rents above {words.money(rent, 'chip-hour')}"
+    tie = f"{words.money(even.middle)} ({words.band(even.low, even.high)})"
+    return (
+        f"Over {choice.years} staying on {here} costs least {often} {span}; before any port, a "
+        f"token costs the same on both at {tie}."
+    )
+
+
+def rest(choice: Choice) -> str:
+    """The choices at the rent of Trainium3, the most frequent first.
+
+    Parameters
+    ----------
+    choice : Choice
+        From `decide`
+
+    Returns
+    -------
+    str
+        Two sentences
+    """
+    best = choice.ranking[0]
+    said = words.least(choice.spoken[best], choice.wins[best])
     named = [f"{choice.spoken[w]} ({words.share(choice.wins[w])})" for w in choice.ranking[1:3]]
-    return f"Next come {' and '.join(named)}."
+    return (
+        f"At {choice.basis}{_unlike(choice)} {said}{PROVIDED.get(best, '')}. "
+        f"Next come {' and '.join(named)}."
+    )
+
+
+def _unlike(choice: Choice) -> str:
+    """That the two rents are of two kinds, where they are: an assumed one rests on blocks."""
+    paid = choice.rented["now"]
+    if not choice.rented["new"].assumed or choice.plan.purchase.term == pricing.BASIS:
+        return ""
+    return f", made from Capacity Blocks, against {choice.chips['now']} {rents.bought(paid.term)},"
 
 
 def figures(choice: Choice) -> list[story.Figure]:
@@ -1038,6 +1058,27 @@ def turn(by_rent: pd.DataFrame) -> float:
     return float(np.interp(0.5, stays["share"], stays["rent"]))
 
 
+def stays_in_most(by_rent: pd.DataFrame) -> bool:
+    """Whether staying costs least in half of the cases or more at every rent that was tried.
+
+    Parameters
+    ----------
+    by_rent : pandas.DataFrame
+        From `shares_by_rent`
+
+    Returns
+    -------
+    bool
+        Whatever Trainium3 rents for
+
+    Examples
+    --------
+    >>> stays_in_most(pd.DataFrame({"share": [0.6, 0.4], "key": ["stay", "buy"]}))
+    True
+    """
+    return bool(by_rent[by_rent["key"] == STAY]["share"].min() >= 0.5)
+
+
 def rent_title(choice: Choice, by_rent: pd.DataFrame) -> str:
     """Title of the chart of shares by rent.
 
@@ -1056,8 +1097,7 @@ def rent_title(choice: Choice, by_rent: pd.DataFrame) -> str:
     here, rent = choice.chips["now"], turn(by_rent)
     if np.isfinite(rent):
         return f"Above {words.money(rent)} for Trainium3 most cases say stay on {here}"
-    stays = by_rent[by_rent["key"] == STAY]["share"]
-    if stays.min() >= 0.5:
+    if stays_in_most(by_rent):
         return f"Staying on {here} costs least in most cases at any of these rents"
     return "At no rent in this range does staying cost least in half of the cases"
 
