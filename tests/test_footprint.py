@@ -236,6 +236,9 @@ def test_the_first_system_beside_the_second(several):
     assert pair.lead("trn3_gen1").startswith("Trn3 Gen1 UltraServer cannot serve this load.")
     (turn,) = pair.turns()
     assert "as much energy per token as Trainium2" in turn
+    (measure,) = pair.closing()
+    assert measure.split(";")[0].startswith("Measure the") and "of Trainium2" in measure[:40]
+    assert "Trainium3, which nobody rents out" in measure and "it takes 24 hours" in measure
     alone = footprint.pair({"Trn3": pair.subject})
     assert alone.alone and alone.turns() == alone.closing() == []
     assert ";" not in alone.lead("trn3_gen2")

@@ -166,6 +166,16 @@ def test_the_answer_names_the_format_in_which_a_chip_computes():
     assert runs.lead("trn3_gen1", formats, "bf16").startswith("Trn3 Gen1 UltraServer cannot hold")
 
 
+def test_a_run_at_the_best_published_share_takes_its_operations_over_that_share():
+    found = subject().subject
+    share = runs.published_mfu("trainium")["mfu"].max()
+    flops_per_s = found.cluster.n_chips * found.cluster.chip.peak("bf16") * share
+    days = found.job.flops_per_token() * found.job.tokens / flops_per_s / 86400
+    said = runs.at_best_published(found)
+    assert f"({share:.0%}) it would take {days:.0f} days." in said
+    assert runs.at_best_published(replace(found, job=replace(found.job, dtype="fp8"))) == ""
+
+
 def test_a_system_alone_has_no_rival():
     alone = subject()
     assert alone.alone and alone.sentence == "Failures add to the time." and alone.turns == []

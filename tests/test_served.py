@@ -228,3 +228,32 @@ def test_the_step_that_page_04_builds_is_the_package_s(given):
     assert sum(parts) == pytest.approx(step["**By hand**"], rel=1e-4)
     for _, by_hand, package in tables["batch"]["data"]:
         assert by_hand == pytest.approx(package, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "beaten", "told"),
+    [
+        ([0.4, 0.5, 0.8], [False] * 3, "reach 2.0 times"),
+        ([0.5, 1.1], [False] * 2, ""),
+        ([0.5, 1.1], [False, True], "reach 2.0 times"),  # a beaten run tells nothing
+        ([np.nan], [False], ""),
+        ([], [], ""),
+    ],
+)
+def test_a_rival_below_all_its_published_runs_is_named(monkeypatch, ratios, beaten, told):
+    runs = pd.DataFrame({"ratio": ratios, "beaten": np.array(beaten, bool)}).astype(
+        {"ratio": float}
+    )
+    runs = runs.assign(system="hgx_h200")
+    monkeypatch.setattr(served, "published", lambda *_: runs)
+    said = served.flattered(LOAD, *map(hardware.system, PAIR))
+    assert told in said and bool(said) == bool(told)
+    assert not said or said.endswith("may flatter Trainium3.")
+
+
+def test_later_ports_stand_beside_the_slow_tenth_on_trainium_alone():
+    assert served.ports_later(hardware.chip("h200")) == ""
+    said = served.ports_later(hardware.chip("trainium3"))
+    part = "Inferentia2 and Trainium, time per token"
+    later = trust.newer("inference").set_index("part").loc[part, "group_median_factor"]
+    assert f"took {later:.1f}×" in said

@@ -825,18 +825,22 @@ class Pair:
         if found.empty:
             return []
         low, _, high = uncertainty.percentiles(self.ratio)
-        best = found.iloc[0]
-        text = (
-            "One reading that comes out in the middle of its range narrows the ratio to "
-            f"{self.other} most if it is the {best['reading']} of {best['chip']} under this load: "
-            f"from {words.rng(low, high)} to **{words.rng(best['low'], best['high'])}**"
-        )
+        narrowest = found.iloc[0]
         had = found[found["can_be_had"]]
-        if len(had) and not best["can_be_had"]:
-            first = had.iloc[0]
-            ends = words.rng(first["low"], first["high"])
-            text += f"; of what can be rented, the {first['reading']} of {first['chip']}, to {ends}"
-        return [f"{text}. An hour on one server is enough."]
+        first = narrowest if had.empty else had.iloc[0]
+        text = (
+            f"Measure the {first['reading']} of {first['chip']} under this load: if it comes out "
+            f"in the middle of its range, that of the ratio to {self.other} goes from "
+            f"{words.rng(low, high)} to **{words.rng(first['low'], first['high'])}**"
+        )
+        if len(had) and not narrowest["can_be_had"]:
+            ends = words.rng(narrowest["low"], narrowest["high"])
+            beyond = f"the {narrowest['reading']} of {narrowest['chip']}, which nobody rents out"
+            text += f"; {beyond}, to {ends}"
+        needed = words.duration(data.assumption("measurement_s").value)
+        return [
+            f"{text}. On one server it takes {needed}, set-up and a sweep of the load included."
+        ]
 
 
 WORTH = 0.95
@@ -1135,7 +1139,7 @@ def possible_ways(told: pd.DataFrame) -> pd.DataFrame:
     for claimed, spoken in BRIEF.items():
         ways = told[told["claimed"] == claimed]
         can, cannot = (ways[ways["possible"] == yes]["reading"] for yes in (True, False))
-        listed = ["; ".join(each) or "no reading here" for each in (can, cannot)]
+        listed = [words.neat("; ".join(each)) or "no reading here" for each in (can, cannot)]
         rows.append([spoken, *listed])
     return pd.DataFrame(rows, columns=["Claim", "Possible as", "Not as"])
 

@@ -788,9 +788,33 @@ def beside(marked: pd.DataFrame) -> str:
     return "; ".join(said) + " in BF16"
 
 
+def at_best_published(subject: training.TrainingEstimate) -> str:
+    """How long a run would take at the share of the peak of the best published run.
+
+    Parameters
+    ----------
+    subject : TrainingEstimate
+        The prediction [-].
+
+    Returns
+    -------
+    str
+        A sentence; empty where there is no such run or the format is not its.
+    """
+    chip = subject.cluster.chip
+    public = published_mfu(chip.family)
+    if public.empty or subject.job.dtype != "bf16":
+        return ""
+    share = public["mfu"].max()
+    longer = words.run_time(subject.days[1] * subject.mfu[1] / share)
+    return (
+        f"At the best published share of a {FAMILIES.get(chip.family, chip.family)} run "
+        f"({words.pct(share)}) it would take {longer}."
+    )
+
+
 def if_missed(subject: training.TrainingEstimate) -> list[str]:
-    """How long a run would take if the prediction misses as it did on older chips of the family,
-    and at the share of the peak of the best published run.
+    """How long a run would take if the prediction misses as it did on older chips of the family.
 
     Parameters
     ----------
@@ -813,14 +837,6 @@ def if_missed(subject: training.TrainingEstimate) -> list[str]:
             f"{family} chips, left out of the fit, were predicted "
             f"**{words.pct(abs(past['bias']))}** too {side} ({past['n_groups']:.0f} groups of "
             f"runs). The same miss would make this run **{longer}** long."
-        )
-    public = published_mfu(chip.family)
-    if len(public) and subject.job.dtype == "bf16":
-        share = public["mfu"].max()
-        longer = words.run_time(days_ * subject.mfu[1] / share)
-        lines.append(
-            f"At the {words.pct(share)} of the best published {family or chip.family} run it "
-            f"would take **{longer}**."
         )
     return lines
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trn3 import cost, data, hardware, inference, serving_step, ties
+from trn3 import committed, cost, data, hardware, inference, serving_step, ties
 from trn3.fit import serving_fit, trust
 from trn3.show import story, words
 from trn3.study import compare, pricing, rents, stacks
@@ -705,4 +705,72 @@ def missed_later(chip: hardware.Chip) -> str:
         f"{words.pct(score['band_coverage'])}); refitted, with their "
         f"publisher left out, by {words.missed(*refitted)} "
         f"({words.pct(since['band_coverage'])} held)."
+    )
+
+
+def ports_later(chip: hardware.Chip) -> str:
+    """How slow first ports of new models were beside the slow tenth of published stacks.
+
+    Parameters
+    ----------
+    chip : Chip
+        The chip in question.
+
+    Returns
+    -------
+    str
+        A sentence; empty for chips of a family without later ports.
+
+    Examples
+    --------
+    >>> ports_later(hardware.chip("h200"))
+    ''
+    """
+    if chip.family not in LATER:
+        return ""
+    score = trust.summary("inference", "prospective", LATER[chip.family])
+    slow = committed.software("serving", "first_port").time_factor
+    factor = score["group_median_factor"], score["factor_low"], score["factor_high"]
+    return (
+        f"The slow tenth takes {words.sig(slow)} times a typical stack’s time; first ports of new "
+        "models to Inferentia2 and Trainium, which came in later, took "
+        f"{words.missed(*factor)} the time that was then predicted, so a new port can be slower "
+        "than the level “first port”."
+    )
+
+
+def flattered(
+    load: ServingLoad,
+    subject: hardware.System,
+    rival: hardware.System,
+    software: stacks.Level | stacks.Stacks = stacks.TYPICAL,
+    **how: Any,
+) -> str:
+    """Whether published runs of a rival all lie above its line, which flatters the chip beside it.
+
+    Parameters
+    ----------
+    load : ServingLoad
+        What is asked.
+    subject, rival : System
+        The one in question, and the one that it is compared with.
+    software : str, Software or Stacks
+        Level of the software on the first, or the levels of a page.
+    **how : object
+        Further arguments of `trn3.inference.frontier`.
+
+    Returns
+    -------
+    str
+        A sentence; empty where a run that none beats lies on the line or below it, or none is
+        published.
+    """
+    runs = published(load, frontiers(load, [subject.id, rival.id], software, **how))
+    best = runs.loc[(runs["system"] == rival.id) & ~runs["beaten"], "ratio"].dropna()
+    if best.empty or best.max() >= 1:
+        return ""
+    above = words.sig(1 / best.median())
+    return (
+        f"Published runs of {rival.chip.name} reach {above} times the line of this page, so the "
+        f"ratio may flatter {subject.chip.name}."
     )

@@ -7,6 +7,7 @@
 1.006
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -158,7 +159,8 @@ def best_products(chips: Iterable[hardware.Chip], dtypes: Sequence[str]) -> pd.D
     -------
     pandas.DataFrame
         ``chip`` (name), ``dtype``, ``flops_per_s`` [FLOP/s], its ``share`` of the dense peak [-],
-        ``status``, ``source_id``, ``note``.
+        ``status``, ``source_id``, ``note``, and ``timed_on``, the part of a chip that was timed, in
+        words, empty where the whole was.
 
     Examples
     --------
@@ -167,6 +169,8 @@ def best_products(chips: Iterable[hardware.Chip], dtypes: Sequence[str]) -> pd.D
     >>> best = best_products([hardware.chip("trainium3")], ["bf16"]).iloc[0]
     >>> float(best["flops_per_s"].round(-9)) / 1e12, float(best["share"].round(2))
     (617.2, 0.92)
+    >>> best["timed_on"]
+    ' (timed on one core pair of four, scaled up)'
     """
     rows = []
     for chip in chips:
@@ -175,7 +179,9 @@ def best_products(chips: Iterable[hardware.Chip], dtypes: Sequence[str]) -> pd.D
             if fact is None or not serving_step.has(chip, dtype):
                 continue
             share = fact.value / chip.peak(dtype)
+            part = re.search(r"timed on one [a-z ]+", fact.note or "")
+            timed_on = f" ({part[0].strip()}, scaled up)" if part else ""
             row = [chip.name, dtype, fact.value, share, fact.status, fact.source_id, fact.note]
-            rows.append(row)
-    columns = ["chip", "dtype", "flops_per_s", "share", "status", "source_id", "note"]
+            rows.append([*row, timed_on])
+    columns = ["chip", "dtype", "flops_per_s", "share", "status", "source_id", "note", "timed_on"]
     return pd.DataFrame(rows, columns=columns)
