@@ -167,11 +167,14 @@ def chart(table: pd.DataFrame, kind: str, left_out: str, tolerance: float) -> ch
     mine = table[table["kind"] == kind].reset_index(drop=True)
     runs_of = mine["model"] + ", " + mine["subject"]
     farthest = ties.order(-np.abs(np.log(mine["ratio"].to_numpy())))[:3]
-    drawn = mine.assign(
-        runs=runs_of,
-        label=runs_of.where(mine.index.isin(farthest)),
-        measured_s=[words.rounded(seconds, 3) for seconds in mine["measured_s"]],
-        predicted_s=[words.rounded(seconds, 3) for seconds in mine["predicted_s"]],
+    drawn = pd.DataFrame(
+        {
+            "runs": runs_of,
+            "subject": mine["subject"],
+            "label": runs_of.where(mine.index.isin(farthest)),
+            "measured_s": [words.rounded(seconds, 3) for seconds in mine["measured_s"]],
+            "predicted_s": [words.rounded(seconds, 3) for seconds in mine["predicted_s"]],
+        }
     )
     drawing = charts.ratios(
         drawn,
