@@ -732,10 +732,9 @@ def ports_later(chip: hardware.Chip) -> str:
     slow = committed.software("serving", "first_port").time_factor
     factor = score["group_median_factor"], score["factor_low"], score["factor_high"]
     return (
-        f"The slow tenth takes {words.sig(slow)} times a typical stack’s time; first ports of new "
-        "models to Inferentia2 and Trainium, which came in later, took "
-        f"{words.missed(*factor)} the time that was then predicted, so a new port can be slower "
-        "than the level “first port”."
+        f"The slow tenth takes {words.sig(slow)} times the time of a typical stack; later first ports "
+        f"of models to Inferentia2 and Trainium took {words.missed(*factor)} the time predicted "
+        "before they were fitted."
     )
 
 
