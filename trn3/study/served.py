@@ -732,9 +732,9 @@ def ports_later(chip: hardware.Chip) -> str:
     slow = committed.software("serving", "first_port").time_factor
     factor = score["group_median_factor"], score["factor_low"], score["factor_high"]
     return (
-        f"The slow tenth takes {words.sig(slow)} times the time of a typical stack; later first ports "
-        f"of models to Inferentia2 and Trainium took {words.missed(*factor)} the time predicted "
-        "before they were fitted."
+        f"The slow tenth takes {words.sig(slow)} times the time of a typical stack; later first "
+        f"ports of models to Inferentia2 and Trainium took {words.missed(*factor)} the time "
+        "predicted before they were fitted."
     )
 
 
