@@ -311,21 +311,26 @@ def marks(
     dressed["fill"] = dressed["fill"].mask(hollow, C["page"])
     dressed["size"] = dressed["size"].mask(faint, 20)
     dressed = dressed.drop(columns=["subject", "hollow", "faint"], errors="ignore")
-    known = dressed.dropna(axis="columns", how="all")
-    return (
+    fill, spare = FILL, []
+    if (dressed["fill"] == dressed["color"]).all():  # the page is lighter by a column
+        fill, spare = alt.Fill("color:N", scale=None), ["fill"]
+    if not faint.any():
+        spare.append("opacity")
+    known = dressed.drop(columns=spare).dropna(axis="columns", how="all")
+    drawn = (
         alt.Chart(known, name="points")
         .mark_point()
         .encode(
             x=x,
             y=y,
             stroke=STROKE,
-            fill=FILL,
+            fill=fill,
             shape=SHAPE,
             size=SIZE,
-            opacity=OPACITY,
             tooltip=[*tips],
         )
     )
+    return drawn.encode(opacity=OPACITY) if faint.any() else drawn
 
 
 def labels(data: Iterable[Spec], x: alt.X, y: alt.Y) -> alt.LayerChart:
