@@ -83,13 +83,6 @@ def test_ownership_grows_with_every_part_and_falls_with_use():
     assert sum(cost.ownership(cost.Asset(**base), 0.5).values()) == pytest.approx(2 * total)
 
 
-def test_a_spot_price_without_launches_is_no_price():
-    # EC2, October 2026: 67 of 67 spot launches of trn2.3xlarge were refused
-    assert cost.usd_per_wanted_hour(0.81, 0 / 67, 2.235) == 2.235
-    assert cost.usd_per_wanted_hour(0.81, 1.0, 2.235) == 0.81
-    assert cost.usd_per_wanted_hour(0.81, 1.0, 2.235, 0.1) == pytest.approx(0.9)
-
-
 def test_months_are_paid_once_without_dual_running():
     _, now, new = cost.monthly_weights(cost.Move(1.0, 1.0, 1.0, 0.0, 0.0, 2.25, 0.0, 0.4, 0.1, 12))
     factor = cost.monthly_weights(MOVE)[0]

@@ -65,14 +65,6 @@ def test_quasi_random_draws_beat_random_ones():
     assert abs(np.mean(sum(x.values()))) < 1e-3
 
 
-def test_probability_is_a_falling_curve():
-    p = uncertainty.probability_above(
-        np.random.default_rng(1).normal(4.0, 1.0, 10_000), np.linspace(0, 8, 50)
-    )
-    assert p[0] == 1.0 and p[-1] < 0.001 and np.all(np.diff(p) <= 0)
-    assert uncertainty.probability_above(np.array([1.0, 1.0]), np.array([1.0])) == 0.0
-
-
 def test_tornado_of_a_linear_result():
     given_ = {
         "big": Input(0.0, 10.0, 20.0),

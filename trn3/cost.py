@@ -180,44 +180,6 @@ def discounted_usd(list_usd_per_chip_h: Array, discount: Array) -> Array:
     return list_usd_per_chip_h * (1.0 - discount)
 
 
-def usd_per_wanted_hour(
-    price_usd_per_chip_h: Array,
-    launched_share: Array,
-    fallback_usd_per_chip_h: Array,
-    redone_share: Array = 0.0,
-) -> Array:
-    r"""Expected price of an hour of interruptible capacity that may not start, with a fallback that
-    does.
-
-    .. math:: E = s\,\frac{p}{1 - r} + (1 - s)\,p_{fallback}
-
-    Parameters
-    ----------
-    price_usd_per_chip_h : float or array
-        Interruptible (spot) rent of a chip [USD/h]
-    launched_share : float or array
-        Share of the wanted hours for which a launch succeeds [-]
-    fallback_usd_per_chip_h : float or array
-        Rent of what runs otherwise, scaled to the same work [USD/h]
-    redone_share : float or array
-        Share of the interruptible work that is lost and done again [-]
-
-    Returns
-    -------
-    float or array
-        Expected rent [USD/h]
-
-    Examples
-    --------
-    A price at which no launch succeeds is no price: only the fallback is paid.
-
-    >>> usd_per_wanted_hour(0.81, 0.0, 2.235)
-    2.235
-    """
-    got = launched_share * price_usd_per_chip_h / (1.0 - redone_share)
-    return got + (1.0 - launched_share) * fallback_usd_per_chip_h
-
-
 def annuity(rate: Array, years: Array) -> Array:
     r"""Yearly payment that returns one unit of capital with interest over its life (capital
     recovery factor).

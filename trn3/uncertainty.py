@@ -186,31 +186,9 @@ def ratio_range(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     [1.0, 2.0, 4.0]
     """
     a, b = np.log(np.asarray(above, float)), np.log(np.asarray(below, float))
-    down, up = np.hypot(a[1] - a[0], b[2] - b[1]), np.hypot(a[2] - a[1], b[1] - b[0])
+    down = np.hypot(a[1] - a[0], b[2] - b[1])
+    up = np.hypot(a[2] - a[1], b[1] - b[0])
     return np.exp(a[1] - b[1] + np.array([-down, 0.0, up]))
-
-
-def probability_above(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Share of draws above each limit: a curve, not a number.
-
-    Parameters
-    ----------
-    values : array
-        Draws of the result, such as break-even prices [any]
-    limits : array
-        Where to ask, such as prices [as the values]
-
-    Returns
-    -------
-    array
-        Probability [-]
-
-    Examples
-    --------
-    >>> probability_above(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, 2.5, 9.0]))
-    array([1. , 0.5, 0. ])
-    """
-    return 1.0 - np.searchsorted(np.sort(values), limits, side="right") / len(values)
 
 
 def tornado(

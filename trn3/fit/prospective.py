@@ -79,7 +79,7 @@ def lines(kind: str, fitter: Any) -> pd.DataFrame:
     whole = pd.concat([scored, skipped.assign(quantity=NOT_SCORED)])
     whole = whole.assign(**stamp, added=whole["row_id"].map(added))
     whole = whole.sort_values(["row_id", "quantity"], kind="stable")
-    return whole.reindex(columns=COLUMNS).fillna("")
+    return whole.reindex(columns=COLUMNS).astype(object).fillna("")
 
 
 def append(kind: str, fitter: Any) -> int:

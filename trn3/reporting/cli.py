@@ -444,7 +444,9 @@ def compare(args: argparse.Namespace) -> int:
     from trn3.reporting.comparison import beside
 
     table = beside(args.a, args.b)
-    say(table.assign(**{"": table[""].str.ljust(table[""].str.len().max())}).to_string(index=False))
+    names = table[""]
+    aligned = table.assign(**{"": names.str.ljust(names.str.len().max())})
+    say(aligned.to_string(index=False))
     return 0
 
 
